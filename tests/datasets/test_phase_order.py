@@ -1,0 +1,341 @@
+"""The benchmark: files and lists are what meta.json and the options say."""
+
+import hashlib
+from collections import Counter
+from dataclasses import replace
+
+import cv2
+import decord
+import numpy as np
+import pytest
+from mmaction.datasets import RawframeDataset, VideoDataset
+
+from f4d_mmaction.datasets.phase_order import (
+    MOTIONS,
+    PRESETS,
+    PhaseOrderOptions,
+    class_names,
+    draw_orders,
+    generate,
+    options_of,
+    plan_video,
+    preview,
+    read_meta,
+    read_video,
+    render_video,
+)
+
+SMALL = options_of(num_train=16, num_test=8, num_frames=24)
+# whether a point of the bounding box, both coordinates from -1 to 1 and y down, is inside
+INSIDE = {
+    "circle": lambda x, y: x**2 + y**2 <= 1,
+    "square": lambda x, y: np.maximum(abs(x), abs(y)) <= 1,
+    "cross": lambda x, y: (np.minimum(abs(x), abs(y)) <= 0.36) & (np.maximum(abs(x), abs(y)) <= 1),
+    "triangle": lambda x, y: (abs(x) <= (y + 1) / 2) & (y <= 1),
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return generate(tmp_path_factory.mktemp("benchmark") / "small", SMALL, num_workers=1)
+
+
+def digests(root):
+    files = sorted(p for p in root.rglob("*") if p.is_file())
+    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def lines(root, name):
+    return (root / name).read_text().splitlines()
+
+
+@pytest.mark.parametrize("storage", ["mp4", "avi"])
+def test_videos_decode_to_the_size_asked_for(tmp_path, storage):
+    options = replace(SMALL, storage=storage, num_train=8, size=40)
+    generate(tmp_path, options, num_workers=1)
+    for line in lines(tmp_path, "train.txt") + lines(tmp_path, "test.txt"):
+        name, _ = line.split()
+        assert name.endswith(storage)
+        video = decord.VideoReader(str(tmp_path / name))
+        assert len(video) == options.num_frames
+        assert video[0].shape == (40, 40, 3)
+        assert video.get_avg_fps() == pytest.approx(options.fps)
+
+
+def test_host_datasets_read_the_lists(made, tmp_path):
+    videos = VideoDataset(str(made / "test.txt"), [], data_prefix={"video": str(made)})
+    assert [d["label"] for d in videos] == [v["label"] for v in read_meta(made)["videos"]["test"]]
+    assert all(decord.VideoReader(d["filename"]) for d in videos)
+
+    generate(tmp_path, replace(SMALL, storage="frames", num_train=8), num_workers=1)
+    frames = RawframeDataset(str(tmp_path / "test.txt"), [], data_prefix={"img": str(tmp_path)})
+    assert len(frames) == SMALL.num_test
+    for d in frames:
+        assert d["total_frames"] == SMALL.num_frames
+        for number in (1, d["total_frames"]):
+            image = cv2.imread(f"{d['frame_dir']}/" + d["filename_tmpl"].format(number))
+            assert image.shape == (SMALL.size, SMALL.size, 3)
+
+
+def test_lists_are_relative_balanced_and_split(made):
+    for split, count in (("train", 16), ("test", 8)):
+        names, labels = zip(*(line.split() for line in lines(made, f"{split}.txt")))
+        assert len(set(names)) == count
+        assert all(name.startswith(f"{split}/") for name in names)
+        assert Counter(map(int, labels)) == dict.fromkeys(range(8), count // 8)
+    assert lines(made, "classes.txt") == class_names(SMALL)
+    contents = [d for name, d in digests(made).items() if name.endswith("mp4")]
+    assert len(set(contents)) == 24, "no video may stand in the lists twice"
+
+
+@pytest.mark.parametrize("cue", ["shape", "motion", "both"])
+@pytest.mark.parametrize("num_phases", [3, 4, 6])
+def test_classes_differ_in_order_alone(cue, num_phases):
+    options = options_of(cue=cue, num_phases=num_phases, num_classes=6, num_frames=72)
+    names = [name.split(" > ") for name in class_names(options)]
+    assert len({tuple(name) for name in names}) == options.num_classes
+    assert all(Counter(name) == Counter(names[0]) for name in names)
+    assert len(set(names[0])) == num_phases
+    for forward, backward in zip(names[::2], names[1::2]):
+        assert forward == backward[::-1]
+    for index in range(options.num_classes):
+        video = plan_video(options, "train", index)
+        kinds = [phase["kind"] for phase in video["phases"]]
+        assert tuple(kinds) == draw_orders(options)[video["label"]]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_phases_stand_everywhere_equally_often(seed):
+    for preset in PRESETS:
+        options = options_of(preset, seed=seed)
+        for position in zip(*draw_orders(options)):
+            counts = [position.count(phase) for phase in range(options.num_phases)]
+            mean = options.num_classes / options.num_phases
+            assert max(abs(count - mean) for count in counts) <= (0 if preset == "easy" else 1)
+
+
+def test_pixels_show_what_meta_says(made):
+    """The actor, told from the background by colour on decoded frames, is the shape at the box."""
+    y, x = np.mgrid[: SMALL.size, : SMALL.size]
+    for video in read_meta(made)["videos"]["train"]:
+        frames = decord.VideoReader(str(made / video["file"])).get_batch(range(24)).asnumpy()
+        for phase in video["phases"]:
+            times = range(phase["first"], phase["last"] + 1)
+            for t, centre, (x0, y0, x1, y1) in zip(times, phase["centres"], phase["boxes"]):
+                background = np.median(frames[t], axis=(0, 1))
+                far, near = (abs(frames[t] - c).sum(-1) for c in (background, phase["colour"]))
+                found = near < far
+                assert found[round(centre[1]), round(centre[0])]
+                overlap = {}
+                for shape, inside in INSIDE.items():
+                    u, v = 2 * (x - x0) / (x1 - x0) - 1, 2 * (y - y0) / (y1 - y0) - 1
+                    drawn = inside(u, v)
+                    overlap[shape] = (drawn & found).sum() / (drawn | found).sum()
+                assert overlap[phase["shape"]] > 0.7
+                assert max(overlap, key=overlap.get) == phase["shape"]
+
+
+def test_each_frame_belongs_to_one_phase(made):
+    for video in read_meta(made)["videos"]["train"]:
+        spans = [range(p["first"], p["last"] + 1) for p in video["phases"]]
+        assert [t for span in spans for t in span] == list(range(SMALL.num_frames))
+        assert all(len(p["boxes"]) == len(s) for p, s in zip(video["phases"], spans))
+
+
+def test_gap_and_jitter_shape_the_phases():
+    options = options_of(num_frames=96, boundary_jitter=0.25, gap=6)
+    videos = [plan_video(options, "train", i)["phases"] for i in range(40)]
+    for phases in videos:
+        assert [b["first"] - a["last"] - 1 for a, b in zip(phases, phases[1:])] == [6, 6, 6]
+        assert phases[0]["first"] + (options.num_frames - 1 - phases[-1]["last"]) == 6
+    starts = np.array([[p["first"] for p in phases] for phases in videos])[:, 1:]
+    nominal = np.array([24, 48, 72]) + 3
+    assert np.abs(starts - nominal).max() <= 6
+    assert len(np.unique(starts[:, 0])) > 6
+
+    frames = render_video(options, "train", 0)
+    assert np.ptp(frames[videos[0][0]["last"] + 1].reshape(-1, 3), axis=0).max() == 0
+
+
+@pytest.mark.parametrize("cue", ["motion", "both"])
+def test_actor_moves_as_its_phase_says(cue):
+    options = options_of(cue=cue, num_phases=8, num_frames=160)
+    step = {"right": (1, 0), "left": (-1, 0), "down": (0, 1), "up": (0, -1)}
+    for index in range(8):
+        phases = plan_video(options, "test", index)["phases"]
+        looks = {(p["shape"], tuple(p["colour"])) for p in phases}
+        assert len(looks) == (1 if cue == "motion" else 2)
+        if cue == "motion":
+            assert {p["motion"] for p in phases} == set(MOTIONS)
+        for phase in phases:
+            path, boxes = np.array(phase["centres"]), np.array(phase["boxes"])
+            assert boxes.min() >= 0
+            assert boxes.max() <= options.size - 1
+            growth = (boxes[-1] - boxes[0])[2:].sum() - (boxes[-1] - boxes[0])[:2].sum()
+            moved = path[-1] - path[0]
+            around = path[:-1] - (path.min(0) + path.max(0)) / 2
+            (x, y), (dx, dy) = around.T, np.diff(path, axis=0).T
+            turned = (x * dy - y * dx).sum()
+            if phase["motion"] in step:
+                expected = 0.35 * options.size * np.array(step[phase["motion"]])
+                np.testing.assert_allclose(moved, expected, atol=0.05)
+            elif phase["motion"] in ("growing", "shrinking"):
+                assert (growth > 8) == (phase["motion"] == "growing")
+                assert (growth < -8) == (phase["motion"] == "shrinking")
+            else:
+                assert (turned > 100) == (phase["motion"] == "clockwise")  # y points down
+                assert (turned < -100) == (phase["motion"] == "anticlockwise")
+
+
+def test_shapes_move_in_every_direction():
+    moves = []
+    for index in range(100):
+        for phase in plan_video(SMALL, "train", index)["phases"]:
+            moves.append(np.subtract(phase["centres"][-1], phase["centres"][0]))
+    assert np.linalg.norm(moves, axis=1) == pytest.approx(0.35 * SMALL.size, abs=0.05)
+    quadrants = Counter(tuple(q) for q in (np.array(moves) > 0))
+    assert all(60 < quadrants[q] < 140 for q in quadrants)
+    assert len(quadrants) == 4
+
+
+def test_colour_jitter_takes_colour_away():
+    def hues(jitter, shape):
+        options = replace(SMALL, colour_jitter=jitter)
+        found = [p for i in range(60) for p in plan_video(options, "train", i)["phases"]]
+        colours = np.uint8([[p["colour"] for p in found if p["shape"] == shape]])
+        return cv2.cvtColor(colours, cv2.COLOR_RGB2HSV)[0, :, 0]
+
+    assert len(set(hues(0.0, "circle"))) == 1
+    assert abs(int(hues(0.0, "circle")[0]) - int(hues(0.0, "square")[0])) > 20
+    for shape in ("circle", "square"):
+        assert np.histogram(hues(1.0, shape), bins=6, range=(0, 180))[0].min() > 0
+
+
+def changed(**options):
+    """Where options change the frames of a video, away from its actors: (T, H, W)."""
+    plain, other = (render_video(o, "train", 1) for o in (SMALL, replace(SMALL, **options)))
+    change = (plain != other).any(axis=-1)
+    for phase in plan_video(SMALL, "train", 1)["phases"]:
+        for t, (x0, y0, x1, y1) in enumerate(np.rint(phase["boxes"]).astype(int), phase["first"]):
+            change[t, y0 - 1 : y1 + 2, x0 - 1 : x1 + 2] = False
+    return change
+
+
+def test_distractors_stay_or_move():
+    still, moving = changed(static_distractors=3), changed(moving_distractors=1)
+    assert still.any(axis=(1, 2)).all()
+    assert (still.sum(axis=0) > SMALL.num_frames // 2).sum() > 0.5 * still.any(axis=0).sum()
+    assert moving.any(axis=(1, 2)).sum() > SMALL.num_frames // 2
+    assert (moving.sum(axis=0) > SMALL.num_frames // 2).sum() == 0
+
+
+def test_noise_changes_with_time_and_texture_does_not():
+    plain, noisy, textured = (
+        render_video(replace(SMALL, **o), "train", 1).astype(float)
+        for o in ({}, {"noise": 5.0}, {"texture": 12.0})
+    )
+    noise = noisy - plain
+    assert noise.std() == pytest.approx(5, rel=0.1)
+    assert np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1] == pytest.approx(0, abs=0.1)
+    assert changed(texture=12.0).any()
+    corner = (textured - plain)[:, :4, :4]
+    assert np.median(np.ptp(corner, axis=0)) == 0
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_same_seed_same_files_in_any_order(tmp_path, preset):
+    options = options_of(preset, num_train=12, num_test=12)
+    one = generate(tmp_path / "one", options, num_workers=1)
+    two = generate(tmp_path / "two", options, num_workers=2)
+    assert digests(one) == digests(two)
+    assert len(digests(one)) == 24 + 4
+
+    longer = generate(tmp_path / "longer", replace(options, num_train=13), num_workers=1)
+    assert digests(longer)["train/00007.mp4"] == digests(one)["train/00007.mp4"]
+    other = generate(tmp_path / "other", replace(options, seed=1), num_workers=1)
+    same = [name for name in digests(one) if digests(one)[name] == digests(other)[name]]
+    assert same == ["test.txt", "train.txt"], "only the labels' turns do not depend on the seed"
+
+
+def test_second_call_leaves_everything_alone(tmp_path):
+    generate(tmp_path, SMALL, num_workers=1)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
+    generate(tmp_path, SMALL, num_workers=1)
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
+
+
+def test_interrupted_generation_goes_on(tmp_path, made, monkeypatch):
+    writes = []
+    writer = cv2.VideoWriter
+
+    def fail_at_the_tenth(*args):
+        writes.append(args)
+        if len(writes) == 10:
+            raise KeyboardInterrupt
+        return writer(*args)
+
+    monkeypatch.setattr(cv2, "VideoWriter", fail_at_the_tenth)
+    with pytest.raises(KeyboardInterrupt):
+        generate(tmp_path, SMALL, num_workers=1)
+    monkeypatch.undo()
+    assert not (tmp_path / "test.txt").exists()
+    (tmp_path / "train" / ".part-1-00010.mp4").write_bytes(b"half a video")
+    written = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("0*.mp4")}
+    assert len(written) == 9
+
+    generate(tmp_path, SMALL, num_workers=1)
+    assert digests(tmp_path) == digests(made)
+    assert {p: p.stat().st_mtime_ns for p in written} == written
+
+
+def test_other_options_are_refused(made):
+    before = digests(made)
+    with pytest.raises(ValueError, match=r"fps=16 there, 25 asked.*seed=0 there, 3 asked.*delete"):
+        generate(made, replace(SMALL, seed=3, fps=25))
+    assert digests(made) == before
+
+
+def test_a_folder_with_something_else_is_refused(tmp_path):
+    (tmp_path / "train.txt").write_text("somebody's work")
+    with pytest.raises(ValueError, match=r"holds 'train.txt' but no benchmark"):
+        generate(tmp_path, SMALL)
+    (tmp_path / "meta.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"not the description of a benchmark"):
+        generate(tmp_path, SMALL)
+    with pytest.raises(FileNotFoundError, match=r"make the benchmark first"):
+        read_meta(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"num_phases": 9}, "num_phases=9: expected 2 to 8"),
+        ({"num_phases": 3, "num_classes": 7}, "num_classes=7: expected 2 to 6"),
+        ({"num_test": 4}, "num_test=4: expected at least one video a class"),
+        ({"size": 63}, "size=63: expected even"),
+        ({"size": 48}, r"size=48: expected none of \(48, 72\): decord"),
+        ({"cue": "smell"}, "cue='smell'"),
+        ({"storage": "webm"}, "storage='webm'"),
+        ({"boundary_jitter": 0.5}, r"boundary_jitter=0.5: expected in \[0, 0.5\)"),
+        ({"num_frames": 16, "gap": 2}, "num_frames=16: expected enough for 4 phases"),
+        ({"preset": "harder"}, "preset='harder'"),
+    ],
+)
+def test_wrong_options_are_named(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        options_of(**wrong)
+
+
+def test_options_of_another_type_are_named():
+    with pytest.raises(TypeError, match="num_frames='64': expected int"):
+        PhaseOrderOptions(num_frames="64")
+
+
+def test_preview_shows_the_frames(made, tmp_path):
+    path = preview(made, tmp_path / "sheet.png", num_videos=3)
+    sheet = cv2.imread(str(path))[..., ::-1].astype(int)
+    video = read_meta(made)["videos"]["test"][0]
+    assert read_video(made, video).shape == (SMALL.num_frames, SMALL.size, SMALL.size, 3)
+    for phase in video["phases"]:
+        close = np.abs(sheet - phase["colour"]).max(axis=-1) < 30
+        assert close.sum() > 1000, phase["shape"]
