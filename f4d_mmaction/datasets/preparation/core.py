@@ -1,0 +1,254 @@
+"""What the five readers share: text, labels, media on disk, problems, all-or-nothing output."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = [
+    "Annotations",
+    "LabelIndex",
+    "MediaIndex",
+    "PreparationError",
+    "Problems",
+    "Sample",
+    "Summary",
+    "count_frames",
+    "drop_duplicates",
+    "find_annotation",
+    "numbered_lines",
+    "read_text",
+    "write_together",
+]
+
+#: With one of these the meaning of an entry is unknown, so no list may be written.
+FATAL = (
+    "malformed line",
+    "misspelt label",
+    "conflicting label",
+    "in train and val",
+    "too many classes",
+    "delimiter in name",
+    "nothing left",
+)
+#: With these the entry is left out (or kept once) and counted.
+LEFT_OUT = ("missing", "empty", "incomplete")
+SHOWN = 5
+
+
+class PreparationError(ValueError):
+    """The official files cannot be turned into lists; nothing was written.
+
+    `problems` holds every single problem, the message only counts and the first few of each.
+    """
+
+    def __init__(self, message: str, problems: Problems) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+@dataclass
+class Problems:
+    """Everything found wrong, by kind, in the order it was met."""
+
+    found: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, message: str) -> None:
+        """Note one problem."""
+        self.found.setdefault(kind, []).append(message)
+
+    def count(self, *kinds: str) -> int:
+        """How many problems of these kinds there are."""
+        return sum(len(self.found.get(kind, ())) for kind in kinds)
+
+    def lines(self) -> list[str]:
+        """Every problem as one line `kind: message`."""
+        return [f"{kind}: {text}" for kind, texts in self.found.items() for text in texts]
+
+    def summary(self, shown: int = SHOWN) -> str:
+        """Counts of each kind with the first few cases."""
+        blocks = []
+        for kind, texts in self.found.items():
+            more = [f"  ... and {len(texts) - shown} more"] if len(texts) > shown else []
+            blocks += [f"{kind}: {len(texts)}", *(f"  {text}" for text in texts[:shown]), *more]
+        return "\n".join(blocks)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One annotated video: its name in the official file, its class, and where it was read."""
+
+    name: str
+    label: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Class names in label order, and the samples of the train and val subsets."""
+
+    classes: Sequence[str]
+    subsets: Mapping[str, Sequence[Sample]]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `prepare` did: files written, lines in each list, problems tolerated, in words."""
+
+    written: Mapping[str, Path]
+    counts: Mapping[str, int]
+    problems: Problems
+    text: str
+
+
+class LabelIndex:
+    """Class names to label numbers, with the nearest spelling for a name that is not there."""
+
+    def __init__(self, classes: Iterable[str]) -> None:
+        self.numbers = {name: number for number, name in enumerate(classes)}
+
+    def number(self, name: str, source: str, problems: Problems) -> int | None:
+        """The label of `name`, or None and a problem that names the nearest spelling."""
+        if name in self.numbers:
+            return self.numbers[name]
+        problems.add(
+            "misspelt label", f"{source}: {name!r} is no class{nearest(name, self.numbers)}"
+        )
+        return None
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; nearest: '...'` for the closest known spelling, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; nearest: {close[0]!r}" if close else ""
+
+
+def find_annotation(folder: Path, *names: str) -> Path:
+    """The first of `names` in `folder`; FileNotFoundError telling all of them otherwise."""
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(
+        f"no {' or '.join(names)} in {folder}: give the folder of the official annotation files"
+    )
+
+
+def read_text(path: Path) -> str:
+    """The text of an official file: UTF-8, with or without a byte order mark, any line ends.
+
+    Raises ValueError naming the line where the bytes are no UTF-8.
+    """
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path}:{line}: not UTF-8 (byte 0x{raw[error.start]:02x}); convert the file, "
+            "for example with `iconv -f latin1 -t utf-8`"
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Non-blank lines, stripped, each with its source `file:line`."""
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line.strip():
+            yield line.strip(), f"{path.name}:{number}"
+
+
+def drop_duplicates(subsets: Mapping[str, list[Sample]], problems: Problems) -> None:
+    """Keep the first of equal entries; contradicting ones and train/val overlaps are fatal."""
+    seen: dict[str, tuple[str, Sample]] = {}
+    for subset, samples in subsets.items():
+        kept = []
+        for sample in samples:
+            before, first = seen.setdefault(sample.name, (subset, sample))
+            if first is sample:
+                kept.append(sample)
+                continue
+            message = f"{sample.source}: {sample.name}, first at {first.source}"
+            if before != subset:
+                problems.add("in train and val", message)
+            elif first.label != sample.label:
+                problems.add(
+                    "conflicting label", f"{message} with label {first.label}, now {sample.label}"
+                )
+            else:
+                problems.add("duplicate", message)
+        samples[:] = kept
+
+
+class MediaIndex:
+    """Every file below a media folder, down to two levels of sub-folders, listed once."""
+
+    def __init__(self, root: Path, extensions: Sequence[str]) -> None:
+        self.paths: set[str] = set()
+        self.by_stem: dict[str, str] = {}
+        for path in sorted(_walk(root, extensions, depth=3)):
+            self.paths.add(path)
+            self.by_stem.setdefault(os.path.splitext(os.path.basename(path))[0], path)
+
+    def siblings(self, name: str) -> list[str]:
+        """Files in the folder that `name` should be in."""
+        folder = os.path.dirname(name)
+        return [path for path in self.paths if os.path.dirname(path) == folder]
+
+
+def _walk(root: Path, extensions: Sequence[str], depth: int, prefix: str = "") -> Iterator[str]:
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                if depth > 1:
+                    yield from _walk(entry.path, extensions, depth - 1, f"{prefix}{entry.name}/")
+            elif entry.name.lower().endswith(tuple(extensions)):
+                yield prefix + entry.name
+
+
+def count_frames(folder: Path, filename_tmpl: str, start: int = 1) -> tuple[int, list[int]]:
+    """Frames in a folder and the missing ones among them.
+
+    Returns (index of the last frame + 1 - start, holes). Only files named by the template count;
+    an empty file is a hole. (0, []) for a folder without frames.
+    """
+    prefix, suffix = filename_tmpl.split("{", 1)[0], filename_tmpl.rsplit("}", 1)[1]
+    present = set()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            number = entry.name[len(prefix) : len(entry.name) - len(suffix)]
+            if (
+                number.isdecimal()
+                and filename_tmpl.format(int(number)) == entry.name
+                and entry.stat().st_size > 0
+            ):
+                present.add(int(number))
+    if not present:
+        return 0, []
+    last = max(present)
+    return last + 1 - start, [index for index in range(start, last) if index not in present]
+
+
+def write_together(files: Mapping[Path, str]) -> None:
+    """Write all files or none: to temporary files beside them first, then renamed."""
+    temporary: list[tuple[str, Path]] = []
+    try:
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            temporary.append((name, path))
+            with open(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+        while temporary:
+            name, path = temporary[0]
+            os.replace(name, path)
+            temporary.pop(0)
+    finally:
+        for name, _ in temporary:
+            os.unlink(name)

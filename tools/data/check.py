@@ -1,0 +1,46 @@
+"""Look at a prepared dataset before a long run; exit code 0 fine, 1 problems, 2 usage."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from f4d_mmaction.datasets.check import check
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", help="config whose datasets to look at")
+    parser.add_argument(
+        "--split", action="append", choices=("train", "val", "test"), help="default: all of them"
+    )
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("--sample", type=int, default=200, help="videos to decode of each subset")
+    amount.add_argument("--all", action="store_true", help="decode every video")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="decoding processes")
+    parser.add_argument("--time-limit", type=float, default=30.0, help="seconds for one video")
+    parser.add_argument("--out", help="folder of report.json and durations.png")
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    out = args.out or f"work_dirs/check_{Path(args.config).stem}"
+    try:
+        report = check(
+            args.config,
+            args.split,
+            None if args.all else args.sample,
+            args.workers,
+            args.time_limit,
+        )
+        report.write(out)
+    except (ValueError, OSError) as error:
+        print(f"check.py: {error}", file=sys.stderr)
+        return 2
+    print(f"{report.text}\nreport.json and durations.png in {out}")
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
