@@ -305,26 +305,36 @@ def plan_video(options: PhaseOrderOptions, split: str, index: int) -> dict:
         shape = shape or shape_of_video
         first = int(edges[position] + options.gap // 2)
         last = int(edges[position + 1] - 1 - (options.gap - options.gap // 2))
-        path, scale = _move(motion, np.linspace(0, 1, last - first + 1), rng)
-        radius = options.shape_size * options.size / 2 * scale
-        path, reach = path * options.size, radius[:, None] + 1  # a pixel of margin to the border
-        low, high = (reach - path).max(axis=0), (options.size - 1 - reach - path).min(axis=0)
-        centres = (rng.uniform(low, high) + path).round(2)
-        boxes = [_box(shape, c, r) for c, r in zip(centres, radius)]
-        phases.append(
-            {
-                "kind": kind,
-                "shape": shape,
-                "motion": motion or "straight",
-                "colour": _colour(hue),
-                "first": first,
-                "last": last,
-                "centres": centres.tolist(),
-                "radii": np.round(radius, 2).tolist(),
-                "boxes": np.round(boxes, 1).tolist(),
-            }
-        )
+        look = {
+            "kind": kind,
+            "shape": shape,
+            "motion": motion or "straight",
+            "colour": _colour(hue),
+        }
+        span = {"first": first, "last": last}
+        phases.append({**look, **span, **_plan_path(options, shape, motion, last - first + 1, rng)})
     return {"file": _file_name(options, split, index), "label": label, "phases": phases}
+
+
+def _plan_path(
+    options: PhaseOrderOptions,
+    shape: str,
+    motion: str | None,
+    length: int,
+    rng: np.random.Generator,
+) -> dict:
+    """Return the actor's centres, radii and boxes in each frame of a phase, all in the frame."""
+    path, scale = _move(motion, np.linspace(0, 1, length), rng)
+    path, radii = path * options.size, options.shape_size * options.size / 2 * scale
+    reach = radii[:, None] + 1  # a pixel of margin to the border
+    low, high = (reach - path).max(axis=0), (options.size - 1 - reach - path).min(axis=0)
+    centres = rng.uniform(low, high) + path
+    boxes = [_box(shape, c, r) for c, r in zip(centres, radii)]
+    return {
+        "centres": centres.round(2).tolist(),
+        "radii": radii.round(2).tolist(),
+        "boxes": np.round(boxes, 1).tolist(),
+    }
 
 
 def _file_name(options: PhaseOrderOptions, split: str, index: int) -> str:
@@ -371,7 +381,7 @@ def render_video(options: PhaseOrderOptions, split: str, index: int) -> np.ndarr
             _draw(frames[t], phase["shape"], np.array(centre), radius, phase["colour"])
     if options.noise:
         noisy = frames + rng.normal(0, options.noise, frames.shape)
-        frames = noisy.clip(0, 255).astype(np.uint8)
+        frames = np.rint(noisy).clip(0, 255).astype(np.uint8)
     return frames
 
 
