@@ -138,26 +138,25 @@ def _parse(line: str, number: int, form: ListFormat) -> Entry:
 
 def _parse_video(line: str, number: int, form: ListFormat) -> Entry:
     name, *labels = line.strip().split(form.delimiter)
+    remedy = _other_delimiter(line, form.delimiter)
     if not labels:
-        raise _BadLineError("no label", _without_label(name, form.delimiter))
+        remedy = remedy or f"expected 'name{form.delimiter}label'"
+        raise _BadLineError("no label", f"{remedy}; MMAction2 would label it -1 without a word")
     if "" in (name, *labels):
         raise _BadLineError("empty field", f"{form.delimiter!r} twice in a row, or at an end")
     if len(labels) > 1 and not form.multi_class:
         raise _BadLineError("wrong number of fields", _too_many_fields(labels, form.delimiter))
     if name != name.strip():
-        raise _BadLineError(
-            "blank around a name", f"MMAction2 looks for {name!r}; delete the blank"
-        )
-    return Entry(name, tuple(_label(text, form) for text in labels), number)
+        raise _BadLineError("blank around a name", f"MMAction2 looks for {name!r}; delete it")
+    return Entry(name, tuple(_label(text, form, remedy) for text in labels), number)
 
 
-def _without_label(name: str, delimiter: str) -> str:
-    """What to do about a line that the delimiter does not split: MMAction2 labels it -1."""
-    silent = "MMAction2 would label it -1 without a word"
-    for other, shown in (("\t", "'\\t'"), (",", "','"), (";", "';'"), (" ", "' '")):
-        if other != delimiter and re.search(rf"{re.escape(other)}\s*\d+$", name):
-            return f"fields are parted by {shown}: set delimiter={shown} in the config; {silent}"
-    return f"expected 'name{delimiter}label'; {silent}"
+def _other_delimiter(line: str, delimiter: str) -> str | None:
+    """The remedy where a line ends as if another delimiter stood before its label."""
+    for other in "\t,; ":
+        if other != delimiter and re.search(rf"\S{other}[0-9]+$", line.strip()):
+            return f"fields look parted by {other!r}: set delimiter={other!r} in the config"
+    return None
 
 
 def _too_many_fields(labels: list[str], delimiter: str) -> str:
@@ -194,12 +193,11 @@ def _all_digits(fields: list[str]) -> bool:
     return all(re.fullmatch(r"[0-9]+", text) for text in fields)
 
 
-def _label(text: str, form: ListFormat) -> int:
+def _label(text: str, form: ListFormat, remedy: str | None = None) -> int:
     text = text.strip()
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
-        raise _BadLineError(
-            "label is no number", f"{text!r}; write the class number, counted from 0"
-        )
+        remedy = remedy or "write the class number, counted from 0"
+        raise _BadLineError("label is no number", f"{text!r}; {remedy}")
     label = int(text)
     if label < 0 or (form.num_classes is not None and label >= form.num_classes):
         last = "" if form.num_classes is None else f" to {form.num_classes - 1}"

@@ -8,6 +8,7 @@ item: it is named, and a new worker takes its place.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import itertools
 import multiprocessing
 import os
@@ -65,6 +66,7 @@ def _serve(function: Callable[[Any], Any], connection: Connection, parents: Conn
     """A worker's life: answer until the parent hangs up; decoders' chatter goes nowhere."""
     parents.close()  # or a parent that was killed would never be missed
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.disable()  # the parent tells of a crash
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     while True:
         try:
@@ -136,7 +138,8 @@ def _collect(worker: _Worker, time_limit: float) -> Outcome:
     if worker.connection.poll():
         with contextlib.suppress(EOFError, ConnectionResetError):
             return Outcome(worker.index, *worker.connection.recv())
-        worker.process.join(1)  # hung up: let it finish dying, so that it can say of what
+    # a process closes its ends before it is dead: wait, unless its time is up, for its exit code
+    worker.process.join(max(0.0, worker.deadline - time.monotonic()))
     if worker.process.exitcode is None:
         return Outcome(worker.index, "hung", f"no answer within {time_limit:g} s")
     code = worker.process.exitcode

@@ -121,9 +121,9 @@ class LabelIndex:
         return None
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """`; nearest: '...'` for the closest known spelling, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f"; nearest: {close[0]!r}" if close else ""
 
 
@@ -192,11 +192,6 @@ class MediaIndex:
         for path in sorted(_walk(root, extensions, depth=3)):
             self.paths.add(path)
             self.by_stem.setdefault(os.path.splitext(os.path.basename(path))[0], path)
-
-    def siblings(self, name: str) -> list[str]:
-        """Files in the folder that `name` should be in."""
-        folder = os.path.dirname(name)
-        return [path for path in self.paths if os.path.dirname(path) == folder]
 
 
 def _walk(root: Path, extensions: Sequence[str], depth: int, prefix: str = "") -> Iterator[str]:

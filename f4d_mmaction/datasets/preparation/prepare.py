@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ..dataset_facts import DatasetFacts, facts_of
@@ -23,6 +24,8 @@ from .core import (
 )
 
 __all__ = ["prepare"]
+
+HINTS = 20  # comparing spellings is slow, and many missing videos are not misspelt ones
 
 READERS = {
     "sthv1": sthv1.read_annotations,
@@ -171,6 +174,8 @@ def _video_lines(
 ) -> dict[str, list[str]]:
     by_stem = facts.key == "kinetics400"  # flat, in class folders, in train/val folders: all exist
     index = MediaIndex(media, kinetics400.EXTENSIONS if by_stem else (facts.extension,))
+    annotated = {sample.name for samples in read.subsets.values() for sample in samples}
+    unlisted = set() if by_stem else index.paths - annotated
     lines: dict[str, list[str]] = {}
     for subset, samples in read.subsets.items():
         lines[subset] = []
@@ -178,7 +183,7 @@ def _video_lines(
             name = sample.name
             path = index.by_stem.get(name) if by_stem else name if name in index.paths else None
             if path is None:
-                _note_missing(sample, by_stem, index, problems)
+                _note_missing(sample, unlisted, problems)
             elif (media / path).stat().st_size == 0:
                 problems.add("empty", f"{path} ({sample.source}): 0 bytes")
             elif delimiter in path:
@@ -192,10 +197,13 @@ def _video_lines(
     return lines
 
 
-def _note_missing(sample: Sample, by_stem: bool, index: MediaIndex, problems: Problems) -> None:
-    """A missing file whose name is almost there is most likely misspelt; look for the first few."""
-    look = not by_stem and problems.count("missing") < 20
-    hint = nearest(sample.name, index.siblings(sample.name)[:5000]) if look else ""
+def _note_missing(sample: Sample, unlisted: set[str], problems: Problems) -> None:
+    """Note a missing file; for the first few, a file that no list knows may be it, misspelt."""
+    hint = ""
+    if problems.count("missing") < HINTS:
+        folder = os.path.dirname(sample.name)
+        near = [name for name in unlisted if os.path.dirname(name) == folder]
+        hint = nearest(sample.name, near[:5000], cutoff=0.9)
     problems.add("missing", f"{sample.name} ({sample.source}){hint}")
 
 

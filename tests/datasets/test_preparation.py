@@ -1,0 +1,318 @@
+"""Lists made from miniature official files, and what is said where those are wrong."""
+
+import json
+import runpy
+import shutil
+from pathlib import Path
+
+import pytest
+from miniature import MAKERS, Miniature, make_kinetics400
+
+from f4d_mmaction.datasets.dataset_facts import DATASETS, recognise_list
+from f4d_mmaction.datasets.preparation import PreparationError, prepare
+
+TOOL = Path(__file__).parents[2] / "tools" / "data" / "prepare.py"
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory) -> dict[str, Miniature]:
+    root = tmp_path_factory.mktemp("miniatures")
+    return {name: make(root / name) for name, make in MAKERS.items()}
+
+
+@pytest.fixture
+def minis(originals, tmp_path) -> dict[str, Miniature]:
+    """Copies that a test may spoil."""
+    copies = {}
+    for name, mini in originals.items():
+        shutil.copytree(mini.annotations.parent, tmp_path / name)
+        annotations, media = tmp_path / name / "annotations", tmp_path / name / "media"
+        copies[name] = Miniature(name, annotations, media, mini.classes, mini.lists)
+    return copies
+
+
+def run(mini: Miniature, **options):
+    return prepare(mini.dataset, mini.annotations, mini.media, mini.media.parent / "out", **options)
+
+
+def written(mini: Miniature) -> list[str]:
+    out = mini.media.parent / "out"
+    return sorted(path.name for path in out.iterdir()) if out.exists() else []
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_bytes().decode()
+    assert old in text
+    path.write_bytes(text.replace(old, new, 1).encode())
+
+
+def refused(mini: Miniature, **options) -> PreparationError:
+    with pytest.raises(PreparationError) as caught:
+        run(mini, **options)
+    assert written(mini) == []
+    return caught.value
+
+
+@pytest.mark.parametrize("dataset", MAKERS)
+def test_lists_are_exactly_the_expected_ones(originals, dataset, tmp_path):
+    mini = originals[dataset]
+    for split, subsets in mini.lists.items():
+        summary = prepare(dataset, mini.annotations, mini.media, tmp_path, split=split)
+        for subset, lines in subsets.items():
+            path = tmp_path / DATASETS[dataset].list_name(subset, split)
+            assert path.read_text() == "".join(f"{line}\n" for line in lines)
+            assert recognise_list(path).count == DATASETS[dataset].counts[split][subset]
+            assert summary.counts[subset] == len(lines)
+        assert (tmp_path / f"{dataset}_label_map.txt").read_text().splitlines() == mini.classes
+        assert set(summary.written.values()) <= set(tmp_path.iterdir())
+
+
+def test_the_files_published_are_read_with_mark_and_windows_ends(minis):
+    for mini in minis.values():
+        for path in mini.annotations.iterdir():
+            lines = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+            path.write_bytes(b"\xef\xbb\xbf" + lines)
+        split = next(iter(mini.lists))
+        summary = run(mini)
+        for subset, lines in mini.lists[split].items():
+            path = summary.written[DATASETS[mini.dataset].list_name(subset, split)]
+            assert path.read_text().splitlines() == lines
+
+
+def test_missing_videos_are_left_out_counted_and_named(minis):
+    mini = minis["ucf101"]
+    gone = ["YoYo/v_YoYo_g01_c01.avi", "YoYo/v_YoYo_g02_c01.avi"]
+    (mini.media / gone[0]).unlink()
+    (mini.media / gone[1]).rename(mini.media / "YoYo/v_YoYO_g02_c01.avi")
+    (mini.media / "ApplyEyeMakeup/v_ApplyEyeMakeup_g03_c01.avi").write_bytes(b"")
+    summary = run(mini, split=1)
+    assert summary.problems.count("missing") == 2
+    assert summary.problems.count("empty") == 1
+    assert summary.counts == {"train": 7, "val": 2}
+    left_out = summary.written["ucf101_left_out_1.txt"].read_text()
+    assert f"missing: {gone[0]} (testlist01.txt:3)" in left_out
+    assert "nearest: 'YoYo/v_YoYO_g02_c01.avi'" in left_out
+    assert "missing: 2" in summary.text
+
+
+def test_frame_folders_with_holes_are_left_out(minis):
+    mini = minis["sthv1"]
+    lines = mini.lists[None]["train"]
+    folders = [mini.media / line.split()[0] for line in lines]
+    (folders[0] / "00003.jpg").unlink()
+    (folders[1] / "00002.jpg").write_bytes(b"")
+    shutil.rmtree(folders[2])
+    for path in folders[3].iterdir():
+        path.unlink()
+    summary = run(mini)
+    path = summary.written[DATASETS["sthv1"].list_name("train")]
+    assert path.read_text().splitlines() == lines[4:]
+    counts = {kind: summary.problems.count(kind) for kind in ("incomplete", "missing", "empty")}
+    assert counts == {"incomplete": 2, "missing": 1, "empty": 1}
+    assert "00003.jpg" in summary.problems.found["incomplete"][0]
+
+
+def test_strict_refuses_missing_videos(minis):
+    error = refused(minis["kinetics400"], strict=True)
+    assert error.problems.count("missing") == 2
+    assert "missing: 2" in str(error)
+
+
+MISSPELT = {
+    "sthv1": ("something-something-v1-train.csv", "Holding something", "Hoding something"),
+    "sthv2": ("something-something-v2-train.json", "Approaching [some", "Aproaching [some"),
+    "kinetics400": ("validate.csv", "abseiling,", "abseilling,"),
+    "ucf101": ("testlist01.txt", "HandstandPushups/", "HandStandPushups/"),
+}
+
+
+@pytest.mark.parametrize("dataset", MISSPELT)
+def test_a_misspelt_label_is_named_with_the_nearest(minis, dataset):
+    mini = minis[dataset]
+    name, good, bad = MISSPELT[dataset]
+    replace(mini.annotations / name, good, bad)
+    (problem,) = refused(mini).problems.found["misspelt label"]
+    assert name in problem
+    assert "nearest: " in problem
+    assert problem.split("nearest: ")[1].strip("'\"") in mini.classes
+
+
+def test_a_misspelt_class_in_the_kinetics_training_file_is_one_class_too_many(minis, tmp_path):
+    mini = minis["kinetics400"]
+    names = [f"class {number:03}" for number in range(400)]
+    rows = [f"{name},id{index:09},0,10,train" for index, name in enumerate(names * 2)]
+    rows.append("clas 007,idzzzzzzzzz,0,10,train")
+    header = "label,youtube_id,time_start,time_end,split"
+    (mini.annotations / "train.csv").write_text("\n".join([header, *rows]))
+    (problem,) = refused(mini).problems.found["too many classes"]
+    assert "401 instead of 400" in problem
+    assert "'clas 007'; nearest: 'class 007'" in problem
+
+
+DOUBLED = {
+    "sthv1": "something-something-v1-train.csv",
+    "kinetics400": "train.csv",
+    "ucf101": "trainlist01.txt",
+    "hmdb51": "brush_hair_test_split1.txt",
+}
+
+
+@pytest.mark.parametrize("dataset", DOUBLED)
+def test_a_duplicate_is_kept_once_and_named(minis, dataset):
+    mini = minis[dataset]
+    path = mini.annotations / DOUBLED[dataset]
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, lines[1], lines[1]]))
+    summary = run(mini)
+    assert summary.problems.count("duplicate") == 2
+    assert f"{path.name}:{len(lines) + 1}" in summary.problems.found["duplicate"][0]
+    split = next(iter(mini.lists))
+    assert summary.counts["train"] == len(mini.lists[split]["train"])
+
+
+def test_a_duplicate_in_json_is_kept_once(minis):
+    path = minis["sthv2"].annotations / "something-something-v2-train.json"
+    entries = json.loads(path.read_text())
+    path.write_text(json.dumps([*entries, entries[0]]))
+    summary = run(minis["sthv2"])
+    assert summary.problems.count("duplicate") == 1
+    assert summary.counts["train"] == len(entries)
+
+
+def test_one_video_with_two_labels_is_refused(minis):
+    mini = minis["sthv1"]
+    path = mini.annotations / "something-something-v1-train.csv"
+    video = path.read_text().split(";")[0]
+    path.write_text(path.read_text() + f"{video};Opening something\n")
+    assert refused(mini).problems.count("conflicting label") == 1
+
+
+def test_a_number_against_the_class_index_is_refused(minis):
+    replace(minis["ucf101"].annotations / "trainlist01.txt", ".avi 1", ".avi 2")
+    (problem,) = refused(minis["ucf101"]).problems.found["conflicting label"]
+    assert problem.startswith("trainlist01.txt:1: ")
+
+
+def test_a_video_in_train_and_val_is_refused(minis):
+    train = minis["ucf101"].annotations / "trainlist01.txt"
+    first = train.read_text().split()[0]
+    test = minis["ucf101"].annotations / "testlist01.txt"
+    test.write_text(f"{test.read_text()}{first}\n")
+    (problem,) = refused(minis["ucf101"]).problems.found["in train and val"]
+    assert problem == f"testlist01.txt:4: {first}, first at trainlist01.txt:1"
+
+
+MALFORMED = {
+    "sthv1": ("something-something-v1-validation.csv", ";", ","),
+    "sthv2": ("something-something-v2-train.json", '"template"', '"tamplate"'),
+    "kinetics400": ("train.csv", "abseiling,", "abseiling;"),
+    "ucf101": ("trainlist01.txt", ".avi 1", ".avi"),
+    "hmdb51": ("catch_test_split1.txt", ".avi 1", ".avi 3"),
+}
+
+
+@pytest.mark.parametrize("dataset", MALFORMED)
+def test_a_line_of_another_form_is_refused(minis, dataset):
+    name, good, bad = MALFORMED[dataset]
+    replace(minis[dataset].annotations / name, good, bad)
+    (problem,) = refused(minis[dataset]).problems.found["malformed line"]
+    assert problem.startswith(name)
+
+
+def test_bytes_that_are_no_utf8_are_named_by_line(minis):
+    path = minis["hmdb51"].annotations / "catch_test_split1.txt"
+    path.write_bytes(path.read_bytes() + "Torwächter.avi 1\n".encode("latin1"))
+    with pytest.raises(ValueError, match=r"catch_test_split1.txt:6: not UTF-8 \(byte 0xe4\)"):
+        run(minis["hmdb51"])
+    assert written(minis["hmdb51"]) == []
+
+
+def test_a_class_file_lost_from_one_split_is_no_shift_of_labels(minis):
+    (minis["hmdb51"].annotations / "cartwheel_test_split2.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"cartwheel_test_split2\.txt"):
+        run(minis["hmdb51"], split=2)
+
+
+def test_the_wrong_media_folder_is_refused(minis, tmp_path):
+    mini = minis["hmdb51"]
+    mini.media = tmp_path / "hmdb51" / "annotations"
+    assert refused(mini).problems.count("nothing left") == 2
+
+
+@pytest.mark.parametrize("folders", ["flat", "spaces"])
+def test_kinetics_folders(tmp_path, folders):
+    mini = make_kinetics400(tmp_path, folders=folders)
+    if folders == "spaces":
+        error = refused(mini)
+        assert error.problems.count("delimiter in name") > 0
+        assert "delimiter=','" in str(error)
+    summary = run(mini, delimiter=",")
+    for subset, lines in mini.lists[None].items():
+        path = summary.written[DATASETS["kinetics400"].list_name(subset)]
+        expected = [",".join(line.rsplit(" ", 1)) for line in lines]
+        assert path.read_text().splitlines() == expected
+
+
+def test_given_classes_set_the_numbers(minis, tmp_path):
+    mini = minis["kinetics400"]
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(["aerobics", *mini.classes]))
+    summary = run(mini, classes=names)
+    path = summary.written[DATASETS["kinetics400"].list_name("val")]
+    labels = [int(line.split()[1]) for line in path.read_text().splitlines()]
+    assert labels == [int(line.split()[1]) + 1 for line in mini.lists[None]["val"]]
+
+
+def test_a_failing_write_leaves_the_former_lists(minis, monkeypatch):
+    """A full disk in the middle: the lists of before stand, no temporary file stays."""
+    mini = minis["ucf101"]
+    run(mini)
+    before = {path: path.read_text() for path in (mini.media.parent / "out").iterdir()}
+    (mini.media / "YoYo/v_YoYo_g02_c01.avi").unlink()
+    calls = []
+
+    def full_disk(handle):
+        calls.append(handle)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        run(mini)
+    assert {path: path.read_text() for path in (mini.media.parent / "out").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "message"),
+    [
+        ("kinetics700", {}, "expected one of sthv1"),
+        ("sthv1", {"split": 1}, "one split only"),
+        ("ucf101", {"split": 4}, r"splits \(1, 2, 3\), got 4"),
+        ("sthv1", {"delimiter": ","}, "no delimiter option"),
+        ("ucf101", {"delimiter": ""}, "one character"),
+    ],
+)
+def test_arguments(tmp_path, dataset, options, message):
+    with pytest.raises(ValueError, match=message):
+        prepare(dataset, tmp_path, tmp_path, tmp_path / "out", **options)
+
+
+def test_the_command(minis, tmp_path, monkeypatch, capsys):
+    """Exit codes: 0 done, 1 refused, 2 usage; `--report` also where refused."""
+
+    def command(dataset: str, *extra: str) -> int:
+        mini = minis[dataset]
+        folders = ["--annotations", mini.annotations, "--media", mini.media, "--out", tmp_path]
+        arguments = [TOOL, dataset, *folders, *extra]
+        monkeypatch.setattr("sys.argv", [str(argument) for argument in arguments])
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_path(str(TOOL), run_name="__main__")
+        return caught.value.code
+
+    assert command("sthv2") == 0
+    assert "4 of 4 annotated videos" in capsys.readouterr().out
+    report = tmp_path / "problems.txt"
+    assert command("kinetics400", "--strict", "--report", str(report)) == 1
+    assert len(report.read_text().splitlines()) == 2
+    assert command("sthv1", "--split", "2") == 2
+    assert "one split only" in capsys.readouterr().err
