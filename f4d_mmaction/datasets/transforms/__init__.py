@@ -1,0 +1,14 @@
+"""Sampling, decoding and formatting of action units."""
+
+from .decoding import DecodeRawUnits, DecodeUnits, InitVideo, VideoReader
+from .formatting import FormatActionUnits
+from .sampling import SampleActionUnits
+
+__all__ = [
+    "DecodeRawUnits",
+    "DecodeUnits",
+    "FormatActionUnits",
+    "InitVideo",
+    "SampleActionUnits",
+    "VideoReader",
+]

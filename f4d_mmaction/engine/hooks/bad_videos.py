@@ -1,0 +1,279 @@
+"""What a run does with bad videos: replace them, count them, or stop.
+
+The hook alone switches this on, for any config whose pipeline raises ``BadVideoError``. Bad videos
+travel from the workers to the hook inside the samples they belong to, so any number of workers and
+processes report without files or memory of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from mmaction.registry import HOOKS
+from mmengine.dataset import BaseDataset
+from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from f4d_mmaction.datasets.bad_videos import BadVideoError
+
+_KEY = "bad_videos"  # metainfo of a data sample: [{path, kind, message}, ...]
+
+
+class TooManyBadVideosError(RuntimeError):
+    """More of the videos are bad than the run was told to put up with."""
+
+
+class ReplaceBadVideos:
+    """A training pipeline that lets the dataset draw another sample for a bad video.
+
+    Args:
+        pipeline: The pipeline of a dataset, giving ``dict(inputs=..., data_samples=...)``.
+        patience: Bad videos in a row at which the data is taken to be beyond repair.
+
+    Raises:
+        TooManyBadVideosError: ``patience`` bad videos in a row.
+    """
+
+    def __init__(self, pipeline: Callable, patience: int) -> None:
+        self.pipeline = pipeline
+        self.patience = patience
+        self._waiting: list[dict] = []
+
+    def __call__(self, data_info: dict) -> dict | None:
+        """Return the packed sample, or None for ``BaseDataset`` to refetch."""
+        try:
+            packed = self.pipeline(data_info)
+        except BadVideoError as error:
+            self._waiting.append(_report(error))
+            if len(self._waiting) >= self.patience:
+                raise TooManyBadVideosError(
+                    f"{len(self._waiting)} bad videos in a row; the last: {error}"
+                ) from error
+            return None
+        if packed is not None and self._waiting:
+            packed["data_samples"].set_metainfo({_KEY: self._waiting})
+            self._waiting = []
+        return packed
+
+
+class CountBadVideos:
+    """A test pipeline that gives the network the next readable video for a bad one.
+
+    The sample keeps the label of the bad video and is marked; ``BadVideoMetric`` then makes its
+    prediction wrong. The inputs only have to be of the right shape.
+
+    Args:
+        dataset: The dataset whose pipeline this replaces.
+
+    Raises:
+        TooManyBadVideosError: no video of the dataset can be read.
+    """
+
+    def __init__(self, dataset: BaseDataset) -> None:
+        self.dataset = dataset
+        self.pipeline = dataset.pipeline
+
+    def __call__(self, data_info: dict) -> dict:
+        """Return the packed sample of this video, or a marked one in its place."""
+        index = data_info["sample_idx"]
+        label = data_info["label"]
+        try:
+            return self.pipeline(data_info)
+        except BadVideoError as error:
+            report = _report(error)
+        for step in range(1, len(self.dataset)):
+            stand_in = self.dataset.get_data_info((index + step) % len(self.dataset))
+            try:
+                packed = self.pipeline(stand_in | {"label": label})
+            except BadVideoError:
+                continue
+            packed["data_samples"].set_metainfo({_KEY: [report]})
+            return packed
+        raise TooManyBadVideosError(
+            f"none of the {len(self.dataset)} videos can be read; the first: {report['message']}"
+        )
+
+
+class BadVideoMetric(BaseMetric):
+    """Count bad videos, and make their predictions wrong for the metrics that follow.
+
+    It has to come first in the evaluator, whose metrics share the predictions; ``BadVideoHook``
+    puts it there. The true class gets the lowest score, so the video is wrong in top-k for every k
+    below the number of classes.
+    """
+
+    default_prefix = "bad_videos"
+
+    def process(self, data_batch: dict, data_samples: list[dict]) -> None:
+        """Take the reports of one batch; ``data_samples`` change in place."""
+        for sample in data_samples:
+            reports = sample.get(_KEY, [])
+            if reports:
+                sample["pred_score"] = _wrong(sample["pred_score"], sample["gt_label"])
+            self.results.append([report["kind"] for report in reports])
+
+    def compute_metrics(self, results: list[list[str]]) -> dict[str, int]:
+        """Return the number of bad videos in all and of each kind."""
+        kinds = Counter(kind for kinds in results for kind in kinds)
+        return {"all": sum(kinds.values()), **dict(sorted(kinds.items()))}
+
+
+@HOOKS.register_module()
+class BadVideoHook(Hook):
+    """Decide what a run does with bad videos.
+
+    Training: a bad video is replaced by another sample, logged once with its path and written to
+    ``bad_videos.jsonl`` in the run's folder (``bad_videos_rank1.jsonl``, ... for further
+    processes). Validation and testing stop at the first bad video with its name, or count each
+    as a wrong answer and report the counts beside the accuracy.
+
+    Args:
+        max_share: Share of bad samples in training above which the run stops.
+        test: ``'stop'`` or ``'count'``.
+        check_after: Samples before the share is judged; also the number of bad videos in a row at
+            which a worker stops.
+
+    Raises:
+        TooManyBadVideosError: from training, if there are too many.
+    """
+
+    priority = "HIGH"  # before the logger and the checkpoints of the same iteration
+
+    def __init__(self, max_share: float = 0.1, test: str = "stop", check_after: int = 100) -> None:
+        if not 0 <= max_share <= 1:
+            raise ValueError(f"max_share must be between 0 and 1, got {max_share!r}")
+        if test not in ("stop", "count"):
+            raise ValueError(f"test must be 'stop' or 'count', got {test!r}")
+        if check_after < 1:
+            raise ValueError(f"check_after must be at least 1, got {check_after!r}")
+        self.max_share = max_share
+        self.test = test
+        self.check_after = check_after
+        self._kinds: Counter[str] = Counter()
+        self._known: set[str] = set()
+        self._samples = 0
+
+    def before_train(self, runner: Runner) -> None:
+        """Let the training datasets replace bad videos; take up the list of an earlier run."""
+        for dataset in _datasets(runner.train_dataloader.dataset):
+            if not isinstance(dataset.pipeline, ReplaceBadVideos):
+                dataset.pipeline = ReplaceBadVideos(dataset.pipeline, self.check_after)
+        _restart_iterator(runner)
+        self._list = self._list_path(runner)
+        if runner._resume and self._list.exists():
+            lines = self._list.read_text(encoding="utf-8").splitlines()
+            self._known = {json.loads(line)["path"] for line in lines if line.endswith("}")}
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
+    ) -> None:
+        """Take the reports that came with this batch."""
+        samples = data_batch["data_samples"]
+        reports = [report for sample in samples for report in sample.get(_KEY, [])]
+        self._samples += len(samples) + len(reports)
+        self._kinds.update(report["kind"] for report in reports)
+        for report in reports:
+            self._note(runner, report)
+        if reports and self._samples >= self.check_after:
+            self._check_share()
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Judge the share, however few samples there are, and log the counts."""
+        if self._kinds:
+            runner.logger.warning(f"bad videos replaced: {self._counts()}; paths in {self._list}")
+            self._check_share()
+
+    def before_val(self, runner: Runner) -> None:
+        """Prepare validation."""
+        self._prepare_evaluation(runner.val_dataloader, runner.val_evaluator)
+
+    def before_test(self, runner: Runner) -> None:
+        """Prepare testing."""
+        self._prepare_evaluation(runner.test_dataloader, runner.test_evaluator)
+
+    def _prepare_evaluation(self, dataloader, evaluator) -> None:
+        if self.test == "stop":
+            return
+        for dataset in _datasets(dataloader.dataset):
+            if not isinstance(dataset.pipeline, CountBadVideos):
+                dataset.pipeline = CountBadVideos(dataset)
+        if not any(isinstance(metric, BadVideoMetric) for metric in evaluator.metrics):
+            evaluator.metrics.insert(0, BadVideoMetric())
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
+    ) -> None:
+        """Log the bad videos of this batch."""
+        self._note_evaluated(runner, data_batch)
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
+    ) -> None:
+        """Log the bad videos of this batch."""
+        self._note_evaluated(runner, data_batch)
+
+    def _note_evaluated(self, runner: Runner, data_batch: dict) -> None:
+        self._list = self._list_path(runner)
+        for sample in data_batch["data_samples"]:
+            for report in sample.get(_KEY, []):
+                self._note(runner, report)
+
+    @staticmethod
+    def _list_path(runner: Runner) -> Path:
+        # A list per process: appending from several is not safe on network file systems.
+        suffix = f"_rank{runner.rank}" if runner.rank else ""
+        return Path(runner.work_dir) / f"bad_videos{suffix}.jsonl"
+
+    def _note(self, runner: Runner, report: dict) -> None:
+        if report["path"] in self._known:
+            return
+        self._known.add(report["path"])
+        runner.logger.warning(f"bad video: {report['message']}")
+        with open(self._list, "a", encoding="utf-8") as file:
+            file.write(json.dumps(report) + "\n")
+
+    def _check_share(self) -> None:
+        if sum(self._kinds.values()) > self.max_share * self._samples:
+            raise TooManyBadVideosError(
+                f"{self._counts()} are bad videos, more than max_share={self.max_share:.1%}; their "
+                f"paths are in {self._list}. Mend or remove them, or raise max_share."
+            )
+
+    def _counts(self) -> str:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(self._kinds.items()))
+        bad = sum(self._kinds.values())
+        return f"{bad} of {self._samples} samples ({bad / self._samples:.1%}: {kinds})"
+
+
+def _report(error: BadVideoError) -> dict[str, str]:
+    return {"path": error.path, "kind": error.kind.value, "message": str(error)}
+
+
+def _wrong(score: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    """Scores (classes,) that are lowest where ``label`` (class indices, or one-hot) says."""
+    wrong = torch.zeros_like(score)
+    wrong[label.to(score.device) if label.numel() < score.numel() else label.bool()] = -1
+    return wrong
+
+
+def _datasets(dataset) -> Iterator[BaseDataset]:
+    """Datasets with a pipeline inside wrappers such as ``RepeatDataset`` or ``ConcatDataset``."""
+    inner = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
+    if inner != [None]:
+        for wrapped in inner:
+            yield from _datasets(wrapped)
+    elif hasattr(dataset, "pipeline"):
+        yield dataset
+
+
+def _restart_iterator(runner: Runner) -> None:
+    """Start the workers anew where the loop started them before any hook could run."""
+    iterator = getattr(runner.train_loop, "dataloader_iterator", None)
+    if iterator is not None:  # IterBasedTrainLoop
+        runner.train_dataloader._iterator = None  # persistent workers hold the old pipeline
+        runner.train_loop.dataloader_iterator = type(iterator)(runner.train_dataloader)
