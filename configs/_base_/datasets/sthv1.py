@@ -1,0 +1,83 @@
+# Something-Something v1 as jpg frames `{id}/{:05d}.jpg` from 1; lists by tools/data/prepare.py.
+data_root = "data/sthv1/"
+flip_label_map = {2: 4, 4: 2, 30: 41, 41: 30, 52: 66, 66: 52}  # left and right are classes
+file_client_args = dict(io_backend="disk")
+
+train_pipeline = [
+    dict(type="SampleActionUnits", num_units=4, clip_len=8, frame_interval=4),
+    dict(type="RawFrameDecode", **file_client_args),
+    dict(type="Resize", scale=(-1, 256)),
+    dict(
+        type="MultiScaleCrop",
+        input_size=224,
+        scales=(1, 0.875, 0.75, 0.66),
+        random_crop=False,
+        max_wh_scale_gap=1,
+        num_fixed_crops=13,
+    ),
+    dict(type="Resize", scale=(224, 224), keep_ratio=False),
+    dict(type="Flip", flip_ratio=0.5, flip_label_map=flip_label_map),
+    dict(type="FormatActionUnits"),
+    dict(type="PackActionInputs"),
+]
+val_pipeline = [
+    dict(type="SampleActionUnits", num_units=4, clip_len=8, frame_interval=4, test_mode=True),
+    dict(type="RawFrameDecode", **file_client_args),
+    dict(type="Resize", scale=(-1, 256)),
+    dict(type="CenterCrop", crop_size=224),
+    dict(type="FormatActionUnits"),
+    dict(type="PackActionInputs"),
+]
+test_pipeline = [
+    dict(type="SampleActionUnits", num_units=10, clip_len=8, frame_interval=4, test_mode=True),
+    dict(type="RawFrameDecode", **file_client_args),
+    dict(type="Resize", scale=(-1, 256)),
+    dict(type="ThreeCrop", crop_size=256),
+    dict(type="Resize", scale=(224, 224), keep_ratio=False),
+    dict(type="FormatActionUnits"),
+    dict(type="PackActionInputs"),
+]
+
+train_dataloader = dict(
+    batch_size=32,  # x 4 GPUs = the paper's 128
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    dataset=dict(
+        type="RawframeDataset",
+        ann_file=data_root + "train.txt",
+        data_prefix=dict(img=data_root + "rawframes"),
+        filename_tmpl="{:05}.jpg",
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=16,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    dataset=dict(
+        type="RawframeDataset",
+        ann_file=data_root + "val.txt",
+        data_prefix=dict(img=data_root + "rawframes"),
+        filename_tmpl="{:05}.jpg",
+        pipeline=val_pipeline,
+        test_mode=True,
+    ),
+)
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    dataset=dict(
+        type="RawframeDataset",
+        ann_file=data_root + "val.txt",
+        data_prefix=dict(img=data_root + "rawframes"),
+        filename_tmpl="{:05}.jpg",
+        pipeline=test_pipeline,
+        test_mode=True,
+    ),
+)
+val_evaluator = dict(type="AccMetric")
+test_evaluator = dict(type="AccMetric")

@@ -1,0 +1,10 @@
+"""F4D for MMAction2: importing this package registers its models, transforms and hooks."""
+
+from .compat import apply as _make_host_run
+
+_make_host_run()  # before the first import of mmaction.models
+
+from . import datasets, engine, models  # noqa: E402
+from .version import __version__  # noqa: E402
+
+__all__ = ["__version__", "datasets", "engine", "models"]

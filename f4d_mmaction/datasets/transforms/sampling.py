@@ -1,0 +1,119 @@
+"""Video-level segment sampling: U action units, one from each section of the video."""
+
+from __future__ import annotations
+
+import numpy as np
+from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
+
+
+@TRANSFORMS.register_module()
+class SampleActionUnits(BaseTransform):
+    """Sample one action unit of T frames from each of U equal sections (paper, section III.A).
+
+    A unit is T frames, ``frame_interval`` apart. In training it lies at a random place of its
+    section; in testing its centre is the section's centre, to the rounding of one frame.
+
+    A section of a short video may hold fewer frames than a unit covers. ``short`` says what then:
+
+    - ``'shrink'``: the interval of that video shrinks until a unit fits its section; where even T
+      consecutive frames do not fit, T indices are spread evenly over the section, with repeats;
+    - ``'overlap'``: the interval stays and units reach into their neighbours' sections, moved
+      inside the video; indices of a unit longer than the whole video are clamped.
+
+    Required keys: ``total_frames``, ``start_index``. Added keys: ``frame_inds`` (U*T,) in time
+    order of the units, ``clip_len`` (T), ``frame_interval`` (nominal), ``num_clips`` (U), as
+    MMAction2's ``SampleFrames`` writes them, so that its decoders follow unchanged.
+
+    Args:
+        num_units: U.
+        clip_len: T, frames per unit.
+        frame_interval: Distance between neighbouring frames of a unit, in frames.
+        short: ``'shrink'`` or ``'overlap'``.
+        test_mode: Centre the units instead of drawing their place.
+
+    Raises:
+        ValueError: a size below 1, an unknown ``short``, or a video without frames.
+    """
+
+    def __init__(
+        self,
+        num_units: int,
+        clip_len: int,
+        frame_interval: int = 1,
+        short: str = "shrink",
+        test_mode: bool = False,
+    ) -> None:
+        sizes = {"num_units": num_units, "clip_len": clip_len, "frame_interval": frame_interval}
+        for name, value in sizes.items():
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        if short not in ("shrink", "overlap"):
+            raise ValueError(f"short must be 'shrink' or 'overlap', got {short!r}")
+        self.num_units = num_units
+        self.clip_len = clip_len
+        self.frame_interval = frame_interval
+        self.short = short
+        self.test_mode = test_mode
+
+    def sample(self, total_frames: int) -> np.ndarray:
+        """Draw frame indices from 0.
+
+        Args:
+            total_frames: Length of the video in frames.
+
+        Returns:
+            Indices (U, T) within ``[0, total_frames)``.
+        """
+        # Frame f belongs to section i if i*N/U <= f < (i+1)*N/U; a section of a video with fewer
+        # frames than sections may hold none and then reads the frame that contains it.
+        edges = np.arange(self.num_units + 1) * total_frames / self.num_units
+        first = np.minimum(np.ceil(edges[:-1]), np.floor(edges[:-1]) + (np.diff(edges) >= 1))
+        size = np.maximum(np.ceil(edges[1:]) - first, 1)
+        centre = (edges[:-1] + edges[1:] - 1) / 2
+        # One draw per unit says where in its free space it lies.
+        place = np.full(self.num_units, 0.5) if self.test_mode else np.random.rand(self.num_units)
+
+        interval = self.frame_interval
+        if self.short == "shrink":
+            if size.min() < self.clip_len:
+                steps = (np.arange(self.clip_len) + place[:, None]) / self.clip_len
+                return (first[:, None] + np.floor(steps * size[:, None])).astype(np.int64)
+            interval = min(interval, int(size.min() - 1) // max(self.clip_len - 1, 1))
+
+        reach = (self.clip_len - 1) * interval  # from the first frame of a unit to its last
+        room = size - 1 - reach  # negative where an overlapping unit outgrows its section
+        if self.test_mode:
+            offset = np.round(centre - reach / 2)
+            offset = np.clip(offset, first + np.minimum(room, 0), first + np.maximum(room, 0))
+        else:
+            offset = first + np.where(
+                room >= 0, np.floor(place * (room + 1)), np.ceil(place * (room - 1))
+            )
+        if reach < total_frames:
+            offset = np.clip(offset, 0, total_frames - 1 - reach)
+        indices = offset[:, None] + np.arange(self.clip_len) * interval
+        return np.clip(indices, 0, total_frames - 1).astype(np.int64)
+
+    def transform(self, results: dict) -> dict:
+        """Add the sampled indices to ``results``."""
+        total_frames = results["total_frames"]
+        if total_frames < 1:
+            name = results.get("filename", results.get("frame_dir", "the video"))
+            raise ValueError(
+                f"{name} has {total_frames} frames; action units need at least one. "
+                "Remove it from the annotation file or repair it."
+            )
+        indices = self.sample(total_frames) + results["start_index"]
+        results["frame_inds"] = indices.reshape(-1)
+        results["clip_len"] = self.clip_len
+        results["frame_interval"] = self.frame_interval
+        results["num_clips"] = self.num_units
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(num_units={self.num_units}, clip_len={self.clip_len}, "
+            f"frame_interval={self.frame_interval}, short={self.short!r}, "
+            f"test_mode={self.test_mode})"
+        )

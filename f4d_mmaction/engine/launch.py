@@ -1,0 +1,74 @@
+"""What `tools/train.py` and `tools/test.py` do: a config, the command line's wishes, a Runner."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from mmaction.registry import RUNNERS
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+from ..compat import init_gloo_without_cuda
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that training and testing share, named as MMAction2 names them."""
+    parser.add_argument("--work-dir", help="where logs, checkpoints and results go")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        default={},
+        metavar="KEY=VALUE",
+        help="override settings of the config, e.g. train_cfg.max_epochs=2 or "
+        'model.backbone.placement="[0,1,0,0]"',
+    )
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+
+
+def load_config(path: str, work_dir: str | None, options: dict, launcher: str) -> Config:
+    """Read a config and apply what every command line can change.
+
+    Raises:
+        FileNotFoundError: there is no such config.
+        ValueError: the config or an option does not fit.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"config {path} does not exist; configs lie under configs/")
+    try:
+        config = Config.fromfile(path)
+        config.merge_from_dict(options)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"{path} or --cfg-options {options} does not fit: {error}") from error
+    config.launcher = launcher
+    if work_dir:
+        config.work_dir = work_dir
+    elif not config.get("work_dir"):
+        config.work_dir = str(Path("work_dirs") / Path(path).stem)
+    return config
+
+
+def build_runner(config: Config) -> Runner:
+    """Build the Runner, over NCCL with CUDA and over gloo without."""
+    if config.launcher != "none":
+        init_gloo_without_cuda(config)
+    return RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+
+
+def use_mixed_precision(config: Config) -> None:
+    """Train in mixed precision: fp16 with loss scaling on CUDA, bf16 autocast on the CPU.
+
+    Raises:
+        ValueError: the config already uses another kind of optimiser wrapper.
+    """
+    kind = config.optim_wrapper.get("type", "OptimWrapper")
+    if kind not in ("OptimWrapper", "AmpOptimWrapper", "BFloat16OptimWrapper"):
+        raise ValueError(f"--amp cannot change optim_wrapper.type={kind!r}; set it in the config")
+    if torch.cuda.is_available():
+        config.optim_wrapper.type = "AmpOptimWrapper"
+        config.optim_wrapper.setdefault("loss_scale", "dynamic")
+    else:
+        config.optim_wrapper.type = "BFloat16OptimWrapper"

@@ -1,0 +1,25 @@
+"""The F4D network: 4D convolution, attention, blocks, backbone."""
+
+from .attention import ChannelAttention, SpatioTemporalAttention, TemporalAttention
+from .blocks import F4DBlock, V4DBlock
+from .conv4d import Conv4d, FactorizedConv4d, matched_width
+from .preprocessing import UnitsAsClip, UnitsAsFrames
+from .resnet4d import CSN4d, I3D4d, ResNet2Plus1d4d, ResNet4d, X3D4d
+
+__all__ = [
+    "CSN4d",
+    "ChannelAttention",
+    "Conv4d",
+    "F4DBlock",
+    "FactorizedConv4d",
+    "I3D4d",
+    "ResNet2Plus1d4d",
+    "ResNet4d",
+    "SpatioTemporalAttention",
+    "TemporalAttention",
+    "UnitsAsClip",
+    "UnitsAsFrames",
+    "V4DBlock",
+    "X3D4d",
+    "matched_width",
+]

@@ -1,0 +1,222 @@
+"""Residual 4D blocks, placed beside a 3D trunk: (N, U, C, T, H, W) in and out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmaction.registry import MODELS
+from mmcv.cnn import build_activation_layer, build_norm_layer
+from mmengine.model import constant_init, kaiming_init
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from .attention import Attention, FrameAttention, FramePools, check_units
+from .conv4d import Conv4d, FactorizedConv4d, norm_4d
+
+# A fresh block is the trunk plus one percent. It may not be zero: a ReLU follows the last
+# normalisation, so a zero gamma means zero output with zero gradient, for ever.
+FRESH_GAMMA = 0.01
+
+
+class Residual4d(nn.Module):
+    """``x + branch(x)`` with the recomputation that ``with_cp`` asks for.
+
+    Args:
+        channels: C.
+        with_cp: Recompute the branch in the backward pass instead of keeping its results.
+    """
+
+    def __init__(self, channels: int, with_cp: bool = False) -> None:
+        super().__init__()
+        self.channels = channels
+        self.with_cp = with_cp
+
+    def add_branch(self, x: Tensor, maps: dict[str, Tensor] | None = None) -> Tensor:
+        """Return ``x`` plus the branch, (N, U, C, T, H, W)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, maps: dict[str, Tensor] | None = None) -> Tensor:
+        """Map (N, U, C, T, H, W) to the same shape.
+
+        Args:
+            x: Features of U units.
+            maps: Filled with the block's attention maps, broadcastable against ``x``.
+        """
+        check_units(x, self.channels)
+        if self.with_cp and maps is None and x.requires_grad:
+            return checkpoint(self.add_branch, x, use_reentrant=False)
+        return self.add_branch(x, maps)
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew so that the block is close to the identity and yet learns."""
+        for module in self.modules():
+            if isinstance(module, Conv4d):
+                kaiming_init(module)
+            elif isinstance(module, _BatchNorm):
+                constant_init(module, 1)
+
+
+def build_attention(entry: str | dict, channels: int) -> Attention:
+    """Build an attention module from a registered name or config, with ``channels`` filled in.
+
+    Raises:
+        ValueError: the name is not registered.
+    """
+    config = dict(type=entry) if isinstance(entry, str) else dict(entry)
+    cls = MODELS.get(config["type"]) if isinstance(config["type"], str) else config["type"]
+    if cls is None or not issubclass(cls, nn.Module):
+        raise ValueError(
+            f"unknown attention {config['type']!r}; expected a module registered in "
+            "mmaction.registry.MODELS, such as 'TemporalAttention'"
+        )
+    if "channels" in inspect.signature(cls).parameters:
+        config.setdefault("channels", channels)
+    return MODELS.build(config)
+
+
+@MODELS.register_module()
+class F4DBlock(Residual4d):
+    """The F4D residual block (paper, Fig. 1 and eq. 3).
+
+    Factorised 4D convolution, BN, ReLU, dropout, temporal attention in the 4D form, then channel
+    and spatio-temporal attention in the 3D form, added to the input.
+
+    Args:
+        channels: C.
+        kernel_size: (u, t, h, w), odd.
+        mid_channels: Width M between the factors: None for the paper's matched width, an int for
+            that width, a float in (0, 1] for that fraction of C.
+        attention: What follows the convolution, in order: registered names or config dicts.
+            ``channels`` is filled in where a module asks for it.
+        dropout: Probability of dropping a whole channel of a unit.
+        norm_cfg: Normalisation, as MMAction2 configures it.
+        act_cfg: Activation.
+        with_cp: Recompute the block in the backward pass.
+
+    Raises:
+        ValueError: an even kernel, a width outside its range, an unknown attention.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel_size: Sequence[int] = (3, 3, 1, 1),
+        mid_channels: int | float | None = None,
+        attention: Sequence[str | dict] = (
+            "TemporalAttention",
+            "ChannelAttention",
+            "SpatioTemporalAttention",
+        ),
+        dropout: float = 0.1,
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = None,
+        with_cp: bool = False,
+    ) -> None:
+        super().__init__(channels, with_cp)
+        norm_cfg = norm_cfg or dict(type="BN3d")
+        act_cfg = act_cfg or dict(type="ReLU", inplace=True)
+        if isinstance(mid_channels, float):
+            if not 0 < mid_channels <= 1:
+                raise ValueError(
+                    f"mid_channels as a fraction must lie in (0, 1], got {mid_channels}"
+                )
+            mid_channels = max(int(mid_channels * channels), 1)
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
+        self.dropout = dropout
+        self.conv = FactorizedConv4d(
+            channels, channels, kernel_size, mid_channels, norm_cfg, act_cfg
+        )
+        self.norm = build_norm_layer(norm_cfg, channels)[1]
+        self.act = build_activation_layer(act_cfg)
+        self.attention = nn.ModuleDict()
+        for entry in attention:
+            module = build_attention(entry, channels)
+            self.attention[type(module).__name__] = module
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew; the last gamma is small, see ``FRESH_GAMMA``."""
+        super().reset_parameters()
+        constant_init(self.norm, FRESH_GAMMA)
+        for attention in self.attention.values():
+            attention.reset_parameters()
+
+    def add_branch(self, x: Tensor, maps: dict[str, Tensor] | None = None) -> Tensor:
+        """Return ``x`` plus the branch, (N, U, C, T, H, W)."""
+        y = norm_4d(self.norm, self.conv(x.transpose(1, 2)))
+        y = self.act(y).transpose(1, 2)
+        # What scales whole frames of a channel (dropout, TA, CA) is collected in one gain and
+        # applied in one pass; each map sees the pools as the gain before it leaves them.
+        gain = self.drop_channels(y)
+        pools = None
+        for name, attention in self.attention.items():
+            if isinstance(attention, FrameAttention):
+                pools = pools or FramePools.of(y).scaled(gain[..., 0, 0])
+                weights = attention.frame_map(pools)
+                pools = pools.scaled(1 + weights)
+                weights = weights[..., None, None]
+                gain = gain * (1 + weights)
+            else:
+                y, pools = y * gain, None
+                weights = attention.attention_map(y)
+                gain = 1 + weights
+            if maps is not None:
+                maps[name] = weights
+        return torch.addcmul(x, y, gain)
+
+    def drop_channels(self, y: Tensor) -> Tensor:
+        """Return a gain (N, U, C, 1, 1, 1) that drops whole channels of a unit in training."""
+        return F.dropout(y.new_ones(*y.shape[:3], 1, 1, 1), self.dropout, self.training)
+
+
+@MODELS.register_module()
+class V4DBlock(Residual4d):
+    """The residual block of V4D (Zhang et al., ICLR 2020): one full 4D convolution.
+
+    The paper's text follows it by BN and ReLU, its authors' code by neither.
+
+    Args:
+        channels: C.
+        kernel_size: (u, t, h, w), odd.
+        norm_cfg: Normalisation after the convolution; None for none.
+        act_cfg: Activation after it; None for none.
+        with_cp: Recompute the block in the backward pass.
+
+    Raises:
+        ValueError: an even kernel.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel_size: Sequence[int] = (3, 3, 1, 1),
+        norm_cfg: dict | None = dict(type="BN3d"),  # noqa: B006
+        act_cfg: dict | None = dict(type="ReLU", inplace=True),  # noqa: B006
+        with_cp: bool = False,
+    ) -> None:
+        super().__init__(channels, with_cp)
+        self.conv = Conv4d(channels, channels, kernel_size)
+        self.norm = build_norm_layer(norm_cfg, channels)[1] if norm_cfg else None
+        self.act = build_activation_layer(act_cfg) if act_cfg else nn.Identity()
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew; a small last gamma, or kernel, leaves the trunk in charge."""
+        super().reset_parameters()
+        if self.norm is not None:
+            constant_init(self.norm, FRESH_GAMMA)
+        else:
+            with torch.no_grad():
+                self.conv.weight.mul_(FRESH_GAMMA)
+
+    def add_branch(self, x: Tensor, maps: dict[str, Tensor] | None = None) -> Tensor:
+        """Return ``x`` plus the branch, (N, U, C, T, H, W)."""
+        y = self.conv(x.transpose(1, 2))
+        if self.norm is not None:
+            y = norm_4d(self.norm, y)
+        return x + self.act(y).transpose(1, 2)

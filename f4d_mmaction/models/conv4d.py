@@ -1,0 +1,176 @@
+"""4D convolution over units, time and space, as one `Conv3d` on a view.
+
+Symbols: N videos, C channels, U units per video, T frames per unit, H x W pixels.
+
+In ``channels_last_3d`` memory the trunk's 3D form (N*U, C, T, H, W) is stored N, U, T, H, W, C.
+The 4D form (N, C, U, T, H, W) is a permuted view of that same storage, and joining two of its
+neighbouring axes leaves a 5-D tensor that is again ``channels_last_3d``-contiguous. So the paper's
+permutation copies nothing, and up to three axes of a 4D kernel fit one `Conv3d`:
+
+- a (u, t, 1, 1) kernel sees (N, C, U, T, H*W);
+- a (u, 1, h, w) kernel sees (N, C, U*T, H, W): the same frame of the next unit is T frames away,
+  so a step along U is a dilation of T along the joined axis, and padding by whole units keeps its
+  ends apart;
+- a kernel with all four axes is a sum over its u taps (paper, eq. 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from mmcv.cnn import build_activation_layer, build_norm_layer
+from torch import Tensor, nn
+
+
+def check_kernel_size(kernel_size: Sequence[int]) -> tuple[int, int, int, int]:
+    """Return (u, t, h, w) as a tuple; ``ValueError`` unless it is four odd numbers."""
+    kernel = tuple(kernel_size) if isinstance(kernel_size, Sequence) else kernel_size
+    if not (
+        isinstance(kernel, tuple)
+        and len(kernel) == 4
+        and all(isinstance(size, int) and size > 0 and size % 2 for size in kernel)
+    ):
+        raise ValueError(
+            f"kernel_size must be four odd positive numbers (u, t, h, w), got {kernel_size!r}; "
+            "an even size cannot keep U, T, H and W"
+        )
+    return kernel
+
+
+def matched_width(in_channels: int, out_channels: int, kernel_size: Sequence[int]) -> int:
+    """Intermediate width M that gives the factorised convolution a full one's parameters.
+
+    M = floor(u t h w C C' / (u h w C + t C')) (paper, section III.C).
+    """
+    u, t, h, w = check_kernel_size(kernel_size)
+    full = u * t * h * w * in_channels * out_channels
+    return full // (u * h * w * in_channels + t * out_channels)
+
+
+def conv4d(x: Tensor, weight: Tensor, kernel_size: Sequence[int], bias: Tensor | None) -> Tensor:
+    """Convolve over (U, T, H, W) with zero padding that keeps their sizes (paper, eq. 1).
+
+    Args:
+        x: (N, C, U, T, H, W).
+        weight: (C', C, u, t, h*w), the kernel's spatial axes joined.
+        kernel_size: (u, t, h, w), odd.
+        bias: (C',) or None.
+
+    Returns:
+        (N, C', U, T, H, W), a view of ``channels_last_3d`` memory if ``x`` is one.
+    """
+    U, T, H, W = x.shape[2:]
+    u, t, h, w = kernel_size
+    if h == w == 1:
+        y = F.conv3d(x.flatten(4), weight, bias, padding=(u // 2, t // 2, 0))
+        return y.unflatten(4, (H, W))
+    space = (h // 2, w // 2)
+    if t == 1:
+        kernel = weight.flatten(2, 3).unflatten(3, (h, w))
+        padding = (u // 2 * T, *space)
+        y = F.conv3d(x.flatten(2, 3), kernel, bias, padding=padding, dilation=(T, 1, 1))
+        return y.unflatten(2, (U, T))
+    padded = F.pad(x, (0, 0, 0, 0, 0, 0, u // 2, u // 2))
+
+    def tap(s: int) -> Tensor:
+        units = padded[:, :, s : s + U].transpose(1, 2).flatten(0, 1)
+        kernel = weight[:, :, s].unflatten(3, (h, w))
+        return F.conv3d(units, kernel, padding=(t // 2, *space))
+
+    y = sum(tap(s) for s in range(u)).unflatten(0, (-1, U)).transpose(1, 2)
+    return y if bias is None else y + bias.view(-1, 1, 1, 1, 1)
+
+
+class Conv4d(nn.Conv3d):
+    """Full 4D convolution (paper, eq. 1 and 2).
+
+    (N, C, U, T, H, W) -> (N, C', U, T, H, W). The kernel is kept as (C', C, u, t, h*w), 5-D, so
+    that ``module.to(memory_format=torch.channels_last_3d)`` lays it out with the activations.
+
+    Args:
+        in_channels: C.
+        out_channels: C'.
+        kernel_size: (u, t, h, w), odd.
+        bias: Add a bias per output channel.
+
+    Raises:
+        ValueError: ``kernel_size`` is not four odd numbers, or the input is not 6-D with C
+            channels and at least one unit and frame.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Sequence[int] = (3, 3, 1, 1),
+        bias: bool = False,
+    ) -> None:
+        u, t, h, w = self.kernel_4d = check_kernel_size(kernel_size)
+        super().__init__(in_channels, out_channels, (u, t, h * w), bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, U, T, H, W) to (N, C', U, T, H, W)."""
+        check_4d_form(x, self.in_channels)
+        return conv4d(x, self.weight, self.kernel_4d, self.bias)
+
+    def extra_repr(self) -> str:
+        """Show the 4D kernel rather than its 5-D storage."""
+        bias = self.bias is not None
+        return f"{self.in_channels}, {self.out_channels}, {self.kernel_4d}, bias={bias}"
+
+
+def check_4d_form(x: Tensor, channels: int) -> None:
+    """Raise ``ValueError`` unless ``x`` is (N, channels, U, T, H, W) with no empty axis."""
+    if x.ndim != 6 or x.shape[1] != channels or 0 in x.shape:
+        raise ValueError(
+            f"expected (N, {channels}, U, T, H, W) with at least one unit and frame, got "
+            f"{tuple(x.shape)}"
+        )
+
+
+class FactorizedConv4d(nn.Module):
+    """(3+1)D factorised 4D convolution: (u,1,h,w) C -> M, BN, ReLU, (1,t,1,1) M -> C'.
+
+    (N, C, U, T, H, W) -> (N, C', U, T, H, W) (paper, section III.C).
+
+    Args:
+        in_channels: C.
+        out_channels: C'.
+        kernel_size: (u, t, h, w), odd.
+        mid_channels: M; None for the paper's :func:`matched_width`.
+        norm_cfg: Normalisation between the two, as MMAction2 configures it.
+        act_cfg: Activation between the two.
+
+    Raises:
+        ValueError: ``kernel_size`` is not four odd numbers, or ``mid_channels`` is below 1.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Sequence[int] = (3, 3, 1, 1),
+        mid_channels: int | None = None,
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = None,
+    ) -> None:
+        super().__init__()
+        u, t, h, w = check_kernel_size(kernel_size)
+        if mid_channels is None:
+            mid_channels = matched_width(in_channels, out_channels, kernel_size)
+        if mid_channels < 1:
+            raise ValueError(f"mid_channels must be at least 1, got {mid_channels}")
+        self.spatial = Conv4d(in_channels, mid_channels, (u, 1, h, w))
+        self.norm = build_norm_layer(norm_cfg or dict(type="BN3d"), mid_channels)[1]
+        self.act = build_activation_layer(act_cfg or dict(type="ReLU", inplace=True))
+        self.temporal = Conv4d(mid_channels, out_channels, (1, t, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, U, T, H, W) to (N, C', U, T, H, W)."""
+        return self.temporal(self.act(norm_4d(self.norm, self.spatial(x))))
+
+
+def norm_4d(norm: nn.Module, x: Tensor) -> Tensor:
+    """Apply a 5-D normalisation to the 4D form (N, C, U, T, H, W), over all but its channels."""
+    return norm(x.flatten(2, 3)).unflatten(2, x.shape[2:4])

@@ -1,0 +1,207 @@
+"""3D trunks of MMAction2 recast as 4D networks (paper, section III.D)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Union
+
+import torch
+from mmaction.models.backbones.resnet2plus1d import ResNet2Plus1d
+from mmaction.models.backbones.resnet3d import ResNet3d
+from mmaction.models.backbones.resnet3d_csn import ResNet3dCSN
+from mmaction.models.backbones.resnet3d_slowonly import ResNet3dSlowOnly
+from mmaction.models.backbones.x3d import X3D
+from mmaction.registry import MODELS
+from torch import Tensor, nn
+
+from .attention import check_units
+
+STEM = "stem"
+Placement = Union[int, str, Sequence[int]]
+
+
+class Recast4d:
+    """Mix-in that inserts 4D blocks into a 3D trunk of MMAction2 without touching it.
+
+    The trunk is built by its own class, so its parameter names, inflation and checkpoints stay;
+    the blocks live beside it in ``blocks4d``. The trunk sees each unit as one clip, the blocks
+    see all units of a video. U is read from the input: one network serves any number of units.
+
+    (N, U, 3, T, H, W) -> (N, C', U*T', H', W').
+
+    Args:
+        *args: Of the trunk.
+        block4d: Config of the 4D block, or one per stage (None where there is none). The trunk's
+            ``norm_cfg`` and the stage's ``with_cp`` are passed on unless it sets its own.
+        placement: Per stage, where blocks follow: ``'last'`` after its last residual block, 1
+            after each, 0 nowhere, or one flag per residual block, as ``non_local`` has it.
+        stem_block4d: Config of a block after the stem's pooling, the paper's "conv1"; True for
+            ``block4d``.
+        channels_last: Run in ``channels_last_3d`` memory, where blocks copy nothing.
+        with_cp: Recompute activations in the backward pass; one flag for all stages or each.
+        **kwargs: Of the trunk.
+
+    Raises:
+        ValueError: a placement that does not fit the trunk, or an input that is not
+            (N, U, C, T, H, W).
+    """
+
+    # What the trunk's own forward runs around its residual stages, by attribute name.
+    stem = ("conv1", "maxpool")
+    after_first_stage: tuple[str, ...] = ("pool2",)
+    tail: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        *args: object,
+        block4d: dict | Sequence[dict | None] = dict(type="F4DBlock", mid_channels=1 / 8),  # noqa: B006
+        placement: Sequence[Placement] = ("last", "last", "last", "last"),
+        stem_block4d: dict | bool = False,
+        channels_last: bool = False,
+        with_cp: bool | Sequence[bool] = False,
+        **kwargs: object,
+    ) -> None:
+        stages_cp = with_cp if isinstance(with_cp, Sequence) else None
+        super().__init__(*args, with_cp=any(stages_cp) if stages_cp else with_cp, **kwargs)
+        stages = [getattr(self, name) for name in self.res_layers]
+        stages_cp = stages_cp or [with_cp] * len(stages)
+        placement = placement[: len(stages)] if len(stages) < 4 else placement
+        per_stage = [block4d] * len(stages) if isinstance(block4d, dict) else list(block4d)
+        for name, value in (
+            ("block4d", per_stage),
+            ("placement", placement),
+            ("with_cp", stages_cp),
+        ):
+            if len(value) != len(stages):
+                raise ValueError(
+                    f"{name} has {len(value)} entries for a trunk of {len(stages)} stages: {value}"
+                )
+
+        for name, flag in (("maxpool", "with_pool1"), ("pool2", "with_pool2")):
+            if not getattr(self, flag, True):
+                setattr(self, name, nn.Identity())
+        self.channels_last = channels_last
+        self.blocks4d = nn.ModuleDict()
+        self.block_stage: dict[str, int] = {}  # location -> stage, 0 for the stem
+        if stem_block4d:
+            config = block4d if stem_block4d is True else stem_block4d
+            self._insert(STEM, 0, config, self.base_channels, stages_cp[0])
+        expansion = getattr(self.block, "expansion", 1)
+        for i, (layer, config, where) in enumerate(zip(stages, per_stage, placement)):
+            for residual in layer:
+                residual.with_cp = stages_cp[i]
+            for j, wanted in enumerate(place(where, len(layer), stage=i)):
+                if wanted and config is not None:
+                    channels = self.base_channels * 2**i * expansion
+                    self._insert(f"layer{i + 1}_{j}", i + 1, config, channels, stages_cp[i])
+        if channels_last:
+            self.to(memory_format=torch.channels_last_3d)
+
+    def _insert(
+        self, location: str, stage: int, config: dict, channels: int, with_cp: bool
+    ) -> None:
+        defaults = dict(channels=channels, norm_cfg=self.norm_cfg, with_cp=with_cp)
+        self.blocks4d[location] = MODELS.build({**defaults, **config})
+        self.block_stage[location] = stage
+
+    def init_weights(self, *args: object) -> None:
+        """Initialise or load the trunk as MMAction2 does, and start the blocks near identity."""
+        super().init_weights(*args)
+        if self.pretrained is None:  # the trunk has just redrawn every Conv3d it found
+            for block in self.blocks4d.values():
+                block.reset_parameters()
+
+    def forward(
+        self, x: Tensor, maps: dict[str, dict[str, Tensor]] | None = None
+    ) -> Tensor | tuple[Tensor, ...]:
+        """Map (N, U, C, T, H, W) to (N, C', U*T', H', W'), or a tuple for several ``out_indices``.
+
+        Args:
+            x: Videos as units.
+            maps: Filled with each block's attention maps: location -> name -> map.
+        """
+        check_units(x, getattr(self, "in_channels", 3))
+        U = x.shape[1]
+        x = x.flatten(0, 1)
+        if self.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last_3d)
+        for name in self.stem:
+            x = getattr(self, name)(x)
+        x = self._apply_block(STEM, x, U, maps)
+        outs = []
+        out_indices = getattr(self, "out_indices", (len(self.res_layers) - 1,))
+        for i, layer_name in enumerate(self.res_layers):
+            for j, residual in enumerate(getattr(self, layer_name)):
+                x = self._apply_block(f"{layer_name}_{j}", residual(x), U, maps)
+            for name in self.after_first_stage if i == 0 else ():
+                x = getattr(self, name)(x)
+            if i in out_indices:
+                outs.append(x)
+        for name in self.tail:
+            outs = [getattr(self, name)(x) for x in outs]
+        outs = [x.unflatten(0, (-1, U)).transpose(1, 2).flatten(2, 3) for x in outs]
+        return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def _apply_block(
+        self, location: str, x: Tensor, U: int, maps: dict[str, dict[str, Tensor]] | None
+    ) -> Tensor:
+        if location not in self.blocks4d:
+            return x
+        found = None if maps is None else maps.setdefault(location, {})
+        return self.blocks4d[location](x.unflatten(0, (-1, U)), found).flatten(0, 1)
+
+    def _freeze_stages(self) -> None:
+        super()._freeze_stages()
+        for location, stage in self.block_stage.items():
+            if stage <= self.frozen_stages:
+                self.blocks4d[location].eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Recast4d:
+        """Set the training mode; unlike the trunk's own method, return self."""
+        super().train(mode)
+        return self
+
+
+def place(where: Placement, length: int, stage: int) -> list[bool]:
+    """Say after which of a stage's ``length`` residual blocks a 4D block follows."""
+    if where == "last":
+        return [False] * (length - 1) + [True]
+    if where in (0, 1) and not isinstance(where, str):
+        return [bool(where)] * length
+    if isinstance(where, str) or not isinstance(where, Sequence) or len(where) != length:
+        raise ValueError(
+            f"placement of stage {stage + 1} must be 'last', 0, 1 or {length} flags (it has "
+            f"{length} residual blocks), got {where!r}"
+        )
+    return [bool(flag) for flag in where]
+
+
+@MODELS.register_module()
+class ResNet4d(Recast4d, ResNet3dSlowOnly):
+    """SlowOnly recast in 4D: F4D as published, V4D with another ``block4d``."""
+
+
+@MODELS.register_module()
+class I3D4d(Recast4d, ResNet3d):
+    """I3D (``ResNet3d``) recast in 4D."""
+
+
+@MODELS.register_module()
+class ResNet2Plus1d4d(Recast4d, ResNet2Plus1d):
+    """R(2+1)D recast in 4D."""
+
+    after_first_stage = ()
+
+
+@MODELS.register_module()
+class CSN4d(Recast4d, ResNet3dCSN):
+    """Channel-separated networks recast in 4D."""
+
+
+@MODELS.register_module()
+class X3D4d(Recast4d, X3D):
+    """X3D recast in 4D."""
+
+    stem = ("conv1_s", "conv1_t")
+    after_first_stage = ()
+    tail = ("conv5",)

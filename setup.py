@@ -1,0 +1,76 @@
+"""Installs f4d_mmaction; its wheel carries configs and tools inside the package, under ``.mim``."""
+
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+CARRIED = ("configs", "tools", "model-index.yml")
+
+
+class BuildWithConfigs(build_py):
+    """Copy configs and tools into the built package.
+
+    A top-level ``configs`` or ``tools`` package would hide MMAction2's.
+    """
+
+    def run(self) -> None:
+        """Build, then copy."""
+        super().run()
+        if getattr(self, "editable_mode", False):
+            return  # an editable install reads the repository itself
+        target = Path(self.build_lib) / "f4d_mmaction" / ".mim"
+        for name in CARRIED:
+            source = ROOT / name
+            if source.is_dir():
+                ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+                shutil.copytree(source, target / name, dirs_exist_ok=True, ignore=ignore)
+            elif source.is_file():
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target / name)
+
+
+version: dict = {}
+exec((ROOT / "f4d_mmaction" / "version.py").read_text(), version)
+
+# mmcv is not required here: mmcv and mmcv-lite install the same module, and requiring one would
+# overwrite the other. `import f4d_mmaction` says what to do where both are missing.
+standalone = ["mmcv-lite>=2.0.1,<2.2"]
+readers = ["av>=12"]
+web = ["gradio>=5"]
+export = ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.1"]
+test = [*standalone, *readers, *export, "pytest>=7", "hypothesis>=6", "ruff>=0.6"]
+
+setup(
+    name="f4d_mmaction",
+    version=version["__version__"],
+    description="F4D: factorised 4D CNNs with attention for video-level recognition, on MMAction2",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["f4d_mmaction", "f4d_mmaction.*"]),
+    cmdclass={"build_py": BuildWithConfigs},
+    python_requires=">=3.9",
+    install_requires=[
+        "torch>=2.1",
+        "mmengine>=0.10,<1",
+        "mmaction2>=1.2,<2",
+        "importlib_metadata",  # mmaction2 1.2 imports it without asking for it
+        "decord>=0.6; platform_machine != 'aarch64' and platform_machine != 'arm64'",
+        "decord2; platform_machine == 'aarch64' or platform_machine == 'arm64'",
+        "numpy",
+        "packaging",
+        "matplotlib",
+        "rich",
+    ],
+    extras_require={
+        "standalone": standalone,
+        "readers": readers,
+        "web": web,
+        "export": export,
+        "tensorboard": ["tensorboard"],
+        "test": test,
+    },
+)

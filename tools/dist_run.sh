@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Start SCRIPT on GPUS processes per node: dist_run.sh GPUS SCRIPT ARGS...
+# NNODES, NODE_RANK, MASTER_ADDR and PORT as in MMAction2; MAX_RESTARTS restarts a dead run.
+# A single node without PORT takes a free port, so that two runs do not meet.
+set -euo pipefail
+
+GPUS=$1
+SCRIPT=$2
+NNODES=${NNODES:-1}
+MAX_RESTARTS=${MAX_RESTARTS:-0}
+
+if [[ $NNODES == 1 && -z ${PORT:-} ]]; then
+    rendezvous=(--standalone)
+else
+    rendezvous=(--nnodes="$NNODES" --node-rank="${NODE_RANK:-0}"
+        --master-addr="${MASTER_ADDR:-127.0.0.1}" --master-port="${PORT:-29500}")
+fi
+
+exec python -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node="$GPUS" \
+    --max-restarts="$MAX_RESTARTS" "$SCRIPT" "${@:3}" --launcher pytorch

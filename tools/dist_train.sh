@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Train on several processes: dist_train.sh CONFIG GPUS [arguments of train.py]; see dist_run.sh.
+set -euo pipefail
+tools=$(dirname "$0")
+exec bash "$tools/dist_run.sh" "$2" "$tools/train.py" "$1" "${@:3}"

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Train under Slurm: slurm_train.sh PARTITION JOB_NAME CONFIG [arguments of train.py].
+set -euo pipefail
+tools=$(dirname "$0")
+exec bash "$tools/slurm_run.sh" "$1" "$2" "$tools/train.py" "${@:3}"

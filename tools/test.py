@@ -1,0 +1,34 @@
+"""Test a checkpoint: `python tools/test.py CONFIG CHECKPOINT`, as MMAction2's own tool."""
+
+import argparse
+from pathlib import Path
+
+from f4d_mmaction.engine.launch import add_common_arguments, build_runner, load_config
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config")
+    parser.add_argument("checkpoint")
+    parser.add_argument("--dump", metavar="FILE.pkl", help="also write the predictions there")
+    add_common_arguments(parser)
+    args = parser.parse_args()
+
+    if not (args.checkpoint.startswith(("http://", "https://")) or Path(args.checkpoint).is_file()):
+        parser.error(f"checkpoint {args.checkpoint} does not exist")
+    if args.dump and not args.dump.endswith((".pkl", ".pickle")):
+        parser.error(f"--dump writes a pickle: {args.dump} must end in .pkl or .pickle")
+    try:
+        config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
+    config.load_from = args.checkpoint
+    if args.dump:
+        evaluators = config.test_evaluator
+        evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
+        config.test_evaluator = [*evaluators, dict(type="DumpResults", out_file_path=args.dump)]
+    build_runner(config).test()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Train a recognizer from a config: `python tools/train.py CONFIG`, as MMAction2's own tool."""
+
+import argparse
+
+from f4d_mmaction.engine.launch import (
+    add_common_arguments,
+    build_runner,
+    load_config,
+    use_mixed_precision,
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="CHECKPOINT",
+        help="go on from the checkpoint, or from the work directory's latest",
+    )
+    parser.add_argument("--amp", action="store_true", help="mixed precision (bf16 on the CPU)")
+    parser.add_argument("--no-validate", action="store_true", help="train without validating")
+    parser.add_argument(
+        "--auto-scale-lr",
+        action="store_true",
+        help="scale the learning rate with the batch size, from auto_scale_lr.base_batch_size",
+    )
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--diff-rank-seed", action="store_true", help="a seed of its own per rank")
+    parser.add_argument("--deterministic", action="store_true", help="deterministic cuDNN")
+    add_common_arguments(parser)
+    args = parser.parse_args()
+
+    try:
+        config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
+        if args.amp:
+            use_mixed_precision(config)
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
+    if args.resume:
+        config.resume = True
+        config.load_from = None if args.resume == "auto" else args.resume
+    if args.no_validate:
+        config.val_cfg = config.val_dataloader = config.val_evaluator = None
+    if args.auto_scale_lr:
+        config.auto_scale_lr.enable = True
+    if config.get("randomness") is None or args.seed is not None:
+        config.randomness = dict(
+            seed=args.seed,
+            diff_rank_seed=args.diff_rank_seed,
+            deterministic=args.deterministic,
+        )
+    build_runner(config).train()
+
+
+if __name__ == "__main__":
+    main()
