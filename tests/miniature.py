@@ -1,7 +1,8 @@
 """The five datasets in miniature: official annotation files as published, real media on disk.
 
-`make_sthv1(root)` and its four sisters write `root/annotations` and `root/media` and return a
-`Miniature` with the lists that `prepare` must make of them. Class names and the layout of files
+`make_sthv1(root)` and its four sisters write `root/annotations` and `root/rawframes` or
+`root/videos`, as the configs expect below their `data_root`, and return a `Miniature` with the
+lists that `prepare` must make of them. Class names and the layout of files
 and folders are the datasets' own; a video is a square that moves.
 """
 
@@ -66,7 +67,8 @@ def write_frames(folder: Path, frames: int, seed: int = 0) -> None:
 
 
 def _start(dataset: str, root: Path, classes: list[str]) -> Miniature:
-    miniature = Miniature(dataset, root / "annotations", root / "media", classes)
+    media = root / ("rawframes" if dataset == "sthv1" else "videos")
+    miniature = Miniature(dataset, root / "annotations", media, classes)
     miniature.annotations.mkdir(parents=True)
     miniature.media.mkdir()
     return miniature

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
-__all__ = ["DATASETS", "DatasetFacts", "PublishedList", "facts_of", "recognise_list"]
+__all__ = ["DATASETS", "DatasetFacts", "PublishedList", "facts_of", "list_name", "recognise_list"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class DatasetFacts:
 
     @property
     def media(self) -> str:
-        """The word MMAction2's list names use for the kind of media."""
+        """The kind of media, and the name of its folder in the configs."""
         return "videos" if self.filename_tmpl is None else "rawframes"
 
     @property
@@ -40,10 +40,10 @@ class DatasetFacts:
         """The numbered splits, empty where there is one split only."""
         return tuple(split for split in self.counts if split is not None)
 
-    def list_name(self, subset: str, split: int | None = None) -> str:
-        """MMAction2's name of an annotation list, such as `ucf101_train_split_1_videos.txt`."""
-        middle = "list" if split is None else f"split_{split}"
-        return f"{self.key}_{subset}_{middle}_{self.media}.txt"
+
+def list_name(subset: str, split: int | None = None) -> str:
+    """The name of an annotation list in the configs: `train.txt`, or `train_split1.txt`."""
+    return f"{subset}.txt" if split is None else f"{subset}_split{split}.txt"
 
 
 DATASETS = {
@@ -116,11 +116,20 @@ class PublishedList:
 
 
 def recognise_list(path: str | PurePath) -> PublishedList | None:
-    """Tell from a list's file name which published list it is; None if it is nobody's."""
-    name = PurePath(path).name
-    match = re.match(r"([a-z0-9]+)_(train|val)_(?:list|split_?(\d+))_", name)
-    if match is None or match[1] not in DATASETS:
+    """Tell from a list's path which published list it is; None if it is nobody's.
+
+    Known are `sthv1/train.txt` and `ucf101/val_split2.txt`, as `prepare` names them, and
+    MMAction2's `sthv1_train_list_rawframes.txt` and `ucf101_val_split_2_videos.txt`.
+    """
+    path = PurePath(path)
+    if match := re.fullmatch(r"(train|val)(?:_split(\d))?\.txt", path.name):
+        subset, split = match.groups()
+        key = path.parent.name
+    elif match := re.match(r"([a-z0-9]+)_(train|val)_(?:list|split_(\d))_", path.name):
+        key, subset, split = match.groups()
+    else:
         return None
-    split = int(match[3]) if match[3] else None
-    facts = DATASETS[match[1]]
-    return PublishedList(facts, match[2], split) if split in facts.counts else None
+    number = int(split) if split else None
+    if key not in DATASETS or number not in DATASETS[key].counts:
+        return None
+    return PublishedList(DATASETS[key], subset, number)

@@ -151,9 +151,9 @@ def test_the_configs_delimiter_is_followed(tmp_path):
 
 
 def test_counts_against_the_published_ones(tmp_path):
-    mini = make_hmdb51(tmp_path)
-    prepare("hmdb51", mini.annotations, mini.media, tmp_path / "lists", split=2)
-    path = tmp_path / "lists" / "hmdb51_val_split_2_videos.txt"
+    mini = make_hmdb51(tmp_path / "hmdb51")
+    prepare("hmdb51", mini.annotations, mini.media, tmp_path / "hmdb51", split=2)
+    path = tmp_path / "hmdb51" / "val_split2.txt"
     prefix = {"video": str(mini.media)}
     dataset = {"type": "VideoDataset", "ann_file": str(path), "data_prefix": prefix}
     report = check(config_of(val=dataset))
@@ -166,23 +166,23 @@ def test_counts_against_the_published_ones(tmp_path):
 
 
 def test_a_miniature_as_prepared_has_no_other_fault(tmp_path):
-    mini = make_sthv1(tmp_path)
-    prepare("sthv1", mini.annotations, mini.media, tmp_path / "lists")
-    lists = {subset: f"sthv1_{subset}_list_rawframes.txt" for subset in ("train", "val")}
+    root = tmp_path / "sthv1"
+    mini = make_sthv1(root)
+    prepare("sthv1", mini.annotations, mini.media, root)
     datasets = {
         subset: {
             "type": "RepeatDataset",
             "times": 2,
             "dataset": {
                 "type": "RawframeDataset",
-                "data_root": str(tmp_path),
-                "ann_file": f"lists/{name}",
-                "data_prefix": {"img": "media"},
+                "data_root": str(root),
+                "ann_file": f"{subset}.txt",
+                "data_prefix": {"img": "rawframes"},
                 "filename_tmpl": "{:05}.jpg",
                 "pipeline": [{"type": "SampleFrames", "clip_len": 8, "num_clips": 3}],
             },
         }
-        for subset, name in lists.items()
+        for subset in ("train", "val")
     }
     report = check(config_of(num_classes=6, **datasets), sample=None)
     for subset in report.subsets:

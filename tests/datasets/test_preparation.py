@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from miniature import MAKERS, Miniature, make_kinetics400
 
-from f4d_mmaction.datasets.dataset_facts import DATASETS, recognise_list
+from f4d_mmaction.datasets.dataset_facts import facts_of, list_name, recognise_list
 from f4d_mmaction.datasets.preparation import PreparationError, prepare
 
 TOOL = Path(__file__).parents[2] / "tools" / "data" / "prepare.py"
@@ -26,7 +26,7 @@ def minis(originals, tmp_path) -> dict[str, Miniature]:
     copies = {}
     for name, mini in originals.items():
         shutil.copytree(mini.annotations.parent, tmp_path / name)
-        annotations, media = tmp_path / name / "annotations", tmp_path / name / "media"
+        annotations, media = tmp_path / name / "annotations", tmp_path / name / mini.media.name
         copies[name] = Miniature(name, annotations, media, mini.classes, mini.lists)
     return copies
 
@@ -57,14 +57,15 @@ def refused(mini: Miniature, **options) -> PreparationError:
 def test_lists_are_exactly_the_expected_ones(originals, dataset, tmp_path):
     mini = originals[dataset]
     for split, subsets in mini.lists.items():
-        summary = prepare(dataset, mini.annotations, mini.media, tmp_path, split=split)
+        out = tmp_path / dataset
+        summary = prepare(dataset, mini.annotations, mini.media, out, split=split)
         for subset, lines in subsets.items():
-            path = tmp_path / DATASETS[dataset].list_name(subset, split)
+            path = out / list_name(subset, split)
             assert path.read_text() == "".join(f"{line}\n" for line in lines)
-            assert recognise_list(path).count == DATASETS[dataset].counts[split][subset]
+            assert recognise_list(path).count == facts_of(dataset).counts[split][subset]
             assert summary.counts[subset] == len(lines)
-        assert (tmp_path / f"{dataset}_label_map.txt").read_text().splitlines() == mini.classes
-        assert set(summary.written.values()) <= set(tmp_path.iterdir())
+        assert (out / "label_map.txt").read_text().splitlines() == mini.classes
+        assert set(summary.written.values()) <= set(out.iterdir())
 
 
 def test_the_files_published_are_read_with_mark_and_windows_ends(minis):
@@ -75,7 +76,7 @@ def test_the_files_published_are_read_with_mark_and_windows_ends(minis):
         split = next(iter(mini.lists))
         summary = run(mini)
         for subset, lines in mini.lists[split].items():
-            path = summary.written[DATASETS[mini.dataset].list_name(subset, split)]
+            path = summary.written[list_name(subset, split)]
             assert path.read_text().splitlines() == lines
 
 
@@ -89,7 +90,7 @@ def test_missing_videos_are_left_out_counted_and_named(minis):
     assert summary.problems.count("missing") == 2
     assert summary.problems.count("empty") == 1
     assert summary.counts == {"train": 7, "val": 2}
-    left_out = summary.written["ucf101_left_out_1.txt"].read_text()
+    left_out = summary.written["left_out_split1.txt"].read_text()
     assert f"missing: {gone[0]} (testlist01.txt:3)" in left_out
     assert "nearest: 'YoYo/v_YoYO_g02_c01.avi'" in left_out
     assert "missing: 2" in summary.text
@@ -105,7 +106,7 @@ def test_frame_folders_with_holes_are_left_out(minis):
     for path in folders[3].iterdir():
         path.unlink()
     summary = run(mini)
-    path = summary.written[DATASETS["sthv1"].list_name("train")]
+    path = summary.written[list_name("train")]
     assert path.read_text().splitlines() == lines[4:]
     counts = {kind: summary.problems.count(kind) for kind in ("incomplete", "missing", "empty")}
     assert counts == {"incomplete": 2, "missing": 1, "empty": 1}
@@ -248,7 +249,7 @@ def test_kinetics_folders(tmp_path, folders):
         assert "delimiter=','" in str(error)
     summary = run(mini, delimiter=",")
     for subset, lines in mini.lists[None].items():
-        path = summary.written[DATASETS["kinetics400"].list_name(subset)]
+        path = summary.written[list_name(subset)]
         expected = [",".join(line.rsplit(" ", 1)) for line in lines]
         assert path.read_text().splitlines() == expected
 
@@ -258,7 +259,7 @@ def test_given_classes_set_the_numbers(minis, tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("\n".join(["aerobics", *mini.classes]))
     summary = run(mini, classes=names)
-    path = summary.written[DATASETS["kinetics400"].list_name("val")]
+    path = summary.written[list_name("val")]
     labels = [int(line.split()[1]) for line in path.read_text().splitlines()]
     assert labels == [int(line.split()[1]) + 1 for line in mini.lists[None]["val"]]
 

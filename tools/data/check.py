@@ -35,7 +35,7 @@ def main() -> int:
             args.time_limit,
         )
         report.write(out)
-    except (ValueError, OSError) as error:
+    except (ValueError, TypeError, KeyError, SyntaxError, OSError) as error:
         print(f"check.py: {error}", file=sys.stderr)
         return 2
     print(f"{report.text}\nreport.json and durations.png in {out}")

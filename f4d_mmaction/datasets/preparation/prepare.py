@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..dataset_facts import DatasetFacts, facts_of
+from ..dataset_facts import DatasetFacts, facts_of, list_name
 from . import hmdb51, kinetics400, sthv1, sthv2, ucf101
 from .core import (
     FATAL,
@@ -88,9 +88,9 @@ def prepare(
             f"nothing written for {dataset} because of: {', '.join(refused)}\n{problems.summary()}",
             problems,
         )
-    files = {facts.list_name(subset, split): text for subset, text in lines.items()}
-    left_out = f"{dataset}_left_out.txt" if split is None else f"{dataset}_left_out_{split}.txt"
-    files[f"{dataset}_label_map.txt"] = list(read.classes)
+    files = {list_name(subset, split): text for subset, text in lines.items()}
+    left_out = list_name("left_out", split)
+    files["label_map.txt"] = list(read.classes)
     files[left_out] = problems.lines()
     write_together(
         {out / name: "".join(f"{line}\n" for line in text) for name, text in files.items()}
@@ -226,7 +226,7 @@ def _describe(
         published = facts.counts[split][subset]
         text.append(
             f"  {subset}: {written:,} of {len(read.subsets[subset]):,} annotated videos listed "
-            f"(published: {published:,}) in {facts.list_name(subset, split)}"
+            f"(published: {published:,}) in {list_name(subset, split)}"
         )
     if problems.found:
         text += [problems.summary(), f"full list of these: {left_out}"]

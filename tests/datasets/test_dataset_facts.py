@@ -1,0 +1,54 @@
+"""The table of published facts, and the page that shows it."""
+
+from pathlib import Path
+
+import pytest
+
+from f4d_mmaction.datasets.dataset_facts import DATASETS, facts_of, list_name, recognise_list
+
+PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"
+
+
+@pytest.mark.parametrize("facts", DATASETS.values(), ids=DATASETS)
+def test_the_page_shows_the_table(facts):
+    rows = PAGE.read_text(encoding="utf-8").splitlines()
+    for split, counts in facts.counts.items():
+        title = facts.title if split is None else f"{facts.title}, split {split}"
+        numbers = f"{facts.num_classes} | {counts['train']:,} | {counts['val']:,}"
+        assert any(row.startswith(f"| {title} | `{facts.key}` | {numbers} |") for row in rows)
+
+
+def test_splits_share_the_same_videos():
+    """UCF101 has 13,320 videos, each in train or test of a split; HMDB51 uses 100 of each class."""
+    assert {sum(counts.values()) for counts in DATASETS["ucf101"].counts.values()} == {13_320}
+    assert {sum(counts.values()) for counts in DATASETS["hmdb51"].counts.values()} == {5_100}
+
+
+@pytest.mark.parametrize("facts", DATASETS.values(), ids=DATASETS)
+def test_lists_are_recognised_by_their_own_names(facts):
+    for split, counts in facts.counts.items():
+        for subset, count in counts.items():
+            known = recognise_list(Path("data") / facts.key / list_name(subset, split))
+            assert (known.facts, known.subset, known.split) == (facts, subset, split)
+            assert known.count == count
+
+
+@pytest.mark.parametrize(
+    ("path", "count"),
+    [
+        ("lists/sthv1_train_list_rawframes.txt", 86_017),
+        ("hmdb51_val_split_3_videos.txt", 1_530),
+        ("ucf101/train.txt", None),
+        ("ucf101/train_split4.txt", None),
+        ("mine/train.txt", None),
+        ("sthv1/test.txt", None),
+    ],
+)
+def test_other_names(path, count):
+    known = recognise_list(path)
+    assert (known and known.count) == count
+
+
+def test_unknown_dataset():
+    with pytest.raises(ValueError, match="'k600': expected one of sthv1, sthv2"):
+        facts_of("k600")
