@@ -106,12 +106,10 @@ class VideoReader:
         wanted = [int(index) for index in indices]
         try:
             frames = self._read_from_keyframes(wanted)
-        except _UntimedError:
-            self._rank, self._keys = None, []
-            self._stream.codec_context.flush_buffers()
-            frames = self._read_from_keyframes(wanted)
-            if self.strict and self._in_order:  # then the times are right and a frame is missing
-                raise bad(BadVideoKind.DAMAGED, self.path, "the decoder skips a frame") from None
+        except (_UntimedError, BadVideoError) as error:
+            if getattr(error, "kind", BadVideoKind.DAMAGED) is not BadVideoKind.DAMAGED:
+                raise
+            frames = self._read_from_start(wanted, timed=isinstance(error, BadVideoError))
         lost = [index for index in wanted if index not in frames]
         if lost:
             raise bad(
@@ -220,21 +218,36 @@ class VideoReader:
     def _read_from_keyframes(self, wanted: list[int]) -> dict[int, np.ndarray]:
         """Decode from keyframe to wanted frames, and jump where a later keyframe saves work."""
         frames: dict[int, np.ndarray] = {}
+        self._next, self._first_time = 0, -math.inf
         self._in_order, self._time = True, -math.inf
         position = 0
         for start, group in groupby(wanted, self._key_before):
             if start > position:
                 self._stream.codec_context.flush_buffers()
                 position = start
-            if position == start:
-                self._next = self._rank[self._packets[start].pts] if start else 0
-            position = self._decode(position, start, set(group), set(wanted), frames)
+                self._first_time = self._packets[start].pts
+                self._next = self._rank[self._first_time]
+            position = self._decode(position, set(group), set(wanted), frames)
+        return frames
+
+    def _read_from_start(self, wanted: list[int], timed: bool) -> dict[int, np.ndarray]:
+        """Decode without jumps, which a frame's references may reach across, or without times."""
+        self._keys = []
+        self._stream.codec_context.flush_buffers()
+        if timed:
+            try:
+                return self._read_from_keyframes(wanted)
+            except _UntimedError:
+                self._stream.codec_context.flush_buffers()
+        self._rank = None
+        frames = self._read_from_keyframes(wanted)
+        if self.strict and self._in_order:  # then the times are right and a frame is missing
+            raise bad(BadVideoKind.DAMAGED, self.path, "the decoder skips a frame")
         return frames
 
     def _decode(
         self,
         position: int,
-        start: int,
         missing: set[int],
         wanted: set[int],
         frames: dict[int, np.ndarray],
@@ -252,24 +265,30 @@ class VideoReader:
                 break
             self._check_time()
             position += packet is not None
-            for frame in self._decode_packet(context, packet, start):
+            if packet is not None and self._leads(packet):
+                continue
+            for frame in self._decode_packet(context, packet):
                 index = self._number(frame)
                 if index in wanted and index not in frames:
                     frames[index] = self._to_rgb(reformatter, frame)
                     missing.discard(index)
         return position
 
+    def _leads(self, packet: av.Packet) -> bool:
+        """Whether a packet follows the keyframe of a jump but is shown before it.
+
+        Its frame refers to others that were jumped over, and nothing wanted refers to it.
+        """
+        return self._rank is not None and packet.pts < self._first_time
+
     def _number(self, frame: av.VideoFrame) -> int:
-        """Index of the frame that the decoder shows next; below the keyframe's for its leaders.
+        """Index of the frame that the decoder shows next.
 
         Raises:
             _UntimedError: the packets' times do not number the frames.
         """
         if self._rank is not None:
-            index = self._rank.get(frame.pts, -1)
-            if 0 <= index < self._next:
-                return index
-            if index != self._next:
+            if self._rank.get(frame.pts) != self._next:
                 raise _UntimedError
         elif frame.pts is None or frame.pts <= self._time:
             self._in_order = False
@@ -277,19 +296,18 @@ class VideoReader:
         self._next += 1
         return self._next - 1
 
-    def _decode_packet(self, context: av.VideoCodecContext, packet: av.Packet | None, start: int):
+    def _decode_packet(
+        self, context: av.VideoCodecContext, packet: av.Packet | None
+    ) -> list[av.VideoFrame]:
         """Decode one packet; in strict mode every sign of damage is an error."""
-        if self.strict and packet is not None and packet.is_corrupt:
-            raise bad(BadVideoKind.DAMAGED, self.path, "a packet is incomplete")
         try:
             decoded = context.decode(packet)
         except _AV_ERRORS as error:
-            if not self.strict or self._leads(packet, start):
+            if not self.strict:
                 return []
             raise bad(BadVideoKind.DAMAGED, self.path, f"decoding: {error}") from error
-        if self.strict and any(frame.is_corrupt for frame in decoded):
-            if self._leads(packet, start):
-                return []
+        incomplete = any(part.is_corrupt for part in [packet, *decoded] if part is not None)
+        if self.strict and incomplete:
             raise bad(BadVideoKind.DAMAGED, self.path, "a frame is incomplete")
         return decoded
 
@@ -302,15 +320,6 @@ class VideoReader:
             raise bad(BadVideoKind.DAMAGED, self.path, f"colour conversion: {error}") from error
         turns = round(getattr(frame, "rotation", 0) / 90) % 4
         return np.rot90(image, turns).copy() if turns else image
-
-    def _leads(self, packet: av.Packet | None, start: int) -> bool:
-        """Whether a packet is shown before the keyframe at which decoding started.
-
-        Such a frame of an open group of pictures needs frames that were skipped on purpose.
-        """
-        if not start or packet is None or packet.pts is None:
-            return False
-        return packet.pts < self._packets[start].pts
 
     def _check_time(self) -> None:
         if self._deadline is not None and time.monotonic() > self._deadline:

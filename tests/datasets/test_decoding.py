@@ -1,0 +1,195 @@
+"""Decoding: equal to the stock pipeline and to plain sequential decoding, each frame once."""
+
+import io
+import random
+
+import av
+import decord
+import numpy as np
+import pytest
+from mmaction.registry import TRANSFORMS
+from mmengine.registry import DefaultScope
+
+from f4d_mmaction.analysis.loading import write_video
+from f4d_mmaction.datasets.transforms import VideoReader
+
+FRAMES = 48
+SIZE = (96, 64)
+OPEN_GOP = {"x264-params": "open-gop=1:bframes=3:scenecut=0:keyint=12:min-keyint=12"}
+# name: (encoder, keyword arguments)
+VIDEOS = {
+    "h264.mp4": ("libx264", {}),
+    "h264_open_gop.mp4": ("libx264", {"options": OPEN_GOP}),
+    "h264_open_gop.mkv": ("libx264", {"options": OPEN_GOP}),
+    "h264_b_frames.avi": ("libx264", {"options": {"bf": "2"}}),
+    "mpeg4.avi": ("mpeg4", {"gop": 12}),
+    "mpeg4_b_frames.avi": ("mpeg4", {"gop": 12, "options": {"bf": "2"}}),
+    "mjpeg.avi": ("mjpeg", {"pixel_format": "yuvj420p"}),
+    "vp9.webm": ("libvpx-vp9", {"options": {"deadline": "realtime", "cpu-used": "8"}}),
+    "vp8.webm": ("libvpx", {"options": {"deadline": "realtime", "cpu-used": "8"}}),
+    "odd_width.mp4": ("libx264", {"size": (90, 62)}),
+}
+# decord's batches agree with its own sequential decoding on these only.
+DECORD_IS_RIGHT = ["h264.mp4", "mpeg4.avi", "mjpeg.avi", "vp9.webm", "vp8.webm", "odd_width.mp4"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    for name, (codec, options) in VIDEOS.items():
+        write_video(folder / name, FRAMES, **{"size": SIZE, **options, "codec": codec})
+    return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _scope():
+    with DefaultScope.overwrite_default_scope("mmaction"):
+        yield
+
+
+def all_frames(path):
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def run(pipeline, path):
+    results = {"filename": str(path), "label": 0, "start_index": 0, "modality": "RGB"}
+    for step in pipeline:
+        results = TRANSFORMS.build(dict(step))(results)
+    return results
+
+
+@pytest.mark.parametrize("name", VIDEOS)
+def test_any_frames_equal_sequential_decoding(folder, name):
+    truth = all_frames(folder / name)
+    rng = np.random.default_rng(0)
+    for count in (1, 3, 10, FRAMES):
+        wanted = np.sort(rng.choice(FRAMES, count, replace=False))
+        reader = VideoReader(str(folder / name))
+        assert len(reader) == FRAMES
+        frames = reader.read(wanted)
+        reader.close()
+        for index, frame in zip(wanted, frames):
+            np.testing.assert_array_equal(frame, truth[index])
+
+
+@pytest.mark.parametrize("name", DECORD_IS_RIGHT)
+def test_frames_equal_the_stock_pipeline(folder, name):
+    sampler = {"type": "SampleFrames", "clip_len": 4, "frame_interval": 3, "num_clips": 6}
+    sampler["test_mode"] = True
+    stock = run([{"type": "DecordInit"}, sampler, {"type": "DecordDecode"}], folder / name)
+    ours = run([{"type": "InitVideo"}, sampler, {"type": "DecodeUnits"}], folder / name)
+    for key in ("total_frames", "avg_fps", "img_shape", "original_shape"):
+        assert ours[key] == stock[key]
+    expanded = [ours["imgs"][place] for place in ours["unit_index"]]
+    np.testing.assert_array_equal(expanded, stock["imgs"])
+
+
+def test_one_reader_reads_again_backwards(folder):
+    truth = all_frames(folder / "h264_open_gop.mp4")
+    with av.open(str(folder / "h264_open_gop.mp4")) as container:
+        assert sum(packet.is_keyframe for packet in container.demux(video=0)) > 2
+    for wanted in ([40], [5], [30, 31]):
+        reader = VideoReader(str(folder / "h264_open_gop.mp4"))
+        np.testing.assert_array_equal(reader.read(wanted), [truth[i] for i in wanted])
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_turned_videos_are_upright_as_in_the_stock_pipeline(folder, tmp_path, degrees):
+    data = bytearray((folder / "h264.mp4").read_bytes())
+    cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    matrix = np.array([cos, sin, 0, -sin, cos, 0, 0, 0, 2**14], ">i4") * 2**16
+    place = data.index(b"tkhd") + 4 + 4 + 20 + 16
+    data[place : place + 36] = matrix.astype(">i4").tobytes()
+    path = tmp_path / "turned.mp4"
+    path.write_bytes(data)
+    stock = decord.VideoReader(io.BytesIO(data)).get_batch([0, 7]).asnumpy()
+    np.testing.assert_array_equal(VideoReader(str(path)).read([0, 7]), stock)
+
+
+def test_hidden_frames_of_vp8_are_not_counted(folder, tmp_path):
+    path = tmp_path / "hidden.webm"
+    with av.open(str(folder / "vp8.webm")) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if not packet.size:
+                continue
+            data = bytearray(packet)
+            if number == 10:
+                data[0] &= ~0x10  # show_frame
+            copy = av.Packet(bytes(data))
+            copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+            copy.is_keyframe, copy.stream = packet.is_keyframe, stream
+            target.mux(copy)
+    truth = all_frames(path)
+    reader = VideoReader(str(path))
+    assert len(reader) == len(truth) == FRAMES - 1
+    np.testing.assert_array_equal(reader.read([9, 10, 46]), [truth[i] for i in (9, 10, 46)])
+
+
+AUGMENT = {
+    "three crops": [
+        {"type": "Resize", "scale": (-1, 48)},
+        {"type": "ThreeCrop", "crop_size": 48},
+        {"type": "Resize", "scale": (32, 32), "keep_ratio": False},
+    ],
+    "training": [
+        {"type": "Resize", "scale": (-1, 48)},
+        {"type": "MultiScaleCrop", "input_size": 32, "scales": (1, 0.8), "random_crop": False},
+        {"type": "Resize", "scale": (32, 32), "keep_ratio": False},
+        {"type": "Flip", "flip_ratio": 0.5},
+    ],
+}
+
+
+@pytest.mark.parametrize("share", [True, False])
+@pytest.mark.parametrize("augment", AUGMENT)
+@pytest.mark.parametrize("total", [3, 30])
+def test_network_input_equals_the_stock_pipelines(tmp_path, augment, share, total):
+    path = tmp_path / "short.mp4"
+    write_video(path, total, size=SIZE)
+    sampler = {"type": "SampleActionUnits", "num_units": 10, "clip_len": 4, "frame_interval": 2}
+    steps = [{**sampler, "test_mode": augment == "three crops"}]
+    stock = [{"type": "DecordInit"}, *steps, {"type": "DecordDecode"}, *AUGMENT[augment]]
+    ours = [{"type": "InitVideo"}, *steps, {"type": "DecodeUnits", "share": share}]
+    inputs = []
+    for pipeline in (stock, [*ours, *AUGMENT[augment]]):
+        np.random.seed(1)
+        random.seed(1)
+        results = run([*pipeline, {"type": "FormatActionUnits"}], path)
+        inputs.append(results["imgs"])
+    if share:
+        assert len(np.unique(results["frame_inds"])) < 40
+    np.testing.assert_array_equal(*inputs)
+
+
+def test_every_needed_frame_is_carried_once(folder):
+    sampler = {"type": "SampleActionUnits", "num_units": 10, "clip_len": 8, "test_mode": True}
+    results = run([{"type": "InitVideo"}, sampler, {"type": "DecodeUnits"}], folder / "h264.mp4")
+    assert len(results["imgs"]) == len(set(results["frame_inds"].tolist())) < 80
+    assert results["video_reader"] is None
+
+
+def test_pictures_equal_the_stock_pipeline(folder, tmp_path):
+    for number, frame in enumerate(all_frames(folder / "h264.mp4"), start=3):
+        av.VideoFrame.from_ndarray(frame, format="rgb24").to_image().save(
+            tmp_path / f"{number:05}.jpg"
+        )
+    frames = {"frame_dir": str(tmp_path), "filename_tmpl": "{:05}.jpg", "modality": "RGB"}
+    for offset in (0, 2):
+        indices = np.array([1, 2, 2, 5, 4, 1]) + 2 - offset
+        info = {**frames, "frame_inds": indices, "offset": offset}
+
+        stock = TRANSFORMS.build({"type": "RawFrameDecode"})({**info})
+        ours = TRANSFORMS.build({"type": "DecodeRawUnits"})({**info})
+        assert len(ours["imgs"]) == 4
+        expanded = [ours["imgs"][place] for place in ours["unit_index"]]
+        np.testing.assert_array_equal(expanded, stock["imgs"])
+        assert ours["img_shape"] == stock["img_shape"]
+
+
+def test_arguments_are_checked():
+    with pytest.raises(ValueError, match="time_limit must be positive"):
+        TRANSFORMS.build({"type": "InitVideo", "time_limit": 0})
+    with pytest.raises(ValueError, match="'Flow'"):
+        TRANSFORMS.build({"type": "DecodeRawUnits"})({"frame_inds": [0], "modality": "Flow"})
