@@ -1,0 +1,125 @@
+"""Training and validation error of runs side by side, as the paper's Fig. 4, from their logs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from mmengine.logging import MMLogger
+
+from .style import BLUE, MUTED, ORANGE, look, new_figure, plain, save
+
+
+@dataclass
+class Errors:
+    """Top-1 errors, 0 to 1, of one run by epoch (by iteration where it counts no epochs)."""
+
+    train: dict[int, float] = field(default_factory=dict)
+    val: dict[int, float] = field(default_factory=dict)
+    by_epoch: bool = False
+
+
+def read_errors(work_dir: str | os.PathLike) -> Errors:
+    """Read the errors of a run from the ``vis_data/scalars.json`` of its work directory.
+
+    A resumed run leaves one log for each start: later ones go on from earlier ones. An epoch's
+    training error is that of its last line, which is the epoch's mean under this project's
+    ``log_processor`` (a single batch's under MMEngine's own).
+
+    Args:
+        work_dir: The work directory, or one of its dated folders.
+
+    Raises:
+        FileNotFoundError: there is no log.
+        ValueError: the log holds no top-1 accuracy.
+    """
+    logs = sorted(Path(work_dir).glob("**/vis_data/scalars.json"))
+    if not logs:
+        raise FileNotFoundError(
+            f"{work_dir} holds no vis_data/scalars.json: is it the work directory of a run whose "
+            "visualizer has the LocalVisBackend?"
+        )
+    errors = Errors()
+    for entry in (entry for log in logs for entry in _entries(log)):
+        if "top1_acc" in entry:
+            errors.by_epoch |= "epoch" in entry
+            errors.train[entry.get("epoch", entry["step"])] = 1 - entry["top1_acc"]
+        elif "acc/top1" in entry:
+            errors.val[entry["step"]] = 1 - entry["acc/top1"]
+    if not errors.train and not errors.val:
+        raise ValueError(f"{logs[-1]} holds no top-1 accuracy: neither 'top1_acc' nor 'acc/top1'")
+    return errors
+
+
+def _entries(log: Path) -> list[dict]:
+    """Lines of a log; a process that was killed may leave the last one unfinished."""
+    lines = log.read_text(encoding="utf-8").splitlines()
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entries.append(json.loads(line))
+        except ValueError:
+            MMLogger.get_current_instance().warning(f"{log}:{number} is not JSON and is left out")
+    return entries
+
+
+@look
+def plot_runs(work_dirs: Mapping[str, str | os.PathLike], out: str | os.PathLike) -> Path:
+    """Draw a panel for each run, all on the same axes, and write the picture.
+
+    Args:
+        work_dirs: The work directory of each run by the name to show.
+        out: The picture; its suffix chooses the format.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_errors`, or no run at all.
+    """
+    runs = {name: read_errors(work_dir) for name, work_dir in work_dirs.items()}
+    if not runs:
+        raise ValueError("expected at least one run to plot")
+    columns = min(len(runs), 3)
+    rows = -(-len(runs) // columns)
+    width = {1: 5.2, 2: 7.6, 3: 10.2}[columns]
+    figure = new_figure(width, 3.1 * rows)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes in grid.flat[len(runs) :]:
+        axes.set_visible(False)
+    for axes, (name, errors) in zip(grid.flat, runs.items()):
+        _draw(axes, name, errors)
+        axes.set_xlabel("epoch" if errors.by_epoch else "iteration")
+        axes.tick_params(labelbottom=True)
+    grid[0, 0].set_ylim(bottom=0)
+    for row in grid:
+        row[0].set_ylabel("top-1 error")
+    grid[0, 0].legend(frameon=False, loc="upper right")
+    figure.tight_layout()
+    return save(figure, out)
+
+
+def _draw(axes: Axes, name: str, errors: Errors) -> None:
+    plain(axes)
+    axes.set_title(name, loc="left", fontsize=10, fontweight="bold")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for curve, label, colour in (
+        (errors.train, "training", ORANGE),
+        (errors.val, "validation", BLUE),
+    ):
+        steps = sorted(curve)
+        marker = "o" if len(steps) <= 30 else None
+        values = [curve[step] for step in steps]
+        axes.plot(steps, values, color=colour, linewidth=1.8, marker=marker, ms=3.5, label=label)
+    if errors.val:
+        best = min(errors.val, key=errors.val.get)
+        unit = "epoch" if errors.by_epoch else "iteration"
+        axes.set_title(
+            f"best {errors.val[best]:.1%}, {unit} {best}", loc="right", fontsize=8, color=MUTED
+        )

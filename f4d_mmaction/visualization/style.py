@@ -1,0 +1,54 @@
+"""One look for all pictures of this project, drawn without pyplot: no display, no global state."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK, MUTED, GRID = "#22303c", "#8a97a3", "#e6eaee"
+BLUE, ORANGE, GREEN = "#2f6fb0", "#e07b39", "#3d9970"
+DPI = 110
+_RC = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+}
+
+look = rc_context(_RC)  # a decorator for functions that draw
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty white figure of that many inches."""
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def plain(axes: Axes) -> None:
+    """Leave the axes two thin spines and a horizontal grid behind the data."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=3, width=0.6)
+
+
+def save(figure: Figure, out: str | os.PathLike) -> Path:
+    """Write the figure, with the folders above it, and return its path."""
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out)
+    return out
