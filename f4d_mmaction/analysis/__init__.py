@@ -1,0 +1,1 @@
+"""Measurements of cost: arithmetic, time and memory."""

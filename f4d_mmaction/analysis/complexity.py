@@ -1,0 +1,209 @@
+"""Parameters and multiply-adds of a recognizer, by part, without running it.
+
+The network is built and run on the meta device, so counting needs neither time nor memory, and
+operators are counted as they are dispatched, so functional calls count too (a counter that hooks
+``nn.Conv3d`` modules misses functional 4D convolutions). Multiply-adds are those of convolutions
+and matrix products; the paper's "FLOPs" are multiply-adds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.registry import init_default_scope
+from torch.utils.flop_counter import FlopCounterMode
+
+from .report import markdown_table
+
+# Which part of a recognizer a module or parameter belongs to, by name; the first match counts.
+PARTS = {
+    "attention": re.compile(r"\bblocks4d\.\w+\.attention\b"),
+    "conv4d": re.compile(r"\bblocks4d\b"),
+    "head": re.compile(r"\bcls_head\b"),
+    "trunk": re.compile(""),
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Parameters, and multiply-adds of one forward pass."""
+
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """Cost of one view of one video of ``num_units`` units of ``clip_len`` frames.
+
+    ``parts`` holds the trunk, the 4D blocks' convolutions (``conv4d``, with their normalisation),
+    their attention, and the head.
+    """
+
+    num_units: int
+    clip_len: int
+    size: int
+    parts: dict[str, Cost]
+
+    @property
+    def params(self) -> int:
+        """All parameters."""
+        return sum(part.params for part in self.parts.values())
+
+    @property
+    def macs(self) -> int:
+        """All multiply-adds of one view."""
+        return sum(part.macs for part in self.parts.values())
+
+
+def complexity(
+    config: Config | str | Path, num_units: int = 4, clip_len: int = 8, size: int = 224
+) -> Complexity:
+    """Count a recognizer on one view (U, 3, T, size, size) of one video.
+
+    Args:
+        config: An MMAction2 config or its path; ``config.model`` is built.
+        num_units: U.
+        clip_len: T.
+        size: Height and width in pixels.
+
+    Raises:
+        FileNotFoundError: there is no such config.
+        ValueError: a size below 1.
+    """
+    if min(num_units, clip_len, size) < 1:
+        raise ValueError(
+            f"num_units, clip_len and size must be at least 1: {num_units}, {clip_len}, {size}"
+        )
+    if not isinstance(config, Config):
+        config = Config.fromfile(config)
+    init_default_scope(config.get("default_scope", "mmaction"))
+    with torch.device("meta"):
+        model = MODELS.build(config.model).to("meta").eval()
+        video = torch.empty(1, num_units, 3, clip_len, size, size, dtype=torch.uint8)
+    macs = count_macs(model, video)
+    params = dict.fromkeys(PARTS, 0)
+    for name, parameter in model.named_parameters():
+        params[part_of(name)] += parameter.numel()
+    parts = {part: Cost(params[part], macs[part]) for part in PARTS}
+    return Complexity(num_units, clip_len, size, parts)
+
+
+def part_of(name: str) -> str:
+    """Name the part that a module or parameter belongs to."""
+    return next(part for part, pattern in PARTS.items() if pattern.search(name))
+
+
+def count_macs(model: BaseModel, video: torch.Tensor) -> dict[str, int]:
+    """Count multiply-adds by part for one ``video`` (views, U, 3, T, H, W) of uint8."""
+    counter = FlopCounterMode(display=False)
+    batch = model.data_preprocessor(dict(inputs=[video], data_samples=None))
+    with counter, torch.no_grad():
+        model(batch["inputs"], mode="tensor", stage="head")
+    flops = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
+    own = dict.fromkeys(PARTS, 0)
+    for name, count in flops.items():
+        if name != "Global":
+            # A module's count holds its children's: hand each part only what is its own.
+            own[part_of(name)] += count
+            parent = name.rpartition(".")[0]
+            while parent and parent not in flops:
+                parent = parent.rpartition(".")[0]
+            if parent:
+                own[part_of(parent)] -= count
+    return {part: count // 2 for part, count in own.items()}
+
+
+def protocol(config: Config) -> tuple[int, int, int]:
+    """Read (num_units, clip_len, views) off a config's test pipeline.
+
+    Raises:
+        ValueError: the pipeline does not sample action units.
+    """
+    pipeline = config.test_dataloader.dataset.pipeline
+    by_type = {step["type"]: step for step in pipeline}
+    sampler = by_type.get("SampleActionUnits")
+    if sampler is None:
+        raise ValueError(f"the test pipeline has no SampleActionUnits: {list(by_type)}")
+    views = 3 if "ThreeCrop" in by_type else 10 if "TenCrop" in by_type else 1
+    return sampler["num_units"], sampler["clip_len"], views
+
+
+def compare(
+    paths: Sequence[str | Path], num_units: int, clip_lens: Sequence[int], size: int
+) -> list[dict]:
+    """Count every config at every clip length, and at its own test protocol.
+
+    Returns:
+        One record per config, fit for JSON: its name, ``costs`` per clip length, and ``test``.
+    """
+    records = []
+    for path in paths:
+        config = Config.fromfile(path)
+        units, frames, views = protocol(config)
+        record = dict(name=Path(path).stem, costs=[], test=None)
+        for clip_len in clip_lens:
+            found = complexity(config, num_units, clip_len, size)
+            record["costs"].append(dict(asdict(found), params=found.params, macs=found.macs))
+        found = complexity(config, units, frames, size)
+        record["test"] = dict(
+            num_units=units, clip_len=frames, views=views, size=size, macs=views * found.macs
+        )
+        records.append(record)
+    return records
+
+
+def to_markdown(records: Sequence[dict]) -> str:
+    """Show totals per clip length and test protocol, then the parts at the last clip length."""
+    first = records[0]["costs"]
+    totals = markdown_table(
+        [
+            "network",
+            "params",
+            *(f"U{c['num_units']} x T{c['clip_len']}" for c in first),
+            "to the first",
+            "test: units x frames x views",
+        ],
+        (
+            [
+                record["name"],
+                mega(record["costs"][0]["params"]),
+                *(giga(cost["macs"]) for cost in record["costs"]),
+                f"{record['costs'][-1]['macs'] / first[-1]['macs']:.2f}",
+                "{num_units} x {clip_len} x {views}: ".format(**record["test"])
+                + giga(record["test"]["macs"]),
+            ]
+            for record in records
+        ),
+    )
+    last = {record["name"]: record["costs"][-1]["parts"] for record in records}
+    parts = markdown_table(
+        ["network", *PARTS],
+        (
+            [name, *(f"{mega(cost['params'])}, {giga(cost['macs'])}" for cost in costs.values())]
+            for name, costs in last.items()
+        ),
+    )
+    cost = first[-1]
+    return (
+        f"Parameters and multiply-adds of one view at {cost['size']} x {cost['size']}:\n\n"
+        f"{totals}\n\n"
+        f"By part at U{cost['num_units']} x T{cost['clip_len']}:\n\n{parts}"
+    )
+
+
+def mega(count: int) -> str:
+    """Show a count in millions."""
+    return f"{count / 1e6:.2f} M"
+
+
+def giga(count: int) -> str:
+    """Show a count in thousands of millions."""
+    return f"{count / 1e9:.1f} G" if count >= 1e8 else f"{count / 1e9:.3f} G"
