@@ -155,16 +155,17 @@ class F4DBlock(Residual4d):
         gain = self.drop_channels(y)
         pools = None
         for name, attention in self.attention.items():
-            if isinstance(attention, FrameAttention):
+            per_frame = isinstance(attention, FrameAttention)
+            if not per_frame or gain.shape[-2:] != (1, 1):
+                y, gain, pools = y * gain, y.new_ones((1,) * 6), None
+            if per_frame:
                 pools = pools or FramePools.of(y).scaled(gain[..., 0, 0])
                 weights = attention.frame_map(pools)
                 pools = pools.scaled(1 + weights)
                 weights = weights[..., None, None]
-                gain = gain * (1 + weights)
             else:
-                y, pools = y * gain, None
                 weights = attention.attention_map(y)
-                gain = 1 + weights
+            gain = gain * (1 + weights)
             if maps is not None:
                 maps[name] = weights
         return torch.addcmul(x, y, gain)

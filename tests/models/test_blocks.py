@@ -1,0 +1,169 @@
+"""The residual blocks: what they compute, that they start near identity, and that they learn."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mmaction.registry import MODELS
+from torch import Tensor, nn
+
+from f4d_mmaction.models import F4DBlock, V4DBlock, matched_width
+
+N, U, C, T, H, W = 2, 4, 32, 4, 6, 6
+
+BLOCKS = {
+    "F4D": dict(type="F4DBlock"),
+    "F4D C/8": dict(type="F4DBlock", mid_channels=1 / 8),
+    "F4D spatial": dict(type="F4DBlock", kernel_size=(3, 3, 3, 3), mid_channels=8),
+    "F4D plain": dict(type="F4DBlock", attention=(), dropout=0.0),
+    "F4D TA+CA": dict(type="F4DBlock", attention=("TemporalAttention", "ChannelAttention")),
+    "F4D STA first": dict(
+        type="F4DBlock", attention=("SpatioTemporalAttention", "TemporalAttention")
+    ),
+    "V4D": dict(type="V4DBlock"),
+    "V4D as its code": dict(type="V4DBlock", norm_cfg=None, act_cfg=None),
+}
+
+
+def build(name: str, **options: object) -> nn.Module:
+    return MODELS.build({**BLOCKS[name], "channels": C, **options})
+
+
+def features(memory: str = "channels_last_3d", dtype: torch.dtype = torch.float32) -> Tensor:
+    """Features as a trunk's ReLU leaves them."""
+    x = torch.randn(N * U, C, T, H, W, dtype=dtype).relu()
+    if memory == "channels_last_3d":
+        x = x.contiguous(memory_format=torch.channels_last_3d)
+    return x.unflatten(0, (N, U)).requires_grad_()
+
+
+@pytest.mark.parametrize("name", [name for name in BLOCKS if name.startswith("F4D")])
+def test_f4d_block_applies_its_parts_in_the_papers_order(name: str) -> None:
+    torch.manual_seed(0)
+    block = build(name).double().eval()
+    with torch.no_grad():
+        for norm in (block.norm, block.conv.norm):
+            norm.running_mean.normal_()
+            norm.weight.uniform_(0.5, 1)
+    x = features(dtype=torch.float64)
+    y = block.conv(x.transpose(1, 2))
+    y = block.norm(y.flatten(3)[..., None].flatten(4)).view_as(y).relu()
+    y = y.transpose(1, 2)
+    for attention in block.attention.values():
+        y = attention(y)  # each alone, with its own reading of the full tensor
+    torch.testing.assert_close(block(x), x + y)
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_fresh_block_is_near_identity_and_every_parameter_learns(name: str, training: bool) -> None:
+    torch.manual_seed(0)
+    block = build(name).train(training)
+    x = features()
+    y = block(x)
+    change = (y - x).norm() / x.norm()
+    assert 0 < change < 0.05
+    (y * torch.randn_like(y)).sum().backward()
+    for parameter_name, parameter in block.named_parameters():
+        assert parameter.grad.abs().sum() > 0, parameter_name
+
+
+def test_zero_last_gamma_would_never_wake() -> None:
+    """Why the last gamma is small and not zero, as ResNets have it."""
+    block = build("F4D")
+    nn.init.zeros_(block.norm.weight)
+    (block(features()) ** 2).sum().backward()
+    assert all(p.grad is None or not p.grad.any() for p in block.parameters())
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_memory_layout_changes_no_number(name: str) -> None:
+    torch.manual_seed(0)
+    block = build(name).double().eval()
+    x = features("contiguous", torch.float64)
+    last = x.flatten(0, 1).contiguous(memory_format=torch.channels_last_3d).unflatten(0, (N, U))
+    y = block.to(memory_format=torch.channels_last_3d)(last)
+    torch.testing.assert_close(y, block.to(memory_format=torch.contiguous_format)(x))
+    assert y.flatten(0, 1).is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_recomputation_changes_neither_values_nor_gradients(name: str) -> None:
+    x = features()
+    results = []
+    for with_cp in (False, True):
+        torch.manual_seed(0)
+        block = build(name, with_cp=with_cp)
+        torch.manual_seed(1)  # the same dropout
+        y = block(x)
+        gradients = torch.autograd.grad(y.square().sum(), [x, *block.parameters()])
+        results.append([y, *gradients])
+    torch.testing.assert_close(results[0], results[1])
+
+
+def test_widths() -> None:
+    assert F4DBlock(C).conv.spatial.out_channels == matched_width(C, C, (3, 3, 1, 1)) == 48
+    assert F4DBlock(C, mid_channels=0.25).conv.spatial.out_channels == 8
+    assert F4DBlock(C, mid_channels=5).conv.spatial.out_channels == 5
+
+
+def test_matched_f4d_costs_what_v4d_costs() -> None:
+    f4d = sum(p.numel() for p in F4DBlock(C).conv.parameters() if p.ndim == 5)
+    v4d = V4DBlock(C).conv.weight.numel()
+    assert f4d == v4d == 9 * C * C
+
+
+def test_v4d_block_is_one_convolution() -> None:
+    torch.manual_seed(0)
+    block = build("V4D as its code")
+    x = features()
+    expected = x + block.conv(x.transpose(1, 2)).transpose(1, 2)
+    torch.testing.assert_close(block(x), expected)
+
+
+def test_dropout_drops_whole_channels_of_a_unit_in_training_only() -> None:
+    torch.manual_seed(0)
+    block = build("F4D plain", dropout=0.5)
+    x = features()
+    branch = block(x) - x
+    dropped = branch.flatten(3).abs().amax(3) == 0  # (N, U, C)
+    assert 0.3 < dropped.float().mean() < 0.7
+    assert not ((block.eval()(x) - x).flatten(3).abs().amax(3) == 0).any()
+
+
+def test_maps_are_those_of_the_modules() -> None:
+    block = build("F4D").eval()
+    maps: dict = {}
+    x = features()
+    with torch.no_grad():
+        assert torch.equal(block(x, maps), block(x))
+    assert {name: tuple(value.shape) for name, value in maps.items()} == {
+        "TemporalAttention": (N, U, 1, T, 1, 1),
+        "ChannelAttention": (N, U, C, 1, 1, 1),
+        "SpatioTemporalAttention": (N, U, 1, T, H, W),
+    }
+    assert all(value.min() > 0 and value.max() < 1 for value in maps.values())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(kernel_size=(2, 3, 1, 1)), "four odd positive numbers"),
+        (dict(mid_channels=1.5), r"\(0, 1\]"),
+        (dict(mid_channels=0), "at least 1"),
+        (dict(dropout=1.0), r"\[0, 1\)"),
+        (dict(attention=("NoSuchAttention",)), "unknown attention 'NoSuchAttention'"),
+    ],
+)
+def test_wrong_options_are_named(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        F4DBlock(C, **options)
+
+
+@pytest.mark.parametrize(
+    "shape", [(N * U, C, T, H, W), (N, U, C + 1, T, H, W), (N, 0, C, T, H, W), (N, U, C, 0, H, W)]
+)
+@pytest.mark.parametrize("name", ["F4D", "V4D"])
+def test_wrong_inputs_are_told_apart(name: str, shape: tuple) -> None:
+    with pytest.raises(ValueError, match=rf"expected \(N, U, {C}, T, H, W\)"):
+        build(name)(torch.zeros(shape))

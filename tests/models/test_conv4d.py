@@ -1,0 +1,130 @@
+"""4D convolutions against a plain loop written from the paper's equation (1)."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from f4d_mmaction.models import Conv4d, FactorizedConv4d, matched_width
+
+KERNELS = [(3, 3, 1, 1), (3, 1, 1, 1), (1, 3, 1, 1), (3, 1, 3, 3), (5, 3, 1, 3), (1, 3, 3, 3)]
+N, C, U, T, H, W = 2, 5, 4, 3, 4, 6
+
+
+def loop_conv4d(x: Tensor, weight: Tensor) -> Tensor:
+    """Equation (1) with zero padding: sum over channels and the four kernel offsets."""
+    u, t, h, w = weight.shape[2:]
+    sizes = x.shape[2:]
+    y = x.new_zeros(x.shape[0], weight.shape[0], *sizes)
+    for position in itertools.product(*map(range, sizes)):
+        for tap in itertools.product(range(u), range(t), range(h), range(w)):
+            source = [p + k - size // 2 for p, k, size in zip(position, tap, (u, t, h, w))]
+            if all(0 <= s < size for s, size in zip(source, sizes)):
+                y[(slice(None), slice(None), *position)] += (
+                    x[(slice(None), slice(None), *source)]
+                    @ weight[(slice(None), slice(None), *tap)].T
+                )
+    return y
+
+
+def four_d_form(memory: str, dtype: torch.dtype = torch.float64) -> Tensor:
+    """(N, C, U, T, H, W) as the trunk's 3D form gives it in either memory layout."""
+    x = torch.randn(N * U, C, T, H, W, dtype=dtype)
+    if memory == "channels_last_3d":
+        x = x.contiguous(memory_format=torch.channels_last_3d)
+    return x.unflatten(0, (N, U)).transpose(1, 2).requires_grad_()
+
+
+@pytest.mark.parametrize("memory", ["contiguous", "channels_last_3d"])
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("bias", [False, True])
+def test_conv4d_equals_the_loop_in_values_and_gradients(
+    kernel: tuple, memory: str, bias: bool
+) -> None:
+    torch.manual_seed(0)
+    conv = Conv4d(C, 3, kernel, bias=bias).double()
+    x = four_d_form(memory)
+    weight = conv.weight.unflatten(4, kernel[2:])
+    expected = loop_conv4d(x, weight)
+    if bias:
+        expected = expected + conv.bias.view(-1, 1, 1, 1, 1)
+    got = conv(x)
+    torch.testing.assert_close(got, expected)
+    seed = torch.randn_like(got)
+    for a, b in zip(
+        torch.autograd.grad(got, [x, *conv.parameters()], seed),
+        torch.autograd.grad(expected, [x, *conv.parameters()], seed),
+    ):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("memory", ["contiguous", "channels_last_3d"])
+@pytest.mark.parametrize("kernel", [(3, 3, 1, 1), (3, 3, 3, 3)])
+def test_factorized_conv4d_equals_two_loops(kernel: tuple, memory: str) -> None:
+    torch.manual_seed(0)
+    conv = FactorizedConv4d(C, 3, kernel).double().eval()
+    conv.norm.running_mean.normal_()
+    x = four_d_form(memory)
+    h, w = kernel[2:]
+    middle = loop_conv4d(x, conv.spatial.weight.unflatten(4, (h, w)))
+    scale = (conv.norm.weight / (conv.norm.running_var + conv.norm.eps).sqrt()).view(-1, 1, 1, 1, 1)
+    middle = ((middle - conv.norm.running_mean.view(-1, 1, 1, 1, 1)) * scale).relu()
+    expected = loop_conv4d(middle, conv.temporal.weight.unflatten(4, (1, 1)))
+    torch.testing.assert_close(conv(x), expected)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
+def test_lower_precision_stays_close(dtype: torch.dtype, tolerance: float) -> None:
+    torch.manual_seed(0)
+    conv = FactorizedConv4d(C, C).double().eval()
+    x = four_d_form("channels_last_3d")
+    expected = conv(x)
+    got = conv.to(dtype)(x.to(dtype))
+    assert got.dtype == dtype
+    error = (got.double() - expected).abs().max() / expected.abs().max()
+    assert error < tolerance
+
+
+def test_matched_width_is_the_papers_formula() -> None:
+    assert matched_width(512, 512, (3, 3, 1, 1)) == 768  # M = 1.5 C at (3,3,1,1)
+    for kernel in KERNELS:
+        u, t, h, w = kernel
+        M = matched_width(64, 48, kernel)
+        full = u * t * h * w * 64 * 48
+        factorized = u * h * w * 64 * M + t * M * 48
+        assert factorized <= full < factorized + u * h * w * 64 + t * 48
+
+
+@pytest.mark.parametrize("conv", [Conv4d(8, 8), FactorizedConv4d(8, 8).eval()], ids=["full", "3+1"])
+def test_convolution_copies_nothing_in_channels_last(conv: torch.nn.Module) -> None:
+    conv = conv.to(memory_format=torch.channels_last_3d)
+    x = torch.randn(N * U, 8, T, H, W).contiguous(memory_format=torch.channels_last_3d)
+    x = x.unflatten(0, (N, U)).transpose(1, 2)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)  # on one thread PyTorch leaves oneDNN for an im2col that copies
+    with torch.no_grad(), profile(activities=[ProfilerActivity.CPU]) as profiler:
+        y = conv(x)
+    torch.set_num_threads(threads)
+    names = [event.name for event in profiler.events()]
+    assert not {"aten::copy_", "aten::clone", "aten::contiguous"} & set(names)
+    launches = sum(isinstance(module, Conv4d) for module in conv.modules())
+    assert names.count("aten::conv3d") == launches
+    back = y.transpose(1, 2).flatten(0, 1)
+    assert back.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize("kernel", [(2, 3, 1, 1), (3, 3, 1), (3, 0, 1, 1), 3, (3, 3.0, 1, 1)])
+def test_kernels_that_cannot_keep_the_size_are_refused(kernel: object) -> None:
+    for build in (Conv4d, FactorizedConv4d):
+        with pytest.raises(ValueError, match="four odd positive numbers"):
+            build(4, 4, kernel)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 2, 2, 2), (1, 3, 2, 2, 2, 2), (1, 4, 0, 2, 2, 2)])
+def test_inputs_of_another_shape_are_refused(shape: tuple) -> None:
+    with pytest.raises(ValueError, match=r"expected \(N, 4, U, T, H, W\)"):
+        Conv4d(4, 4)(torch.zeros(shape))
