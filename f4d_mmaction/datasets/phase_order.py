@@ -138,19 +138,17 @@ class PhaseOrderOptions:
 
 PRESETS: dict[str, dict] = {
     "easy": {},
-    "hard": {
-        "num_phases": 6,
+    "hard": {  # four phases of two shapes have six patterns of looks: alone, at most half right
         "num_classes": 12,
-        "num_train": 360,
         "num_test": 240,
         "num_frames": 96,
         "cue": "both",
-        "boundary_jitter": 0.2,
-        "static_distractors": 2,
+        "boundary_jitter": 0.15,
+        "static_distractors": 1,
         "moving_distractors": 1,
         "noise": 6.0,
-        "texture": 12.0,
-        "colour_jitter": 1.0,
+        "texture": 10.0,
+        "colour_jitter": 0.5,
     },
 }
 

@@ -242,6 +242,15 @@ def test_noise_changes_with_time_and_texture_does_not():
     assert np.median(np.ptp(corner, axis=0)) == 0
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_looks_alone_are_not_enough_for_the_hard_preset(seed):
+    options = options_of("hard", seed=seed)
+    looks = set()
+    for label in range(options.num_classes):
+        looks.add(tuple(p["shape"] for p in plan_video(options, "test", label)["phases"]))
+    assert len(looks) <= options.num_classes / 2
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_same_seed_same_files_in_any_order(tmp_path, preset):
     options = options_of(preset, num_train=12, num_test=12)
