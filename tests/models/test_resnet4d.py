@@ -1,0 +1,263 @@
+"""Recast trunks: the trunk untouched, units free, host settings honoured."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmengine.model import revert_sync_batchnorm
+from torch import Tensor, nn
+
+from f4d_mmaction.models import F4DBlock, V4DBlock
+
+N, U, T, SIZE = 2, 3, 4, 32
+SMALL = dict(base_channels=8, pretrained=None)
+TRUNKS = {
+    "ResNet4d": ("ResNet3dSlowOnly", dict(depth=18, **SMALL)),
+    "I3D4d": ("ResNet3d", dict(depth=50, **SMALL)),
+    "ResNet2Plus1d4d": (
+        "ResNet2Plus1d",
+        dict(
+            depth=18,
+            pretrained2d=False,
+            conv_cfg=dict(type="Conv2plus1d"),
+            temporal_strides=(1, 2, 2, 2),
+            **SMALL,
+        ),
+    ),
+    "CSN4d": (
+        "ResNet3dCSN",
+        dict(depth=50, pretrained2d=False, with_pool2=False, bottleneck_mode="ir", **SMALL),
+    ),
+    "X3D4d": ("X3D", dict(gamma_w=0.5, pretrained=None)),
+}
+
+
+def build(name: str = "ResNet4d", **options: object) -> nn.Module:
+    torch.manual_seed(0)
+    model = MODELS.build(dict(type=name, **{**TRUNKS[name][1], **options}))
+    model.init_weights()
+    return model
+
+
+def videos(units: int = U, size: int = SIZE) -> Tensor:
+    return torch.randn(N, units, 3, T, size, size)
+
+
+def wake(model: nn.Module) -> nn.Module:
+    """Give the blocks a voice: a fresh one is close to silent."""
+    for block in model.blocks4d.values():
+        if getattr(block, "norm", None) is not None:
+            nn.init.uniform_(block.norm.weight, 0.5, 1.0)
+    return model
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+def test_without_block_output_it_is_the_trunk(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trunk_name, options = TRUNKS[name]
+    model = build(name).eval()
+    trunk = MODELS.build(dict(type=trunk_name, **copy.deepcopy(options)))
+    missing, unexpected = trunk.load_state_dict(model.state_dict(), strict=False)
+    assert not missing
+    assert all(key.startswith("blocks4d.") for key in unexpected)
+    trunk.eval()
+    monkeypatch.setattr(F4DBlock, "add_branch", lambda self, x, maps=None: x)
+    x = videos()
+    with torch.no_grad():
+        # An X3D or (2+1)D trunk pools nothing; the units' outputs stand side by side in time.
+        expected = trunk(x.flatten(0, 1)).unflatten(0, (N, U)).transpose(1, 2).flatten(2, 3)
+        assert torch.equal(model(x), expected)
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+def test_trunk_checkpoint_leaves_only_block_keys_missing(name: str) -> None:
+    trunk_name, options = TRUNKS[name]
+    trunk = MODELS.build(dict(type=trunk_name, **copy.deepcopy(options)))
+    missing, unexpected = build(name).load_state_dict(trunk.state_dict(), strict=False)
+    assert not unexpected
+    assert missing
+    assert all(key.startswith("blocks4d.") for key in missing)
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+def test_every_parameter_learns(name: str) -> None:
+    model = build(name, zero_init_residual=False).train()
+    y = model(videos(size=64))
+    (y * torch.randn_like(y)).sum().backward()
+    silent = [key for key, p in model.named_parameters() if not p.grad.abs().sum() > 0]
+    assert not silent
+
+
+def two_d_checkpoint(model: nn.Module, path: Path) -> dict[str, Tensor]:
+    """Write random weights under torchvision's names for the 2D ResNet of the same shape."""
+    weights = {}
+    for key, value in model.state_dict().items():
+        if key.startswith("blocks4d."):
+            continue
+        conv_like = key.replace("downsample.conv", "downsample.0").replace(
+            "downsample.bn", "downsample.1"
+        )
+        parts = conv_like.split(".")
+        if "downsample" not in key:  # layer1.0.conv2.bn.weight -> layer1.0.bn2.weight
+            number = parts[-3].removeprefix("conv")
+            parts[-3:-1] = [("conv" if parts[-2] == "conv" else "bn") + number]
+        shape = value[:, :, 0].shape if value.ndim == 5 else value.shape
+        weights[".".join(parts)] = torch.rand(shape).to(value.dtype)
+    torch.save(weights, path)
+    return weights
+
+
+def test_2d_checkpoint_inflates_and_blocks_stay_fresh(tmp_path: Path) -> None:
+    path = tmp_path / "resnet2d.pth"
+    weights = two_d_checkpoint(build(), path)
+    model = build(pretrained=str(path))
+    inflated = model.layer4[0].conv1.conv.weight  # inflated in time
+    expected = weights["layer4.0.conv1.weight"]
+    torch.testing.assert_close(inflated.sum(2), expected)
+    assert torch.equal(model.conv1.bn.running_mean, weights["bn1.running_mean"])
+    for block in model.blocks4d.values():
+        assert torch.all(block.norm.weight == 0.01)
+
+
+def test_pretrained_network_with_blocks_keeps_its_blocks(tmp_path: Path) -> None:
+    source = wake(build())
+    torch.save(source.state_dict(), tmp_path / "f4d.pth")
+    model = build(pretrained=str(tmp_path / "f4d.pth"), pretrained2d=False)
+    for key, value in source.state_dict().items():
+        assert torch.equal(model.state_dict()[key], value), key
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_batch_equals_its_videos_one_at_a_time(channels_last: bool) -> None:
+    model = wake(build(channels_last=channels_last)).double().eval()
+    x = videos().double()
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), torch.cat([model(video[None]) for video in x]))
+
+
+def test_units_are_read_from_the_input() -> None:
+    model = wake(build()).double().eval()
+    with torch.no_grad():
+        for units in (1, 4, 10):
+            assert model(videos(units).double()).shape[2] == units * T
+
+
+def test_order_of_units_matters_and_order_of_videos_does_not() -> None:
+    model = wake(build()).double().eval()
+    x = videos().double()
+    with torch.no_grad():
+        y = model(x).mean((2, 3, 4))
+        reversed_units = model(x.flip(1)).mean((2, 3, 4))
+        swapped_videos = model(x.flip(0)).mean((2, 3, 4))
+    assert (y - reversed_units).abs().max() > 1e-3 * y.abs().max()
+    torch.testing.assert_close(swapped_videos, y.flip(0))
+
+
+def test_without_blocks_order_of_units_is_invisible() -> None:
+    model = build(placement=(0, 0, 0, 0)).double().eval()
+    x = videos().double()
+    with torch.no_grad():
+        torch.testing.assert_close(model(x).mean(2), model(x.flip(1)).mean(2))
+
+
+@pytest.mark.parametrize("with_cp", [True, (True, False, False, True)])
+def test_recomputation_gives_the_same_loss_and_gradients(with_cp: object) -> None:
+    x = videos()
+    results = []
+    for flag in (False, with_cp):
+        model = build(with_cp=flag)
+        torch.manual_seed(1)
+        loss = model(x).square().mean()
+        loss.backward()
+        results.append([loss, *(p.grad for p in model.parameters())])
+    torch.testing.assert_close(results[0], results[1])
+    stage_flags = with_cp if isinstance(with_cp, tuple) else (True,) * 4
+    for i, flag in enumerate(stage_flags):
+        assert model.blocks4d[f"layer{i + 1}_1"].with_cp is flag
+        assert model.get_submodule(f"layer{i + 1}.0").with_cp is flag
+
+
+def test_placement_and_kind_of_block_per_stage() -> None:
+    model = build(
+        depth=50,
+        block4d=(None, dict(type="V4DBlock"), dict(type="F4DBlock", mid_channels=4), None),
+        placement=("last", (0, 1, 0, 1), 1, 0),
+        stem_block4d=dict(type="F4DBlock"),
+    )
+    kinds = {location: type(block) for location, block in model.blocks4d.items()}
+    assert kinds == {
+        "stem": F4DBlock,
+        "layer2_1": V4DBlock,
+        "layer2_3": V4DBlock,
+        **{f"layer3_{j}": F4DBlock for j in range(6)},
+    }
+    assert model.blocks4d["stem"].channels == 8
+    assert model.blocks4d["layer2_1"].channels == 64
+    maps: dict = {}
+    model.eval()(videos(), maps)
+    assert set(maps) == set(kinds)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(placement=("last", (0, 1, 0), 0, 0)), "2 residual blocks"),
+        (dict(placement=("first", 0, 0, 0)), "'last', 0, 1 or 2 flags"),
+        (dict(placement=(1, 1)), "2 entries for a trunk of 4 stages"),
+        (dict(block4d=(None, None)), "block4d has 2 entries"),
+    ],
+)
+def test_wrong_placements_are_named(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(**options)
+
+
+@pytest.mark.parametrize(
+    "shape", [(2, 3, 4, 32, 32), (2, 0, 3, 4, 32, 32), (2, 3, 3, 0, 32, 32), (2, 3, 4, 4, 32, 32)]
+)
+def test_wrong_inputs_are_told_apart(shape: tuple) -> None:
+    with pytest.raises(ValueError, match=r"expected \(N, U, 3, T, H, W\)"):
+        build()(torch.zeros(shape))
+
+
+def test_frozen_stages_freeze_their_blocks() -> None:
+    model = build(frozen_stages=2, stem_block4d=True).train()
+    frozen = {location for location, block in model.blocks4d.items() if not block.training}
+    assert frozen == {"stem", "layer1_1", "layer2_1"}
+    trainable = {
+        key.split(".")[1]
+        for key, p in model.named_parameters()
+        if key.startswith("blocks4d.") and p.requires_grad
+    }
+    assert trainable == {"layer3_1", "layer4_1"}
+
+
+def test_norm_eval_holds_in_blocks() -> None:
+    model = build(norm_eval=True).train()
+    norms = [m for m in model.blocks4d.modules() if isinstance(m, nn.BatchNorm3d)]
+    assert norms
+    assert not any(norm.training for norm in norms)
+    assert model.training
+
+
+def test_sync_bn_reaches_the_blocks_and_can_be_reverted() -> None:
+    model = build(norm_cfg=dict(type="SyncBN", requires_grad=True))
+    assert isinstance(model.blocks4d["layer1_1"].norm, nn.SyncBatchNorm)
+    assert isinstance(model.blocks4d["layer1_1"].conv.norm, nn.SyncBatchNorm)
+    y = revert_sync_batchnorm(model).eval()(videos())
+    assert y.isfinite().all()
+
+
+def test_several_stages_can_be_returned() -> None:
+    outs = build(out_indices=(1, 3)).eval()(videos())
+    assert [tuple(out.shape) for out in outs] == [(N, 16, U * T, 4, 4), (N, 64, U * T, 1, 1)]
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
+def test_all_depths_build(depth: int) -> None:
+    with torch.device("meta"):
+        model = MODELS.build(dict(type="ResNet4d", depth=depth, pretrained=None))
+    assert len(model.blocks4d) == 4
