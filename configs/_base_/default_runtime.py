@@ -10,6 +10,8 @@ default_hooks = dict(
     sampler_seed=dict(type="DistSamplerSeedHook"),
     sync_buffers=dict(type="SyncBuffersHook"),
 )
+# Bad videos are replaced in training, and stop a validation or test; see BadVideoHook.
+custom_hooks = [dict(type="BadVideoHook")]
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
@@ -19,5 +21,3 @@ log_processor = dict(type="LogProcessor", window_size=20, by_epoch=True)
 vis_backends = [dict(type="LocalVisBackend")]
 visualizer = dict(type="ActionVisualizer", vis_backends=vis_backends)
 log_level = "INFO"
-load_from = None
-resume = False

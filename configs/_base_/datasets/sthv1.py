@@ -1,11 +1,10 @@
 # Something-Something v1 as jpg frames `{id}/{:05d}.jpg` from 1; lists by tools/data/prepare.py.
-data_root = "data/sthv1/"
+data_root = "data/sthv1"
 flip_label_map = {2: 4, 4: 2, 30: 41, 41: 30, 52: 66, 66: 52}  # left and right are classes
-file_client_args = dict(io_backend="disk")
 
 train_pipeline = [
     dict(type="SampleActionUnits", num_units=4, clip_len=8, frame_interval=4),
-    dict(type="RawFrameDecode", **file_client_args),
+    dict(type="DecodeRawUnits"),
     dict(type="Resize", scale=(-1, 256)),
     dict(
         type="MultiScaleCrop",
@@ -20,17 +19,17 @@ train_pipeline = [
     dict(type="FormatActionUnits"),
     dict(type="PackActionInputs"),
 ]
-val_pipeline = [
+val_pipeline = [  # cheap: one centre crop of four units
     dict(type="SampleActionUnits", num_units=4, clip_len=8, frame_interval=4, test_mode=True),
-    dict(type="RawFrameDecode", **file_client_args),
+    dict(type="DecodeRawUnits"),
     dict(type="Resize", scale=(-1, 256)),
     dict(type="CenterCrop", crop_size=224),
     dict(type="FormatActionUnits"),
     dict(type="PackActionInputs"),
 ]
-test_pipeline = [
+test_pipeline = [  # the paper's protocol: three crops of ten units
     dict(type="SampleActionUnits", num_units=10, clip_len=8, frame_interval=4, test_mode=True),
-    dict(type="RawFrameDecode", **file_client_args),
+    dict(type="DecodeRawUnits"),
     dict(type="Resize", scale=(-1, 256)),
     dict(type="ThreeCrop", crop_size=256),
     dict(type="Resize", scale=(224, 224), keep_ratio=False),
@@ -45,8 +44,9 @@ train_dataloader = dict(
     sampler=dict(type="DefaultSampler", shuffle=True),
     dataset=dict(
         type="RawframeDataset",
-        ann_file=data_root + "train.txt",
-        data_prefix=dict(img=data_root + "rawframes"),
+        data_root=data_root,
+        ann_file="train.txt",
+        data_prefix=dict(img="rawframes"),
         filename_tmpl="{:05}.jpg",
         pipeline=train_pipeline,
     ),
@@ -58,8 +58,9 @@ val_dataloader = dict(
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(
         type="RawframeDataset",
-        ann_file=data_root + "val.txt",
-        data_prefix=dict(img=data_root + "rawframes"),
+        data_root=data_root,
+        ann_file="val.txt",
+        data_prefix=dict(img="rawframes"),
         filename_tmpl="{:05}.jpg",
         pipeline=val_pipeline,
         test_mode=True,
@@ -72,8 +73,9 @@ test_dataloader = dict(
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(
         type="RawframeDataset",
-        ann_file=data_root + "val.txt",
-        data_prefix=dict(img=data_root + "rawframes"),
+        data_root=data_root,
+        ann_file="val.txt",
+        data_prefix=dict(img="rawframes"),
         filename_tmpl="{:05}.jpg",
         pipeline=test_pipeline,
         test_mode=True,
