@@ -81,31 +81,32 @@ def provide_missing_drn() -> None:
 def allow_message_hub_in_checkpoints() -> None:
     """``UnpicklingError ... HistoryBuffer`` on resume and test (mmengine #1655, torch >= 2.6).
 
-    MMEngine keeps its log history in every checkpoint. Those few types are allowed; loading stays
-    weights-only, so a checkpoint still cannot run code.
+    MMEngine keeps its log history and its schedulers' state in every checkpoint. Those few types
+    are allowed; loading stays weights-only, so a checkpoint still cannot run code.
     """
     import numpy as np
     import torch
     from mmengine.logging import HistoryBuffer
+    from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
     if not hasattr(torch.serialization, "add_safe_globals"):  # torch < 2.4 never refuses
         return
 
-    def history_buffer_method(owner: object, name: str) -> object:
-        """Stand for ``builtins.getattr``: pickle names HistoryBuffer's methods through it."""
-        if owner is HistoryBuffer and name in ("min", "max", "mean", "current"):
-            return getattr(HistoryBuffer, name)
+    methods = {
+        HistoryBuffer: ("min", "max", "mean", "current"),
+        OneCycleParamScheduler: ("_annealing_cos", "_annealing_linear"),
+    }
+
+    def known_method(owner: object, name: str) -> object:
+        """Stand for ``builtins.getattr``: pickle names methods through it."""
+        if isinstance(owner, type) and name in methods.get(owner, ()):
+            return getattr(owner, name)
         raise ValueError(f"checkpoint asks for getattr({owner!r}, {name!r}), which is refused")
 
     multiarray = np.array(0).__reduce__()[0].__module__.rpartition(".")[0]
     core = importlib.import_module(f"{multiarray}.multiarray")
     arrays = {"_reconstruct": core._reconstruct, "scalar": core.scalar}
-    allowed: list = [
-        HistoryBuffer,
-        np.ndarray,
-        np.dtype,
-        (history_buffer_method, "builtins.getattr"),
-    ]
+    allowed: list = [*methods, np.ndarray, np.dtype, (known_method, "builtins.getattr")]
     for home in ("numpy._core.multiarray", "numpy.core.multiarray"):  # numpy 2 and numpy 1 files
         allowed += [(function, f"{home}.{name}") for name, function in arrays.items()]
     allowed += [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "bool")]
