@@ -3,10 +3,10 @@ train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=8, val_begin=1, val_inte
 val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")
 param_scheduler = [
-    dict(type="OneCycleLR", eta_max=0.05, total_steps=8, by_epoch=True, convert_to_iter_based=True)
+    dict(type="OneCycleLR", eta_max=0.1, total_steps=8, by_epoch=True, convert_to_iter_based=True)
 ]
 optim_wrapper = dict(
-    optimizer=dict(type="SGD", lr=0.05, momentum=0.9, weight_decay=5e-4),
+    optimizer=dict(type="SGD", lr=0.1, momentum=0.9, weight_decay=5e-4),
     clip_grad=dict(max_norm=40, norm_type=2),
 )
 auto_scale_lr = dict(enable=False, base_batch_size=16)

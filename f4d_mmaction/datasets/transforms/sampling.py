@@ -90,6 +90,7 @@ class SampleActionUnits(BaseTransform):
             offset = first + np.where(
                 room >= 0, np.floor(place * (room + 1)), np.ceil(place * (room - 1))
             )
+            offset = np.sort(offset)  # overlapping units are drawn out of order now and then
         if reach < total_frames:
             offset = np.clip(offset, 0, total_frames - 1 - reach)
         indices = offset[:, None] + np.arange(self.clip_len) * interval
