@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import dropwhile, takewhile
 from typing import Union
 
 import torch
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 
 from .attention import check_units
 
-STEM = "stem"
+STEM = "stem"  # a block's location; others are "layer{stage}_{residual block}"
+TRUNK, OUTPUT = "trunk", "output"  # steps of a forward pass that are no blocks
 Placement = Union[int, str, Sequence[int]]
 
 
@@ -121,34 +123,71 @@ class Recast4d:
             maps: Filled with each block's attention maps: location -> name -> map.
         """
         check_units(x, getattr(self, "in_channels", 3))
-        U = x.shape[1]
-        x = x.flatten(0, 1)
-        if self.channels_last:
-            x = x.contiguous(memory_format=torch.channels_last_3d)
-        for name in self.stem:
-            x = getattr(self, name)(x)
-        x = self._apply_block(STEM, x, U, maps)
-        outs = []
+        return self._run(x, self._steps(), maps)
+
+    def forward_early(self, x: Tensor) -> Tensor:
+        """Run the trunk up to the first block, where no unit has seen another yet.
+
+        ``forward_late(forward_early(x))`` is ``forward(x)``; in between, units that several windows
+        of a long video share need computing only once.
+
+        Args:
+            x: (N, U, C, T, H, W).
+
+        Returns:
+            Features (N, U, C', T', H', W').
+        """
+        check_units(x, getattr(self, "in_channels", 3))
+        U, x = x.shape[1], self._fold(x)
+        for _, layer in takewhile(lambda step: step[0] == TRUNK, self._steps()):
+            x = layer(x)
+        return x.unflatten(0, (-1, U))
+
+    def forward_late(
+        self, x: Tensor, maps: dict[str, dict[str, Tensor]] | None = None
+    ) -> Tensor | tuple[Tensor, ...]:
+        """Go on from features (N, U, C', T', H', W') of :meth:`forward_early`."""
+        return self._run(x, dropwhile(lambda step: step[0] == TRUNK, self._steps()), maps)
+
+    def _steps(self) -> list[tuple[str, nn.Module | None]]:
+        """Layers of the trunk, blocks (by location) and places of outputs in order."""
+
+        def block_at(location: str) -> list[tuple[str, nn.Module]]:
+            return [(location, self.blocks4d[location])] if location in self.blocks4d else []
+
+        steps = [(TRUNK, getattr(self, name)) for name in self.stem] + block_at(STEM)
         out_indices = getattr(self, "out_indices", (len(self.res_layers) - 1,))
         for i, layer_name in enumerate(self.res_layers):
             for j, residual in enumerate(getattr(self, layer_name)):
-                x = self._apply_block(f"{layer_name}_{j}", residual(x), U, maps)
-            for name in self.after_first_stage if i == 0 else ():
-                x = getattr(self, name)(x)
-            if i in out_indices:
+                steps += [(TRUNK, residual), *block_at(f"{layer_name}_{j}")]
+            steps += [(TRUNK, getattr(self, name)) for name in self.after_first_stage if i == 0]
+            steps += [(OUTPUT, None)] if i in out_indices else []
+        return steps
+
+    def _fold(self, x: Tensor) -> Tensor:
+        """Make each unit a clip of the trunk: (N, U, C, T, H, W) -> (N*U, C, T, H, W)."""
+        x = x.flatten(0, 1)
+        return x.contiguous(memory_format=torch.channels_last_3d) if self.channels_last else x
+
+    def _run(
+        self,
+        x: Tensor,
+        steps: Iterable[tuple[str, nn.Module | None]],
+        maps: dict[str, dict[str, Tensor]] | None,
+    ) -> Tensor | tuple[Tensor, ...]:
+        U, x, outs = x.shape[1], self._fold(x), []
+        for name, layer in steps:
+            if name == TRUNK:
+                x = layer(x)
+            elif name == OUTPUT:
                 outs.append(x)
+            else:
+                found = None if maps is None else maps.setdefault(name, {})
+                x = layer(x.unflatten(0, (-1, U)), found).flatten(0, 1)
         for name in self.tail:
             outs = [getattr(self, name)(x) for x in outs]
         outs = [x.unflatten(0, (-1, U)).transpose(1, 2).flatten(2, 3) for x in outs]
         return outs[0] if len(outs) == 1 else tuple(outs)
-
-    def _apply_block(
-        self, location: str, x: Tensor, U: int, maps: dict[str, dict[str, Tensor]] | None
-    ) -> Tensor:
-        if location not in self.blocks4d:
-            return x
-        found = None if maps is None else maps.setdefault(location, {})
-        return self.blocks4d[location](x.unflatten(0, (-1, U)), found).flatten(0, 1)
 
     def _freeze_stages(self) -> None:
         super()._freeze_stages()

@@ -261,3 +261,22 @@ def test_all_depths_build(depth: int) -> None:
     with torch.device("meta"):
         model = MODELS.build(dict(type="ResNet4d", depth=depth, pretrained=None))
     assert len(model.blocks4d) == 4
+
+
+EARLY = [
+    {},
+    dict(placement=(0, 1, 0, 0)),
+    dict(placement=(0, 0, 0, 0)),
+    dict(stem_block4d=True),
+    dict(out_indices=(0, 3), channels_last=True),
+]
+
+
+@pytest.mark.parametrize("options", EARLY)
+def test_early_and_late_are_the_whole_and_units_are_apart_in_between(options: dict) -> None:
+    model = wake(build(**options)).eval()
+    x = videos()
+    with torch.no_grad():
+        alone = torch.cat([model.forward_early(x[:, u : u + 1]) for u in range(U)], dim=1)
+        for found, expected in zip(model.forward_late(alone), model(x)):
+            torch.testing.assert_close(found, expected)
