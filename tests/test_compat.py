@@ -1,0 +1,135 @@
+"""The package on the host as shipped: imports, checkpoints, set-up errors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.runner import load_checkpoint
+
+from f4d_mmaction import compat
+
+
+def python(code: str, env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env=env,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["import mmengine", "import mmaction", "import mmaction.apis", "import mmaction.registry"],
+)
+def test_config_alone_brings_the_package(
+    first: str, root: Path, subprocess_env: dict, tmp_path: Path
+) -> None:
+    """custom_imports does the rest, from any working directory."""
+    done = python(
+        f"{first}\n"
+        "from mmengine.config import Config\n"
+        "from mmengine.registry import init_default_scope\n"
+        f"cfg = Config.fromfile(r'{root}/configs/recognition/f4d/f4d_r18_phase_order.py')\n"
+        "init_default_scope(cfg.default_scope)\n"
+        "from mmaction.registry import MODELS\n"
+        "print(type(MODELS.build(cfg.model).backbone).__name__)\n",
+        subprocess_env,
+        tmp_path,
+    )
+    assert done.stdout.strip() == "ResNet4d", done.stderr
+
+
+def test_missing_package_is_named_by_the_config(
+    root: Path, subprocess_env: dict, tmp_path: Path
+) -> None:
+    env = {key: value for key, value in subprocess_env.items() if key != "PYTHONPATH"}
+    (tmp_path / "f4d_mmaction.py").write_text("raise ImportError('not installed')")
+    env["PYTHONPATH"] = str(tmp_path)
+    done = python(
+        "from mmengine.config import Config\n"
+        f"Config.fromfile(r'{root}/configs/recognition/f4d/f4d_r18_phase_order.py')",
+        env,
+        tmp_path,
+    )
+    assert done.returncode == 1
+    assert (
+        "ImportError: Failed to import custom modules from {'imports': ['f4d_mmaction']"
+        in done.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("mmcv", "message"),
+    [("raise ImportError('no mmcv')", "needs mmcv"), ("__version__ = '2.2.0'", "found 2.2.0")],
+)
+def test_mmcv_missing_or_out_of_range_says_what_to_install(
+    mmcv: str, message: str, subprocess_env: dict, tmp_path: Path
+) -> None:
+    (tmp_path / "mmcv.py").write_text(mmcv)
+    env = {**subprocess_env, "PYTHONPATH": f"{tmp_path}{os.pathsep}{subprocess_env['PYTHONPATH']}"}
+    done = python("import f4d_mmaction", env, tmp_path)
+    assert message in done.stderr.splitlines()[-1]
+    assert 'pip install "mmcv-lite' in done.stderr.splitlines()[-1]
+
+
+def test_checkpoint_with_log_history_loads_weights_only(tmp_path: Path) -> None:
+    hub = MessageHub("test_compat")
+    for value in (3.0, 1.0, 2.0):
+        hub.update_scalar("train/loss", value)
+    path = tmp_path / "epoch_1.pth"
+    torch.save(dict(state_dict={}, message_hub=hub.state_dict()), path)
+    loaded = torch.load(path, weights_only=True)["message_hub"]["log_scalars"]["train/loss"]
+    assert isinstance(loaded, HistoryBuffer)
+    assert (loaded.data[0] == [3.0, 1.0, 2.0]).all()
+    assert loaded.statistics("max") == 3.0
+
+
+class Hostile:
+    """Pickles to a call of ``function(*arguments)``."""
+
+    def __init__(self, function: object, *arguments: object) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> tuple:
+        return self.call
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        lambda marker: Hostile(os.system, f"touch {marker}"),
+        lambda marker: Hostile(exec, f"open({str(marker)!r}, 'w')"),
+        lambda marker: Hostile(getattr, HistoryBuffer, "__init__"),
+    ],
+    ids=["os.system", "exec", "getattr"],
+)
+def test_hostile_checkpoints_are_refused(payload: callable, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    path = tmp_path / "hostile.pth"
+    torch.save(dict(state_dict={}, message_hub=payload(marker)), path)
+    with pytest.raises(Exception, match=r"(?i)weights only|weights_only|refused|unsupported"):
+        load_checkpoint(torch.nn.Linear(1, 1), str(path), map_location="cpu")
+    assert not marker.exists()
+
+
+def test_workarounds_do_nothing_twice() -> None:
+    before = len(torch.serialization.get_safe_globals())
+    drn = sys.modules.get("mmaction.models.localizers.drn")
+    compat.provide_missing_drn()
+    assert sys.modules.get("mmaction.models.localizers.drn") is drn
+    assert before > 0
+
+
+def test_drn_explains_itself() -> None:
+    from mmaction.models.localizers import DRN
+
+    with pytest.raises(NotImplementedError, match="mmaction2/issues/2714"):
+        DRN()
