@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from miniature import MAKERS, Miniature, make_kinetics400
 
 from f4d_mmaction.datasets.dataset_facts import facts_of, list_name, recognise_list
@@ -281,6 +283,31 @@ def test_a_failing_write_leaves_the_former_lists(minis, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         run(mini)
     assert {path: path.read_text() for path in (mini.media.parent / "out").iterdir()} == before
+
+
+SCRAPS = rb'|0|1|-1|;|,|"|/|../|[|{|[]|null|nan|inf|\ud800'.split(b"|")
+SCRAPS += [b"\n", b"\r", b" ", b"\t", b"\0", b"\xff", b"\xef\xbb\xbf", b"9" * 30, b"x" * 300]
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_damaged_official_files_are_refused_or_read_never_worse(originals, tmp_path_factory, data):
+    """Whatever is put in the place of some bytes: lists, or a ValueError and nothing written."""
+    mini = originals[data.draw(st.sampled_from(sorted(MAKERS)))]
+    root = tmp_path_factory.mktemp("damaged")
+    annotations = shutil.copytree(mini.annotations, root / "annotations")
+    path = data.draw(st.sampled_from(sorted(annotations.iterdir())))
+    raw = path.read_bytes()
+    start = data.draw(st.integers(0, len(raw)))
+    end = data.draw(st.integers(start, min(len(raw), start + 40)))
+    path.write_bytes(raw[:start] + data.draw(st.sampled_from(SCRAPS)) + raw[end:])
+    try:
+        summary = prepare(mini.dataset, annotations, mini.media, root / "out")
+    except (ValueError, FileNotFoundError):
+        assert not (root / "out").exists()
+    else:
+        assert all(summary.counts.values())
+    shutil.rmtree(root)
 
 
 @pytest.mark.parametrize(

@@ -229,14 +229,15 @@ def count_frames(folder: Path, filename_tmpl: str, start: int = 1) -> tuple[int,
 
 def write_together(files: Mapping[Path, str]) -> None:
     """Write all files or none: to temporary files beside them first, then renamed."""
+    contents = {path: _encode(text) for path, text in files.items()}
     temporary: list[tuple[str, Path]] = []
     try:
-        for path, text in files.items():
+        for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
             temporary.append((name, path))
-            with open(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            with open(handle, "wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(name, 0o644)
@@ -247,3 +248,11 @@ def write_together(files: Mapping[Path, str]) -> None:
     finally:
         for name, _ in temporary:
             os.unlink(name)
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        near = text[max(0, error.start - 30) : error.end + 30]
+        raise ValueError(f"a name that UTF-8 cannot hold near {near!r}: rename it") from None

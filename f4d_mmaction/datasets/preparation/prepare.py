@@ -151,7 +151,7 @@ def _lines(
 
 def _frames(facts: DatasetFacts, sample: Sample, media: Path, problems: Problems) -> str | None:
     folder = media / sample.name
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # also False for a name that no disk can hold
         problems.add("missing", f"{sample.name} ({sample.source})")
         return None
     total, holes = count_frames(folder, facts.filename_tmpl)
