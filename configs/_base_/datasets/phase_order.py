@@ -2,16 +2,16 @@
 data_root = "data/phase_order/"
 
 train_pipeline = [
-    dict(type="DecordInit", num_threads=1),
+    dict(type="InitVideo"),
     dict(type="SampleActionUnits", num_units=4, clip_len=4, frame_interval=2),
-    dict(type="DecordDecode"),
+    dict(type="DecodeUnits"),
     dict(type="FormatActionUnits"),
     dict(type="PackActionInputs"),
 ]
 test_pipeline = [
-    dict(type="DecordInit", num_threads=1),
+    dict(type="InitVideo"),
     dict(type="SampleActionUnits", num_units=4, clip_len=4, frame_interval=2, test_mode=True),
-    dict(type="DecordDecode"),
+    dict(type="DecodeUnits"),
     dict(type="FormatActionUnits"),
     dict(type="PackActionInputs"),
 ]
