@@ -38,10 +38,19 @@ exec((ROOT / "f4d_mmaction" / "version.py").read_text(), version)
 # mmcv is not required here: mmcv and mmcv-lite install the same module, and requiring one would
 # overwrite the other. `import f4d_mmaction` says what to do where both are missing.
 standalone = ["mmcv-lite>=2.0.1,<2.2"]
-readers = ["av>=12"]
 web = ["gradio>=5"]
 export = ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.1"]
-test = [*standalone, *readers, *export, "pytest>=7", "hypothesis>=6", "ruff>=0.6"]
+test = [
+    *standalone,
+    *export,
+    *web,
+    "tensorboard",
+    "selenium>=4.10",
+    "pytest>=7",
+    "pytest-xdist>=3",
+    "hypothesis>=6",
+    "ruff>=0.12",
+]
 
 setup(
     name="f4d_mmaction",
@@ -61,13 +70,13 @@ setup(
         "decord>=0.6; platform_machine != 'aarch64' and platform_machine != 'arm64'",
         "decord2; platform_machine == 'aarch64' or platform_machine == 'arm64'",
         "numpy",
+        "av>=12",
         "packaging",
         "matplotlib",
         "rich",
     ],
     extras_require={
         "standalone": standalone,
-        "readers": readers,
         "web": web,
         "export": export,
         "tensorboard": ["tensorboard"],

@@ -5,8 +5,10 @@ from .blocks import F4DBlock, V4DBlock
 from .conv4d import Conv4d, FactorizedConv4d, matched_width
 from .preprocessing import UnitsAsClip, UnitsAsFrames
 from .resnet4d import CSN4d, I3D4d, ResNet2Plus1d4d, ResNet4d, X3D4d
+from .rivals import CBAMAttention, SEAttention, STMAttention, TEAAttention
 
 __all__ = [
+    "CBAMAttention",
     "CSN4d",
     "ChannelAttention",
     "Conv4d",
@@ -15,7 +17,10 @@ __all__ = [
     "I3D4d",
     "ResNet2Plus1d4d",
     "ResNet4d",
+    "SEAttention",
+    "STMAttention",
     "SpatioTemporalAttention",
+    "TEAAttention",
     "TemporalAttention",
     "UnitsAsClip",
     "UnitsAsFrames",

@@ -60,8 +60,12 @@ class Residual4d(nn.Module):
                 constant_init(module, 1)
 
 
-def build_attention(entry: str | dict, channels: int) -> Attention:
-    """Build an attention module from a registered name or config, with ``channels`` filled in.
+def build_attention(entry: str | dict, **defaults: object) -> nn.Module:
+    """Build an attention module from a registered name or config.
+
+    Args:
+        entry: What to build.
+        **defaults: Filled in where the module's constructor asks for them.
 
     Raises:
         ValueError: the name is not registered.
@@ -73,9 +77,9 @@ def build_attention(entry: str | dict, channels: int) -> Attention:
             f"unknown attention {config['type']!r}; expected a module registered in "
             "mmaction.registry.MODELS, such as 'TemporalAttention'"
         )
-    if "channels" in inspect.signature(cls).parameters:
-        config.setdefault("channels", channels)
-    return MODELS.build(config)
+    wanted = inspect.signature(cls).parameters
+    defaults = {name: value for name, value in defaults.items() if name in wanted}
+    return MODELS.build({**defaults, **config})
 
 
 @MODELS.register_module()
@@ -91,7 +95,7 @@ class F4DBlock(Residual4d):
         mid_channels: Width M between the factors: None for the paper's matched width, an int for
             that width, a float in (0, 1] for that fraction of C.
         attention: What follows the convolution, in order: registered names or config dicts.
-            ``channels`` is filled in where a module asks for it.
+            ``channels`` and ``norm_cfg`` are filled in where a module asks for them.
         dropout: Probability of dropping a whole channel of a unit.
         norm_cfg: Normalisation, as MMAction2 configures it.
         act_cfg: Activation.
@@ -135,7 +139,7 @@ class F4DBlock(Residual4d):
         self.act = build_activation_layer(act_cfg)
         self.attention = nn.ModuleDict()
         for entry in attention:
-            module = build_attention(entry, channels)
+            module = build_attention(entry, channels=channels, norm_cfg=norm_cfg)
             self.attention[type(module).__name__] = module
         self.reset_parameters()
 
@@ -158,6 +162,9 @@ class F4DBlock(Residual4d):
             per_frame = isinstance(attention, FrameAttention)
             if not per_frame or gain.shape[-2:] != (1, 1):
                 y, gain, pools = y * gain, y.new_ones((1,) * 6), None
+            if not isinstance(attention, Attention):  # it rewrites features, there is no map
+                y = attention(y)
+                continue
             if per_frame:
                 pools = pools or FramePools.of(y).scaled(gain[..., 0, 0])
                 weights = attention.frame_map(pools)
