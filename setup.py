@@ -48,6 +48,7 @@ test = [
     "selenium>=4.10",
     "pytest>=7",
     "pytest-xdist>=3",
+    "pytorchcv==0.0.67",  # has SE and CBAM; later versions want torchvision
     "hypothesis>=6",
     "ruff>=0.12",
 ]
