@@ -13,12 +13,13 @@ import time
 from itertools import groupby
 
 import av
+import cv2
 import mmcv
 import numpy as np
 from av.video.reformatter import VideoReformatter
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
-from mmengine.fileio import FileClient
+from mmengine.fileio import get
 
 from f4d_mmaction.datasets.bad_videos import (
     BadVideoError,
@@ -139,12 +140,16 @@ class VideoReader:
             self._check_time()
             if not is_video_header(head):
                 raise bad(BadVideoKind.GARBAGE, self.path, "no known container") from error
+            self._check_length(head)
+            if isinstance(error, av.EOFError):
+                raise bad(BadVideoKind.NO_FRAMES, self.path, "nothing after its header") from error
             raise bad(
-                BadVideoKind.TRUNCATED, self.path, f"its index cannot be read ({error})"
+                BadVideoKind.DAMAGED, self.path, f"its index cannot be read ({error})"
             ) from error
 
     def _index(self, head: bytes) -> None:
         """Read all packets and number the frames in display order."""
+        self._check_length(head)
         if not self._container.streams.video:
             raise bad(BadVideoKind.NO_FRAMES, self.path, "no video stream")
         self._stream = self._container.streams.video[0]
@@ -169,9 +174,6 @@ class VideoReader:
             self._check_time()
             raise bad(BadVideoKind.DAMAGED, self.path, f"its packets: {error}") from error
 
-        lost = missing_bytes(self.path, head)
-        if lost:
-            raise bad(BadVideoKind.TRUNCATED, self.path, f"at least {lost} bytes are missing")
         if not self._packets:
             raise bad(BadVideoKind.NO_FRAMES, self.path, "the video stream has no frames")
         announced = self._announced()
@@ -321,6 +323,11 @@ class VideoReader:
         turns = round(getattr(frame, "rotation", 0) / 90) % 4
         return np.rot90(image, turns).copy() if turns else image
 
+    def _check_length(self, head: bytes) -> None:
+        lost = missing_bytes(self.path, head)
+        if lost:
+            raise bad(BadVideoKind.TRUNCATED, self.path, f"at least {lost} bytes are missing")
+
     def _check_time(self) -> None:
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise bad(BadVideoKind.TIMEOUT, self.path, f"not read within {self._time_limit} s")
@@ -445,16 +452,15 @@ class DecodeRawUnits(_DecodeOnce):
 
     Args:
         share: Keep the distinct frames alone; False repeats them, for ``FormatShape``.
-        io_backend: Where the pictures are, as in ``RawFrameDecode``.
-        **kwargs: Arguments of that backend.
+        backend_args: Where the pictures are, as MMEngine's ``fileio`` takes it; None: local files.
 
     Raises:
         BadVideoError: a missing folder or frame, an empty, truncated or undecodable picture.
     """
 
-    def __init__(self, share: bool = True, io_backend: str = "disk", **kwargs) -> None:
+    def __init__(self, share: bool = True, backend_args: dict | None = None) -> None:
         super().__init__(share)
-        self.client = FileClient(io_backend, **kwargs)
+        self.backend_args = backend_args
 
     def _frames(self, results: dict, indices: np.ndarray) -> list[np.ndarray]:
         if results["modality"] != "RGB":
@@ -474,7 +480,7 @@ class DecodeRawUnits(_DecodeOnce):
     def _picture(self, folder: str, name: str) -> np.ndarray:
         path = os.path.join(folder, name)
         try:
-            data = self.client.get(path)
+            data = get(path, self.backend_args)
         except (FileNotFoundError, NotADirectoryError):
             raise self._absent(folder, name) from None
         except OSError as error:
@@ -484,7 +490,10 @@ class DecodeRawUnits(_DecodeOnce):
         # OpenCV fills the rest of a truncated JPEG with grey.
         if data.startswith(b"\xff\xd8") and b"\xff\xd9" not in data[-1024:]:
             raise bad(BadVideoKind.TRUNCATED, folder, f"{name} has no end marker")
-        image = mmcv.imfrombytes(data, channel_order="rgb", backend="cv2")
+        try:
+            image = mmcv.imfrombytes(data, channel_order="rgb", backend="cv2")
+        except cv2.error:
+            image = None
         if image is None:
             raise bad(BadVideoKind.GARBAGE, folder, f"{name} cannot be decoded")
         return image

@@ -1,5 +1,16 @@
 """MMEngine hooks of this project."""
 
 from .bad_videos import BadVideoHook, BadVideoMetric, TooManyBadVideosError
+from .checkpoint import SafeCheckpointHook
+from .invalid_numbers import InvalidLossError, InvalidNumbersHook
+from .preemption import PreemptionHook
 
-__all__ = ["BadVideoHook", "BadVideoMetric", "TooManyBadVideosError"]
+__all__ = [
+    "BadVideoHook",
+    "BadVideoMetric",
+    "InvalidLossError",
+    "InvalidNumbersHook",
+    "PreemptionHook",
+    "SafeCheckpointHook",
+    "TooManyBadVideosError",
+]

@@ -163,7 +163,7 @@ class BadVideoHook(Hook):
         for dataset in _datasets(runner.train_dataloader.dataset):
             if not isinstance(dataset.pipeline, ReplaceBadVideos):
                 dataset.pipeline = ReplaceBadVideos(dataset.pipeline, self.check_after)
-        _restart_iterator(runner)
+        self._old_iterator = _restart_iterator(runner)
         self._list = self._list_path(runner)
         if runner._resume and self._list.exists():
             lines = self._list.read_text(encoding="utf-8").splitlines()
@@ -271,9 +271,19 @@ def _datasets(dataset) -> Iterator[BaseDataset]:
         yield dataset
 
 
-def _restart_iterator(runner: Runner) -> None:
-    """Start the workers anew where the loop started them before any hook could run."""
+def _restart_iterator(runner: Runner) -> object:
+    """Start the workers anew where the loop started them before any hook could run.
+
+    Returns:
+        What the caller has to keep: the end of the old iterator would end MMEngine's
+        ``InfiniteSampler``, which both draw from.
+    """
     iterator = getattr(runner.train_loop, "dataloader_iterator", None)
-    if iterator is not None:  # IterBasedTrainLoop
-        runner.train_dataloader._iterator = None  # persistent workers hold the old pipeline
-        runner.train_loop.dataloader_iterator = type(iterator)(runner.train_dataloader)
+    if iterator is None:  # EpochBasedTrainLoop starts its workers later
+        return None
+    old = iterator._iterator
+    if hasattr(old, "_shutdown_workers"):
+        old._shutdown_workers()
+    runner.train_dataloader._iterator = None  # persistent workers hold the old pipeline
+    runner.train_loop.dataloader_iterator = type(iterator)(runner.train_dataloader)
+    return old

@@ -1,0 +1,129 @@
+"""Saving so that nothing is lost, and refusing weights of another network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from mmaction.registry import HOOKS
+from mmengine.dist import all_gather_object, is_distributed, is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
+
+from ..checkpoints import ForeignCheckpointError
+
+PREEMPTED = "preempted.pth"
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """MMEngine's CheckpointHook, with files that are whole or not there.
+
+    Takes the arguments of ``CheckpointHook``. Local checkpoints are written atomically. Those
+    saved inside an epoch (``by_epoch=False``) hold the batch statistics of every process, which
+    MMEngine averages only when an epoch ends. Loaded checkpoints have to fit the network: whole
+    for tests and resumed runs, in part for those that start from other weights.
+
+    Raises:
+        ValueError: ``max_keep_ckpts=1``, which would delete the only checkpoint before the next
+            is written.
+        ForeignCheckpointError: from loading a checkpoint of another network.
+    """
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        if self.max_keep_ckpts == 1:
+            raise ValueError(
+                "max_keep_ckpts=1 deletes the only checkpoint before the next one is written; "
+                "keep 2 or more"
+            )
+        if self.backend_args is None and "://" not in str(self.out_dir):
+            self.backend_args = dict(backend="atomic")
+        self._buffers: list[dict] | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Find the folder, and sweep out what a killed process left half written."""
+        super().before_train(runner)
+        self.last_ckpt = runner.message_hub.get_info("last_ckpt", None)
+        if is_main_process() and Path(self.out_dir).is_dir():
+            for part in Path(self.out_dir).glob("*.pth.part"):
+                part.unlink()
+
+    def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
+        """Note in the checkpoint of the best result that its epoch is validated."""
+        runner.message_hub.update_info("epoch_validated", runner.epoch)
+        super().after_val_epoch(runner, metrics)
+
+    def save_preempted(self, runner: Runner) -> str:
+        """Save between two iterations of an epoch; returns the path."""
+        self._gather_buffers(runner)
+        runner.save_checkpoint(
+            self.out_dir,
+            PREEMPTED,
+            meta=dict(epoch=runner.epoch, iter=runner.iter + 1),
+            by_epoch=False,
+            backend_args=self.backend_args,
+        )
+        return self.file_backend.join_path(self.out_dir, PREEMPTED)
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        self._gather_buffers(runner)
+        super()._save_checkpoint_with_step(runner, step, meta)
+        if is_main_process() and "://" not in str(self.out_dir):
+            (Path(self.out_dir) / PREEMPTED).unlink(missing_ok=True)
+
+    def _gather_buffers(self, runner: Runner) -> None:
+        if is_distributed():
+            buffers = _network(runner).named_buffers()
+            self._buffers = all_gather_object({name: value.cpu() for name, value in buffers})
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add the buffers of every process."""
+        if self._buffers is not None:
+            checkpoint["rank_buffers"] = self._buffers
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse a checkpoint of another network; take this process's own buffers."""
+        training = isinstance(runner._train_loop, BaseLoop)
+        resuming = training and runner._resume
+        weights = checkpoint.get("state_dict", checkpoint)
+        check_fits(_network(runner), weights, runner._load_from, partly=training and not resuming)
+        buffers = checkpoint.get("rank_buffers", [])
+        if resuming and len(buffers) == runner.world_size:
+            weights.update(buffers[runner.rank])
+
+
+def check_fits(network: nn.Module, weights: dict, name: str, partly: bool = False) -> None:
+    """Check that weights are those of a network.
+
+    Args:
+        network: To be loaded.
+        weights: Of the checkpoint, by parameter name; those the network does not know are left to
+            the host, which lists them.
+        name: Of the checkpoint, for the message.
+        partly: Be content with one that fits.
+
+    Raises:
+        ForeignCheckpointError: they are another network's.
+    """
+    own = network.state_dict()
+    given = {key.removeprefix("module."): value for key, value in weights.items()}
+    wrong = [key for key, value in own.items() if _shape(given.get(key)) != value.shape]
+    if len(wrong) == len(own) if partly else wrong:
+        key = wrong[0]
+        found = f"has shape {tuple(given[key].shape)}" if key in given else "is missing"
+        raise ForeignCheckpointError(
+            f"checkpoint {name} is of another model: {len(wrong)} of {len(own)} weights do not fit "
+            f"({key} {found}, should be {tuple(own[key].shape)}). Use the config it was trained "
+            "with."
+        )
+
+
+def _shape(value: object) -> torch.Size | None:
+    return value.shape if isinstance(value, torch.Tensor) else None
+
+
+def _network(runner: Runner) -> nn.Module:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -1,0 +1,96 @@
+"""Losses that are no numbers, and the steps that mixed precision leaves out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from mmaction.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from .bad_videos import _datasets
+
+_KEY = "path"  # metainfo of a data sample
+
+
+class InvalidLossError(RuntimeError):
+    """A loss that is NaN or infinite."""
+
+
+class NamedPipeline:
+    """A pipeline that notes in each sample which video it was made of."""
+
+    def __init__(self, pipeline: Callable) -> None:
+        self.pipeline = pipeline
+
+    def __call__(self, data_info: dict) -> dict | None:
+        """Return the packed sample, or None as the pipeline does."""
+        path = data_info.get("filename", data_info.get("frame_dir", "unknown"))
+        packed = self.pipeline(data_info)
+        if packed is not None:
+            packed["data_samples"].set_metainfo({_KEY: str(path)})
+        return packed
+
+
+@HOOKS.register_module()
+class InvalidNumbersHook(Hook):
+    """Stop at a loss that is NaN or infinite; log each step that fp16's loss scaling leaves out.
+
+    Clipping gradients is the host's: ``optim_wrapper.clip_grad``.
+
+    Raises:
+        InvalidLossError: naming iteration, learning rate and the batch's videos. The checkpoints
+            of earlier iterations are sound.
+    """
+
+    priority = "ABOVE_NORMAL"  # before the schedulers and checkpoints of the same iteration
+
+    def __init__(self) -> None:
+        self._overflows = 0
+
+    def before_train(self, runner: Runner) -> None:
+        """Have samples carry their paths; take up the loss scale."""
+        for dataset in _datasets(runner.train_dataloader.dataset):
+            if not isinstance(dataset.pipeline, NamedPipeline):
+                dataset.pipeline = NamedPipeline(dataset.pipeline)
+        self._scaler = getattr(runner.optim_wrapper, "loss_scaler", None)
+        self._scale = self._scaler.get_scale() if self._scaler else math.inf
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Look at the loss and at the loss scale."""
+        losses = {name: value for name, value in outputs.items() if "loss" in name}
+        wrong = {name: float(value) for name, value in losses.items() if not _finite(value)}
+        if wrong:
+            paths = [sample.get(_KEY, "unknown") for sample in data_batch["data_samples"]]
+            rates = runner.optim_wrapper.get_lr()["lr"]
+            raise InvalidLossError(
+                f"{wrong} in iteration {runner.iter + 1} (epoch {runner.epoch + 1}) at learning "
+                f"rate {max(rates):g}. Videos of this batch: {', '.join(paths)}. Look at them, "
+                "lower the learning rate or set optim_wrapper.clip_grad; checkpoints saved before "
+                "are sound."
+            )
+        if self._scaler is not None:
+            self._watch_scale(runner)
+
+    def _watch_scale(self, runner: Runner) -> None:
+        scale = self._scaler.get_scale()
+        if scale < self._scale:
+            self._overflows += 1
+            runner.logger.warning(
+                f"fp16 overflow in iteration {runner.iter + 1}: step left out, loss scale now "
+                f"{scale:g} ({self._overflows} so far)"
+            )
+        self._scale = scale
+        runner.message_hub.update_scalar("train/loss_scale", scale)
+
+
+def _finite(value: torch.Tensor | float) -> bool:
+    return bool(torch.isfinite(torch.as_tensor(value)).all())

@@ -1,0 +1,214 @@
+"""Runs over datasets with bad videos: replaced in training, a stop or a wrong answer at test."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+
+from f4d_mmaction.analysis.loading import write_video
+from f4d_mmaction.datasets.bad_videos import BadVideoError
+from f4d_mmaction.engine.hooks import BadVideoHook, TooManyBadVideosError
+
+CLASSES = 3
+BAD = {"missing.mp4": "missing", "empty.mp4": "empty", "cut.avi": "truncated"}
+
+
+@MODELS.register_module(force=True)
+class KnowsTheLabels(BaseModel):
+    """Right about every video, so that the accuracy says how many were counted as wrong."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, inputs, data_samples, mode):
+        if mode == "loss":
+            return {"loss": (self.weight * torch.stack(inputs).float().mean()) ** 2}
+        for sample in data_samples:
+            sample.set_pred_score(torch.eye(CLASSES)[sample.gt_label[0]])
+        return data_samples
+
+
+def write_dataset(folder, good, bad):
+    """``good`` videos with the bad ones spread among them; returns the annotation file."""
+    write_video(folder / "whole.mp4", 12, (64, 48))
+    write_video(folder / "whole.avi", 12, (64, 48), "mpeg4")
+    data = (folder / "whole.avi").read_bytes()
+    (folder / "cut.avi").write_bytes(data[: len(data) // 2])
+    (folder / "empty.mp4").touch()
+    names = [f"whole{suffix}" for suffix in (".mp4", ".avi")] * (good // 2) + ["whole.mp4"] * (
+        good % 2
+    )
+    for number, name in enumerate(bad):
+        names.insert(2 * number, name)
+    lines = [f"{name} {number % CLASSES}" for number, name in enumerate(names)]
+    path = folder / "list.txt"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def config(folder, hook, batch_size=2, workers=2, **kwargs):
+    pipeline = [
+        {"type": "InitVideo"},
+        {"type": "SampleFrames", "clip_len": 2, "num_clips": 2, "test_mode": True},
+        {"type": "DecodeUnits", "share": False},
+        {"type": "Resize", "scale": (16, 16), "keep_ratio": False},
+        {"type": "FormatShape", "input_format": "NCTHW"},
+        {"type": "PackActionInputs"},
+    ]
+    dataset = {"type": "VideoDataset", "ann_file": str(folder / "list.txt"), "pipeline": pipeline}
+    dataset["data_prefix"] = {"video": str(folder)}
+    loader = {"batch_size": batch_size, "num_workers": workers}
+    test = {**loader, "dataset": {**dataset, "test_mode": True}}
+    test["sampler"] = {"type": "DefaultSampler", "shuffle": False}
+    metric = {"type": "AccMetric", "metric_options": {"top_k_accuracy": {"topk": (1,)}}}
+    train = {**loader, "dataset": dataset, "sampler": {"type": "DefaultSampler", "shuffle": True}}
+    return Config(
+        {
+            "model": {"type": "KnowsTheLabels"},
+            "work_dir": str(folder / "run"),
+            "train_dataloader": train,
+            "train_cfg": {"by_epoch": True, "max_epochs": 2},
+            "optim_wrapper": {"optimizer": {"type": "SGD", "lr": 0.1}},
+            "test_dataloader": test,
+            "test_cfg": {},
+            "test_evaluator": metric,
+            "val_dataloader": test,
+            "val_cfg": {},
+            "val_evaluator": metric,
+            "custom_hooks": [{"type": "BadVideoHook", **hook}] if hook is not None else [],
+            "default_hooks": {"checkpoint": None},
+            "default_scope": "mmaction",
+            "experiment_name": folder.name,
+            "randomness": {"seed": 0},
+            **kwargs,
+        }
+    )
+
+
+def listed(folder):
+    lines = (folder / "run" / "bad_videos.jsonl").read_text().splitlines()
+    return {Path(item["path"]).name: item["kind"] for item in map(json.loads, lines)}, len(lines)
+
+
+@pytest.mark.parametrize("iterations", [False, True], ids=["epochs", "iterations"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_training_replaces_and_lists_exactly_the_bad_videos(tmp_path, workers, iterations):
+    write_dataset(tmp_path, 12, BAD)
+    loop = {"by_epoch": True, "max_epochs": 2}
+    if iterations:
+        loop = {"by_epoch": False, "max_iters": 16, "val_interval": 100}
+    cfg = config(tmp_path, {"max_share": 0.5}, workers=workers, train_cfg=loop)
+    for key in ("val_dataloader", "val_cfg", "val_evaluator"):
+        cfg.pop(key)
+    if iterations:
+        cfg.train_dataloader.sampler.type = "InfiniteSampler"
+        cfg.train_dataloader.persistent_workers = workers > 0
+    Runner.from_cfg(cfg).train()
+    found, lines = listed(tmp_path)
+    assert found == BAD
+    assert lines == len(BAD)  # once each
+
+
+def test_validation_counts_beside_the_accuracy_while_training(tmp_path):
+    write_dataset(tmp_path, 5, BAD)
+    runner = Runner.from_cfg(config(tmp_path, {"max_share": 0.9, "test": "count"}))
+    runner.train()
+    assert runner.message_hub.get_scalar("val/acc/top1").current() == pytest.approx(5 / 8)
+    assert runner.message_hub.get_scalar("val/bad_videos/all").current() == 3
+
+
+def test_too_many_bad_videos_stop_the_training(tmp_path):
+    write_dataset(tmp_path, 8, BAD)
+    runner = Runner.from_cfg(config(tmp_path, {"max_share": 0.1, "check_after": 6}))
+    with pytest.raises(TooManyBadVideosError, match=r"max_share=10\.0%.*bad_videos\.jsonl"):
+        runner.train()
+
+
+def test_a_dataset_without_any_good_video_stops_the_training(tmp_path):
+    write_dataset(tmp_path, 0, BAD)
+    runner = Runner.from_cfg(config(tmp_path, {"max_share": 1.0, "check_after": 7}, workers=0))
+    with pytest.raises(TooManyBadVideosError, match="7 bad videos in a row"):
+        runner.train()
+
+
+@pytest.mark.parametrize("hook", [None, {}], ids=["no hook", "default"])
+def test_testing_stops_and_names_the_file(tmp_path, hook):
+    write_dataset(tmp_path, 4, {"cut.avi": "truncated"})
+    with pytest.raises(BadVideoError, match=r"cut\.avi: truncated video"):
+        Runner.from_cfg(config(tmp_path, hook)).test()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_testing_counts_bad_videos_as_wrong_answers(tmp_path, batch_size):
+    write_dataset(tmp_path, 4, BAD)
+    result = Runner.from_cfg(config(tmp_path, {"test": "count"}, batch_size)).test()
+    assert result["acc/top1"] == pytest.approx(4 / 7)
+    assert result["bad_videos/all"] == 3
+    assert all(result[f"bad_videos/{kind}"] == 1 for kind in BAD.values())
+    assert listed(tmp_path)[0] == BAD
+
+
+def test_nothing_is_said_of_a_sound_dataset(tmp_path):
+    write_dataset(tmp_path, 4, {})
+    result = Runner.from_cfg(config(tmp_path, {"test": "count"})).test()
+    assert result["acc/top1"] == 1
+    assert result["bad_videos/all"] == 0
+    assert not (tmp_path / "run" / "bad_videos.jsonl").exists()
+
+
+def test_two_processes_count_like_one(tmp_path, subprocess_env):
+    """Seven videos in two processes: one is padded, and must not count twice."""
+    write_dataset(tmp_path, 4, BAD)
+    script = tmp_path / "evaluate.py"
+    here = Path(__file__).parent
+    script.write_text(
+        f"""
+import sys
+sys.path.insert(0, {str(here)!r})
+from pathlib import Path
+import f4d_mmaction
+import torch.distributed
+from mmengine.runner import Runner
+from test_bad_video_hook import config
+torch.distributed.init_process_group("gloo")
+wrapper = dict(type="MMDistributedDataParallel", device_ids=None)
+cfg = config(Path({str(tmp_path)!r}), dict(test="count"), workers=1, launcher="pytorch",
+             model_wrapper_cfg=wrapper, env_cfg=dict(dist_cfg=dict(backend="gloo")))
+result = Runner.from_cfg(cfg).test()
+if torch.distributed.get_rank() == 0:
+    print("RESULT", result["acc/top1"] * 7, result["bad_videos/all"])
+"""
+    )
+    run = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
+    done = subprocess.run(
+        [*run, str(script)], env=subprocess_env, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
+    np.testing.assert_allclose([float(word) for word in line.split()[1:]], [4, 3])
+    kinds = set()
+    for path in (tmp_path / "run").glob("bad_videos*.jsonl"):
+        kinds |= {json.loads(text)["kind"] for text in path.read_text().splitlines()}
+    assert kinds == set(BAD.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_share": 2}, "max_share must be between 0 and 1, got 2"),
+        ({"test": "ignore"}, "test must be 'stop' or 'count', got 'ignore'"),
+        ({"check_after": 0}, "check_after must be at least 1, got 0"),
+    ],
+)
+def test_arguments_are_checked(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        BadVideoHook(**arguments)
