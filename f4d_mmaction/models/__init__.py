@@ -3,7 +3,7 @@
 from .attention import ChannelAttention, SpatioTemporalAttention, TemporalAttention
 from .blocks import F4DBlock, V4DBlock
 from .conv4d import Conv4d, FactorizedConv4d, matched_width
-from .preprocessing import UnitsAsClip, UnitsAsFrames
+from .preprocessing import UnitCombinations, UnitsAsClip, UnitsAsFrames
 from .resnet4d import CSN4d, I3D4d, ResNet2Plus1d4d, ResNet4d, X3D4d
 from .rivals import CBAMAttention, SEAttention, STMAttention, TEAAttention
 
@@ -22,6 +22,7 @@ __all__ = [
     "SpatioTemporalAttention",
     "TEAAttention",
     "TemporalAttention",
+    "UnitCombinations",
     "UnitsAsClip",
     "UnitsAsFrames",
     "V4DBlock",

@@ -49,3 +49,52 @@ class UnitsAsClip(ActionDataPreprocessor):
         """Join each video's units along time, then normalise as the host does."""
         clips = [torch.flatten(video.transpose(1, 2), 2, 3) for video in inputs]
         return super().preprocess(clips, data_samples, training)
+
+
+@MODELS.register_module()
+class UnitCombinations(ActionDataPreprocessor):
+    """V4D's inference (Zhang et al., ICLR 2020, Algorithm 1): test on combinations of units.
+
+    A network trained with ``train_units`` units sees that many at a test too: the U units of a
+    video are divided into that many sections, and each in-order choice of one unit from every
+    section becomes a view of its own, whose scores the head averages. Takes (views, U, C, T, H, W)
+    per video and gives (N, views * combinations, train_units, C, T, H, W), view by view; U = 10 and
+    4 make 2 * 3 * 2 * 3 = 36. ``test_cfg=dict(max_testing_views=k)`` bounds the memory.
+
+    As in the authors' code, and unlike their algorithm, what the trunk computes of a unit before
+    the first 4D block is computed anew for each combination: the scores are the same.
+
+    Args:
+        train_units: Units in training.
+        **kwargs: Of ``ActionDataPreprocessor``; ``format_shape`` is NCTHW.
+
+    Raises:
+        ValueError: a video has fewer units than ``train_units``.
+    """
+
+    def __init__(self, train_units: int, **kwargs: object) -> None:
+        super().__init__(format_shape="NCTHW", **kwargs)
+        self.train_units = train_units
+
+    def preprocess(
+        self, inputs: list[Tensor], data_samples: list | None, training: bool = False
+    ) -> tuple[Tensor, list | None]:
+        """Combine each video's units at a test, then normalise as the host does."""
+        if not training:
+            inputs = [
+                video[:, combinations(video.shape[1], self.train_units)].flatten(0, 1)
+                for video in inputs
+            ]
+        return super().preprocess(inputs, data_samples, training)
+
+
+def combinations(num_units: int, sections: int) -> Tensor:
+    """Every in-order choice of one unit from each section: indices (combinations, sections).
+
+    Raises:
+        ValueError: more sections than units.
+    """
+    if not 1 <= sections <= num_units:
+        raise ValueError(f"cannot divide {num_units} units into {sections} sections")
+    edges = torch.arange(sections + 1) * num_units // sections
+    return torch.cartesian_prod(*map(torch.arange, edges, edges[1:])).view(-1, sections)
