@@ -1,0 +1,65 @@
+"""The loading benchmark compares like with like, and writes what it says."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+
+from f4d_mmaction.analysis.loading import OURS, STOCK, compare, replace_stages, to_markdown
+
+OURS_STOCK = ("ours", "stock")
+SAMPLER = {"type": "SampleActionUnits", "num_units": 4, "clip_len": 2, "test_mode": True}
+PIPELINE = [
+    SAMPLER,
+    {"type": "RawFrameDecode"},
+    {"type": "Resize", "scale": (16, 16), "keep_ratio": False},
+    {"type": "FormatActionUnits"},
+    {"type": "PackActionInputs"},
+]
+
+
+def config():
+    dataset = {"type": "RawframeDataset", "ann_file": "none.txt", "pipeline": PIPELINE}
+    return Config({"test_dataloader": {"dataset": dataset}, "default_scope": "mmaction"})
+
+
+def test_stages_are_replaced_and_others_kept():
+    stock = [step["type"] for step in replace_stages(PIPELINE, STOCK)]
+    assert stock[1:] == ["RawFrameDecode", "Resize", "FormatShape", "PackActionInputs"]
+    ours = [step["type"] for step in replace_stages(PIPELINE, OURS)]
+    assert ours[1:] == ["DecodeRawUnits", "Resize", "FormatActionUnits", "PackActionInputs"]
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "libx264"), (".webm", "libvpx")])
+def test_generated_videos_are_compared_stage_by_stage(suffix, codec):
+    records = compare(config(), [5, 9], suffix, codec, (32, 24), videos=2, repeats=3)
+    assert [record["frames"] for record in records] == [5, 9]
+    for record in records:
+        ours, stock = ([row[name]["stage"] for row in record["stages"]] for name in OURS_STOCK)
+        assert ours[0] == "0. InitVideo"
+        assert stock[0] == "0. DecordInit"
+        assert ours[-2:] == stock[-2:] == ["total", "total, CPU"]
+        totals = [record["stages"][-2][name]["ms"] for name in OURS_STOCK]
+        stages = [sum(row[name]["ms"] for row in record["stages"][:-2]) for name in OURS_STOCK]
+        np.testing.assert_allclose(totals, stages, rtol=0.5)  # medians need not add up
+        assert record["ratio"] == pytest.approx(totals[1] / totals[0])
+        speeds = record["videos_per_second"]
+        assert record["ratio"] == pytest.approx(speeds["ours"] / speeds["stock"])
+    assert to_markdown(records).count("### 2 of") == 2
+
+
+def test_the_tool_fails_below_a_stated_ratio(tmp_path, root, subprocess_env):
+    path = tmp_path / "config.py"
+    path.write_text(
+        f"default_scope = 'mmaction'\ntest_dataloader = dict(dataset=dict(pipeline={PIPELINE!r}))\n"
+    )
+    tool = [sys.executable, str(root / "tools/analysis/benchmark_data.py"), str(path)]
+    small = ["--frames", "5", "--size", "32", "24", "--videos", "1", "--repeats", "1"]
+    command = [*tool, *small, "--json", str(tmp_path / "out.json"), "--at-least", "1e9"]
+    done = subprocess.run(command, env=subprocess_env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stderr
+    assert "is below 1000000000.0" in done.stderr
+    assert json.loads((tmp_path / "out.json").read_text())[0]["frames"] == 5
