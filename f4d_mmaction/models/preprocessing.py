@@ -66,14 +66,15 @@ class UnitCombinations(ActionDataPreprocessor):
 
     Args:
         train_units: Units in training.
-        **kwargs: Of ``ActionDataPreprocessor``; ``format_shape`` is NCTHW.
+        format_shape: Of ``ActionDataPreprocessor``.
+        **kwargs: Of ``ActionDataPreprocessor``.
 
     Raises:
         ValueError: a video has fewer units than ``train_units``.
     """
 
-    def __init__(self, train_units: int, **kwargs: object) -> None:
-        super().__init__(format_shape="NCTHW", **kwargs)
+    def __init__(self, train_units: int, format_shape: str = "NCTHW", **kwargs: object) -> None:
+        super().__init__(format_shape=format_shape, **kwargs)
         self.train_units = train_units
 
     def preprocess(

@@ -1,0 +1,3 @@
+_base_ = "../f4d_r50_from-k400_sthv2.py"
+
+model = dict(backbone=dict(placement=(0, "last", 0, 0)))

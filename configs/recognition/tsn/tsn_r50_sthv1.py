@@ -1,0 +1,8 @@
+_base_ = [
+    "../../_base_/models/tsn_r50.py",
+    "../../_base_/datasets/sthv1.py",
+    "../../_base_/schedules/sgd_80e.py",
+    "../../_base_/default_runtime.py",
+]
+
+model = dict(cls_head=dict(num_classes=174))
