@@ -3,11 +3,13 @@
 from .bad_videos import BadVideoHook, BadVideoMetric, TooManyBadVideosError
 from .checkpoint import SafeCheckpointHook
 from .invalid_numbers import InvalidLossError, InvalidNumbersHook
+from .labels import CheckLabelsHook
 from .preemption import PreemptionHook
 
 __all__ = [
     "BadVideoHook",
     "BadVideoMetric",
+    "CheckLabelsHook",
     "InvalidLossError",
     "InvalidNumbersHook",
     "PreemptionHook",

@@ -1,0 +1,50 @@
+"""Labels that the head cannot learn are found before the first step, not in a CUDA assertion."""
+
+from __future__ import annotations
+
+from mmaction.registry import HOOKS
+from mmengine.dataset import BaseDataset
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+
+@HOOKS.register_module()
+class CheckLabelsHook(Hook):
+    """Check that every label of a dataset is one of the head's classes, 0 to ``num_classes - 1``.
+
+    Raises:
+        ValueError: names the annotation file, the first wrong sample and how many there are.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Check the training set, and the validation set that would fail an epoch later."""
+        self._check(runner, runner.train_loop.dataloader.dataset)
+        if runner.val_loop is not None:
+            self._check(runner, runner.val_loop.dataloader.dataset)
+
+    def before_test(self, runner: Runner) -> None:
+        """Check the test set."""
+        self._check(runner, runner.test_loop.dataloader.dataset)
+
+    def _check(self, runner: Runner, dataset: BaseDataset) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        num_classes = getattr(getattr(model, "cls_head", None), "num_classes", None)
+        if num_classes is None or not isinstance(dataset, BaseDataset):
+            return  # a wrapped dataset or another kind of model has rules of its own
+        infos = (dataset.get_data_info(i) for i in range(len(dataset)))
+        wrong = [info for info in infos if not in_range(info.get("label"), num_classes)]
+        if wrong:
+            first = wrong[0]
+            name = first.get("filename") or first.get("frame_dir")
+            raise ValueError(
+                f"{len(wrong)} of {len(dataset)} samples of {dataset.ann_file} have a label "
+                f"outside 0 to {num_classes - 1}, first {name} with {first.get('label')}; correct "
+                "the list or set model.cls_head.num_classes"
+            )
+
+
+def in_range(label: object, num_classes: int) -> bool:
+    """Say whether a label, or each of a multi-label sample, is a class."""
+    labels = label if isinstance(label, (list, tuple)) else [label]
+    return all(isinstance(value, int) and 0 <= value < num_classes for value in labels)

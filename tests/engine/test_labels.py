@@ -1,0 +1,39 @@
+"""Labels outside the classes stop a run before its first step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+
+def config_for(root: Path, benchmark: Path, work_dir: Path) -> Config:
+    config = Config.fromfile(root / "configs/recognition/f4d/f4d_r18_phase_order.py")
+    config.work_dir = str(work_dir)
+    config.train_cfg.max_epochs = 1
+    config.custom_hooks = [dict(type="CheckLabelsHook")]
+    config.default_hooks.pop("checkpoint", None)
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+        name = Path(loader.dataset.ann_file).name
+        loader.dataset.update(
+            ann_file=str(benchmark / name), data_prefix=dict(video=str(benchmark))
+        )
+    config.experiment_name = work_dir.name
+    return config
+
+
+@pytest.mark.parametrize("name", ["train_dataloader", "val_dataloader"])
+def test_label_outside_the_classes_is_named(
+    name: str, root: Path, benchmark: Path, tmp_path: Path
+) -> None:
+    config = config_for(root, benchmark, tmp_path)
+    listed = Path(config[name].dataset.ann_file).read_text().splitlines()
+    listed[2] = listed[2].rpartition(" ")[0] + " 8"
+    wrong = tmp_path / "wrong.txt"
+    wrong.write_text("\n".join(listed))
+    config[name].dataset.ann_file = str(wrong)
+    with pytest.raises(ValueError, match=r"1 of \d+ samples of .*wrong\.txt .* with 8"):
+        Runner.from_cfg(config).train()
