@@ -71,7 +71,7 @@ setup(
         "decord>=0.6; platform_machine != 'aarch64' and platform_machine != 'arm64'",
         "decord2; platform_machine == 'aarch64' or platform_machine == 'arm64'",
         "numpy",
-        "av>=12",
+        "av>=14.2",
         "packaging",
         "matplotlib",
         "rich",
