@@ -47,6 +47,26 @@ def test_config_alone_brings_the_package(
     assert done.stdout.strip() == "ResNet4d", done.stderr
 
 
+def test_config_trains_validates_and_tests_with_mmengine_alone(
+    root: Path, benchmark: Path, subprocess_env: dict, tmp_path: Path
+) -> None:
+    script = f"""
+from mmengine.config import Config
+from mmengine.runner import Runner
+cfg = Config.fromfile(r"{root}/configs/recognition/f4d/f4d_r18_phase_order.py")
+cfg.work_dir, cfg.train_cfg.max_epochs = r"{tmp_path}", 1
+for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+    name = loader.dataset.ann_file.rpartition("/")[2]
+    loader.dataset.update(ann_file=r"{benchmark}/" + name, data_prefix=dict(video=r"{benchmark}"))
+runner = Runner.from_cfg(cfg)
+runner.train()
+print("TESTED", runner.test()["acc/top1"])
+"""
+    done = python(script, subprocess_env, tmp_path)
+    assert "TESTED" in done.stdout, done.stderr[-2000:]
+    assert (tmp_path / "epoch_1.pth").is_file()
+
+
 def test_missing_package_is_named_by_the_config(
     root: Path, subprocess_env: dict, tmp_path: Path
 ) -> None:
