@@ -1,0 +1,139 @@
+"""A trained recognizer from a config and a checkpoint, whole or not at all, with label names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmaction.apis import init_recognizer
+from mmengine.config import Config
+from mmengine.runner import CheckpointLoader
+from torch import nn
+
+from f4d_mmaction.engine.checkpoints import ForeignCheckpointError, load_checked
+
+SHOWN_KEYS = 5  # of each kind in an error message
+
+
+def load_recognizer(
+    config: str | os.PathLike | Config,
+    checkpoint: str | os.PathLike,
+    device: str | torch.device | None = None,
+    labels: str | os.PathLike | Sequence[str] | None = None,
+) -> nn.Module:
+    """Build a recognizer, load all of its weights and find the names of its classes.
+
+    MMAction2's ``init_recognizer`` also loads our checkpoints, but runs half-loaded models with a
+    warning; this refuses them.
+
+    Args:
+        config: Config or its path.
+        checkpoint: Path or URL.
+        device: CUDA where there is one, if not given.
+        labels: Names of the classes, or a text file with a name a line. If not given: those in the
+            checkpoint, else a ``classes.txt`` beside the config's annotation file, else
+            'class 0', 'class 1', ...
+
+    Returns:
+        The model in evaluation mode, with ``cfg`` and ``class_names``.
+
+    Raises:
+        FileNotFoundError: no such config, checkpoint or label file.
+        ValueError: the checkpoint is none, or of another model; a wrong number of labels.
+    """
+    if not isinstance(config, Config):
+        config = Config.fromfile(_existing(config, "config"))
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    model = init_recognizer(config, None, device)
+    meta = load_all_weights(model, checkpoint)
+    model.class_names = class_names(model, labels, meta)
+    return model
+
+
+def load_all_weights(model: nn.Module, checkpoint: str | os.PathLike) -> dict:
+    """Load a checkpoint that fits the model key by key, and return its ``meta``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedCheckpointError: the file is no checkpoint.
+        ForeignCheckpointError: it is one of another model; the message names the keys.
+    """
+    path = str(checkpoint)
+    if "://" in path:
+        loaded = CheckpointLoader.load_checkpoint(path, map_location="cpu")
+    else:
+        loaded = load_checked(path)
+    state = loaded.get("state_dict", loaded)
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    own = model.state_dict()
+    shapes = [
+        f"{key} {tuple(state[key].shape)} in the checkpoint, {tuple(own[key].shape)} in the model"
+        for key in own.keys() & state.keys()
+        if state[key].shape != own[key].shape
+    ]
+    problems = [
+        f"{len(keys)} {name}: {', '.join(sorted(keys)[:SHOWN_KEYS])}{' ...' * more}"
+        for name, keys in (
+            ("only in the model", own.keys() - state.keys()),
+            ("only in the checkpoint", state.keys() - own.keys()),
+            ("of another shape", shapes),
+        )
+        for more in [len(keys) > SHOWN_KEYS]
+        if keys
+    ]
+    if problems:
+        raise ForeignCheckpointError(
+            f"{path} is a checkpoint of another config. Keys {'; '.join(problems)}. "
+            "Pass the config it was trained with."
+        )
+    model.load_state_dict(state)
+    return loaded.get("meta") or {}
+
+
+def class_names(
+    model: nn.Module,
+    labels: str | os.PathLike | Sequence[str] | None = None,
+    meta: dict | None = None,
+) -> list[str]:
+    """Return the name of each class; where they come from says :func:`load_recognizer`.
+
+    Raises:
+        FileNotFoundError: no such label file.
+        ValueError: more or fewer names than classes.
+    """
+    count, source = model.cls_head.num_classes, "labels"
+    if isinstance(labels, (str, os.PathLike)):
+        source = str(labels)
+        labels = _lines(_existing(labels, "label file"))
+    if labels is None:
+        source = "the checkpoint"
+        labels = ((meta or {}).get("dataset_meta") or {}).get("classes")
+    if labels is None and (path := _classes_file(model.cfg)):
+        source, labels = str(path), _lines(path)
+    if labels is None:
+        return [f"class {index}" for index in range(count)]
+    if len(labels) != count:
+        raise ValueError(
+            f"{source} names {len(labels)} classes, the model tells {count} apart; a label file "
+            "has one name a line, in the order of the labels"
+        )
+    return list(labels)
+
+
+def _classes_file(config: Config) -> Path | None:
+    dataset = config.get("test_dataloader", {}).get("dataset", {})
+    annotations = Path(dataset.get("data_root") or "", dataset.get("ann_file") or "")
+    path = annotations.parent / "classes.txt"
+    return path if path.is_file() else None
+
+
+def _existing(path: str | os.PathLike, what: str) -> Path:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{what} {path} does not exist")
+    return Path(path)
+
+
+def _lines(path: Path) -> list[str]:
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -1,0 +1,270 @@
+"""What a network sees in videos: its best classes by name, and its attention, in one pass."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmaction.utils import get_str_type
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+
+from f4d_mmaction.datasets.bad_videos import BadVideoError
+from f4d_mmaction.models.resnet4d import Recast4d
+
+VIDEO_SUFFIXES = {".mp4", ".avi", ".webm", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".3gp",
+                  ".flv", ".wmv", ".ogv"}  # fmt: skip
+TOO_SHORT = "too_short"  # beside the kinds of BadVideoKind
+
+
+class Prediction(NamedTuple):
+    """One class and how sure the network is of it, 0 to 1."""
+
+    label: int
+    name: str
+    score: float
+
+
+@dataclass
+class Recognition:
+    """What the network made of one video; of a bad one only ``path``, ``kind`` and ``error``.
+
+    Attributes:
+        path: The file.
+        predictions: The best classes, best first.
+        scores: (classes,).
+        frames: What the network saw: RGB (U, T, H, W, 3) of uint8.
+        frame_inds: (U, T), indices of these frames in the video.
+        fps: Frames per second of the video; 0 where unknown.
+        total_frames: Length of the video.
+        maps: Attention by location and name, each (U, C or 1, T or 1, H or 1, W or 1).
+        kind: What is wrong with the file: a value of ``BadVideoKind`` or ``'too_short'``.
+        error: The same as a sentence.
+    """
+
+    path: str
+    predictions: list[Prediction] = field(default_factory=list)
+    scores: np.ndarray | None = None
+    frames: np.ndarray | None = None
+    frame_inds: np.ndarray | None = None
+    fps: float = 0.0
+    total_frames: int = 0
+    maps: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    kind: str = ""
+    error: str = ""
+
+    def to_dict(self) -> dict:
+        """Return what fits a line of JSON: path and predictions, or path and error."""
+        if self.error:
+            return {"path": self.path, "kind": self.kind, "error": self.error}
+        top = [
+            {"label": p.label, "name": p.name, "score": round(p.score, 6)} for p in self.predictions
+        ]
+        return {"path": self.path, "predictions": top}
+
+
+def recognize(
+    model: nn.Module,
+    videos: str | os.PathLike | Sequence[str | os.PathLike],
+    topk: int = 5,
+    batch_size: int = 1,
+) -> list[Recognition]:
+    """Recognize videos; a bad file becomes a result with an ``error``, the others go on.
+
+    Args:
+        model: Of ``load_recognizer`` (or of MMAction2's ``init_recognizer``).
+        videos: Path of a video, or several.
+        topk: Number of classes to name.
+        batch_size: Videos in one forward pass.
+
+    Returns:
+        A result for each video, in order.
+
+    Raises:
+        ValueError: the config's test pipeline cannot read videos; topk or batch_size below 1.
+    """
+    if isinstance(videos, (str, os.PathLike)):
+        videos = [videos]
+    return list(iter_recognize(model, videos, topk, batch_size))
+
+
+def iter_recognize(
+    model: nn.Module, videos: Iterable[str | os.PathLike], topk: int = 5, batch_size: int = 1
+) -> Iterator[Recognition]:
+    """Yield what :func:`recognize` returns one by one; the next batch is read meanwhile."""
+    if topk < 1 or batch_size < 1:
+        raise ValueError(f"topk and batch_size must be at least 1, got {topk} and {batch_size}")
+    pipeline = video_pipeline(model.cfg)
+    paths = map(str, videos)
+
+    def read_batch() -> list[tuple[str, dict | Recognition]]:
+        return [(path, read_video(pipeline, path)) for path in islice(paths, batch_size)]
+
+    with ThreadPoolExecutor(1) as reader:
+        waiting = reader.submit(read_batch)
+        while batch := waiting.result():
+            waiting = reader.submit(read_batch)
+            yield from _recognize_batch(model, batch, topk)
+
+
+def video_pipeline(config: Config) -> Compose:
+    """Make the test pipeline of a config read video files, whatever its dataset is stored as.
+
+    Frames are decoded by this project's ``DecodeUnits``, which tells bad files apart, and several
+    crops become the centre one.
+
+    Raises:
+        ValueError: the pipeline has no decoder.
+    """
+    init_default_scope(config.get("default_scope", "mmaction"))
+    steps = copy.deepcopy(list(config.test_dataloader.dataset.pipeline))
+    names = [get_str_type(step["type"]) for step in steps]
+    if not any("Decode" in name for name in names):
+        raise ValueError(f"the config's test pipeline decodes no frames: {', '.join(names)}")
+    replaced = [dict(type="InitVideo")]
+    for name, step in zip(names, steps):
+        if "Decode" in name:
+            step = dict(type="DecodeUnits", share="FormatActionUnits" in names)
+        elif name in ("ThreeCrop", "TenCrop"):
+            step = dict(step, type="CenterCrop")
+        elif name == "PackActionInputs":
+            step = dict(step, meta_keys=("filename", "frame_inds", "avg_fps", "total_frames"))
+        if "Init" not in name:
+            replaced.append(step)
+    return Compose(replaced)
+
+
+def read_video(pipeline: Compose, path: str) -> dict | Recognition:
+    """Run the pipeline on a file: packed inputs, or a result that says what is wrong with it."""
+    results = dict(filename=path, label=-1, start_index=0, modality="RGB")
+    try:
+        for step in pipeline.transforms:
+            needed = getattr(step, "num_units", 0)
+            if results.get("total_frames", needed) < needed:
+                return _too_short(path, results, needed)
+            results = step(results)
+    except BadVideoError as error:
+        return Recognition(path, kind=error.kind.value, error=str(error))
+    return results
+
+
+def _too_short(path: str, results: dict, needed: int) -> Recognition:
+    results["video_reader"].close()
+    message = (
+        f"{path}: too short: {results['total_frames']} frames, the config samples {needed} units "
+        "of at least one frame; lower num_units of its test pipeline"
+    )
+    return Recognition(path, kind=TOO_SHORT, error=message)
+
+
+def _recognize_batch(
+    model: nn.Module, batch: list[tuple[str, dict | Recognition]], topk: int
+) -> Iterator[Recognition]:
+    """Run videos of one size together; results come in the order of the batch."""
+    results = {i: read for i, (_, read) in enumerate(batch) if isinstance(read, Recognition)}
+    sizes: dict[torch.Size, list[int]] = {}
+    for i, (_, read) in enumerate(batch):
+        if i not in results:
+            sizes.setdefault(read["inputs"].shape, []).append(i)
+    for members in sizes.values():
+        packed = [batch[i][1] for i in members]
+        scores, maps = predict(model, packed)
+        for place, i in enumerate(members):
+            result = Recognition(batch[i][0], scores=scores[place])
+            result.maps = {
+                location: {name: weights[place] for name, weights in found.items()}
+                for location, found in maps.items()
+            }
+            results[i] = describe(model, result, packed[place], topk)
+    for i in range(len(batch)):
+        yield results[i]
+
+
+def describe(model: nn.Module, result: Recognition, packed: dict, topk: int) -> Recognition:
+    """Add the names of the best classes and the frames that the network saw."""
+    names = getattr(model, "class_names", None)
+    for label in result.scores.argsort()[::-1][:topk]:
+        name = names[label] if names else f"class {label}"
+        result.predictions.append(Prediction(int(label), name, float(result.scores[label])))
+    video, sample = packed["inputs"], packed["data_samples"]
+    if video.ndim == 6:  # (views, U, C, T, H, W)
+        result.frames = video[0].permute(0, 2, 3, 4, 1).contiguous().numpy()
+        if "frame_inds" in sample:
+            result.frame_inds = np.asarray(sample.frame_inds).reshape(result.frames.shape[:2])
+    result.fps = float(sample.get("avg_fps", 0))
+    result.total_frames = int(sample.get("total_frames", 0))
+    return result
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module, packed: list[dict]
+) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
+    """Run packed videos of one size through a recognizer.
+
+    Returns:
+        Scores (N, classes), and attention maps (N, U, ...) of the first view by location and name;
+        none for networks without attention.
+    """
+    data = model.data_preprocessor(pseudo_collate(packed), False)
+    inputs, samples = data["inputs"], data["data_samples"]
+    maps: dict[str, dict[str, Tensor]] = {}
+    if isinstance(model.backbone, Recast4d) and not model.with_neck:
+        features = model.backbone(inputs.flatten(0, 1), maps)
+        samples = model.cls_head.predict(features, samples)
+    else:
+        samples = model(inputs, samples, mode="predict")
+    scores = torch.stack([sample.pred_score for sample in samples]).float().cpu().numpy()
+    found = {
+        location: {
+            name: weights.unflatten(0, (len(packed), -1))[:, 0].float().cpu().numpy()
+            for name, weights in by_name.items()
+        }
+        for location, by_name in maps.items()
+        if by_name
+    }
+    return scores, found
+
+
+def list_videos(source: str | os.PathLike) -> list[str]:
+    """List the videos that a path names: a video, a folder, or a text file with a path a line.
+
+    A folder is searched through for files with a video's suffix. Lines of a list may end in a
+    label, as annotation files do; paths in it are relative to the list.
+
+    Raises:
+        FileNotFoundError: there is no such path.
+        ValueError: a folder or list without videos.
+    """
+    source = Path(source)
+    if not source.exists():
+        raise FileNotFoundError(f"{source} does not exist")
+    if source.is_dir():
+        found = sorted(p for p in source.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+        if not found:
+            raise ValueError(f"{source} holds no file that ends in {', '.join(VIDEO_SUFFIXES)}")
+        return [str(path) for path in found]
+    if source.suffix.lower() not in (".txt", ".lst", ".list"):
+        return [str(source)]
+    lines = [line.strip() for line in source.read_text(encoding="utf-8").splitlines()]
+    found = [_listed(source.parent, line) for line in lines if line]
+    if not found:
+        raise ValueError(f"{source} lists no video")
+    return found
+
+
+def _listed(folder: Path, line: str) -> str:
+    """Path of a line, with or without the label behind it."""
+    whole, (first, *label) = folder / line, line.rsplit(maxsplit=1)
+    labelled = label and label[0].isdigit() and not whole.exists()
+    return str(folder / first if labelled else whole)

@@ -1,0 +1,270 @@
+"""Contact sheets: what a network saw of a video, and where and when it looked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from f4d_mmaction.apis.recognition import Recognition
+
+from .heat import HEAT, frame_weights, glow, locations, pixel_weights
+from .style import BLUE, GREEN, GRID, INK, MUTED, ORANGE, look, new_figure, save
+from .video import Stage, write_video
+
+LEFT, RIGHT, TOP, BOTTOM = 0.95, 0.75, 0.85, 0.42  # margins in inches
+CURVE, GAP = 0.34, 0.16
+FINE = 8  # cells across a map
+
+
+@look
+def contact_sheet(
+    result: Recognition,
+    out: str | os.PathLike,
+    location: str | None = None,
+    truth: str | None = None,
+) -> Path:
+    """Draw one video: units as rows, their frames in order, and the weights of one block.
+
+    Pixels glow by the block's spatio-temporal map; under each unit runs the temporal map. Both
+    have one scale for the whole video.
+
+    Args:
+        result: Of ``recognize``, without error.
+        out: The picture.
+        location: Of the block, such as 'layer2_1'; the deepest that is fine enough if not given.
+        truth: Name of the true class, where it is known.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        ValueError: the result holds no frames in units, or no attention at that location.
+    """
+    location, pixels, times = _weights(result, location)
+    U, T, height, width = result.frames.shape[:4]
+    cell = (min(1.25, 9 / T), min(1.25, 9 / T) * height / width)
+    row = cell[1] + (CURVE if times is not None else 0) + GAP
+    figure = new_figure(LEFT + T * cell[0] + RIGHT, TOP + U * row + BOTTOM)
+    _header(figure, result, location, truth)
+
+    scale = (pixels.min(), pixels.max()) if pixels is not None else None
+    frames = result.frames if pixels is None else glow(result.frames, pixels, *scale)
+    for unit in range(U):
+        top = TOP + unit * row
+        strip = _axes(figure, LEFT, top, T * cell[0], cell[1])
+        _draw_strip(strip, frames[unit])
+        strip.set_ylabel(_unit_label(result, unit), rotation=0, ha="right", va="center", labelpad=8)
+        if times is not None:
+            curve = _axes(figure, LEFT, top + cell[1], T * cell[0], CURVE)
+            _draw_curve(curve, times, unit)
+    if scale:
+        bar = _axes(figure, LEFT + T * cell[0] + 0.14, TOP, 0.1, min(U * row - GAP, 2.2))
+        _draw_scale(figure, bar, scale)
+    if times is not None:
+        figure.text(
+            LEFT / figure.get_figwidth(),
+            0.14 / figure.get_figheight(),
+            f"curve: weight of each frame in the whole video, {times.min():.2f} to "
+            f"{times.max():.2f}",
+            fontsize=7.5,
+            color=MUTED,
+        )
+    return save(figure, out)
+
+
+def default_location(result: Recognition) -> str | None:
+    """The deepest block whose map is still fine enough to say where; else the first that weighs."""
+    found = locations(result)
+    fine = [at for at in found if min(_map_size(result, at)) >= FINE]
+    return fine[-1] if fine else next(iter(found), None)
+
+
+def _map_size(result: Recognition, location: str) -> tuple[int, int]:
+    """Height and width of a block's finest map."""
+    return max(weights.shape[3:] for weights in result.maps[location].values())
+
+
+@look
+def attention_video(
+    result: Recognition, out: str | os.PathLike, location: str | None = None
+) -> Path:
+    """Play what the network saw, at the video's own pace, glowing by its attention.
+
+    Beside it stand the best classes, under it runs the weight of each frame.
+
+    Args:
+        result: Of ``recognize``, without error.
+        out: An mp4 file.
+        location: As for :func:`contact_sheet`.
+
+    Returns:
+        ``out``.
+    """
+    location, pixels, times = _weights(result, location)
+    frames = result.frames
+    if pixels is not None:
+        frames = glow(frames, pixels, pixels.min(), pixels.max())
+    figure = new_figure(6.4, 4.6 if times is not None else 3.7)
+    _header(figure, result, location, None, left=0.3)
+    screen = _axes(figure, 0.3, TOP, 2.7, 2.7)
+    _draw_bars(_axes(figure, 3.25, TOP + 0.1, 2.75, 2.5), result)
+    screen.set_visible(False)
+    tracks = []
+    if times is not None:
+        track = _axes(figure, 0.3, TOP + 2.7 + 0.3, 5.8, 0.4)
+        _draw_track(track, times)
+        tracks = [track]
+    stage = Stage(figure, screen, tracks)
+    shown = (
+        stage.show(frame, place + 0.5)
+        for place, frame in enumerate(frames.reshape(-1, *frames.shape[2:]))
+    )
+    return write_video(out, shown, _pace(result))
+
+
+def _pace(result: Recognition) -> float:
+    """Frames per second at which the sampled frames take as long as they do in the video."""
+    if not result.fps or result.frame_inds is None or result.frame_inds.shape[1] < 2:
+        return 8.0
+    return float(min(max(result.fps / max(np.diff(result.frame_inds[0]).mean(), 1), 2), 30))
+
+
+def _weights(
+    result: Recognition, location: str | None
+) -> tuple[str | None, np.ndarray | None, np.ndarray | None]:
+    """Location, weights of pixels (U, T, H, W) and of frames (U, T), None where there are none."""
+    if result.frames is None:
+        raise ValueError(f"{result.path}: {result.error or 'the network takes no units'}")
+    location = location or default_location(result)
+    if location is None:
+        return None, None, None
+    return location, pixel_weights(result, location), frame_weights(result, location)
+
+
+def _draw_bars(axes: Axes, result: Recognition) -> None:
+    """The best classes as bars, their names above them."""
+    best = result.predictions[:5]
+    places = np.arange(len(best))
+    axes.barh(places, [1] * len(best), 0.22, color=GRID)
+    axes.barh(places, [p.score for p in best], 0.22, color=[BLUE] + [MUTED] * (len(best) - 1))
+    for place, prediction in zip(places, best):
+        axes.text(
+            0, place - 0.2, shorten(prediction.name, 38), fontsize=8, va="bottom", parse_math=False
+        )
+        axes.text(1, place - 0.2, f"{prediction.score:.0%}", fontsize=8, va="bottom", ha="right")
+    axes.set(xlim=(0, 1), ylim=(4.5, -0.7))
+    axes.set_axis_off()
+
+
+def _draw_track(axes: Axes, times: np.ndarray) -> None:
+    """The weight of each frame over the whole video, a band for each unit."""
+    U, T = times.shape
+    x = np.arange(U * T) + 0.5
+    span = max(np.ptp(times), 1e-6)
+    axes.set(xlim=(0, U * T), ylim=(times.min() - 0.1 * span, times.max() + 0.2 * span))
+    for unit in range(U):
+        if unit % 2 == 0:
+            axes.axvspan(unit * T, unit * T + T, color=GRID, alpha=0.6, linewidth=0)
+        axes.text(unit * T + T / 2, axes.get_ylim()[0] - 0.12 * span, f"unit {unit + 1}",
+                  fontsize=7.5, color=MUTED, ha="center", va="top")  # fmt: skip
+    axes.plot(x, times.reshape(-1), color=BLUE, linewidth=1.6)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def shorten(text: str, length: int) -> str:
+    """Cut a long name."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def save_attention(
+    result: Recognition,
+    folder: str | os.PathLike,
+    location: str | None = None,
+    truth: str | None = None,
+) -> tuple[Path, Path]:
+    """Write the contact sheet and the annotated video of a result into a folder."""
+    path = Path(result.path)
+    stem = Path(folder, "_".join(filter(None, (path.parent.name, path.stem))))
+    return (
+        contact_sheet(result, f"{stem}.png", location, truth),
+        attention_video(result, f"{stem}.mp4", location),
+    )
+
+
+def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes at that many inches from the left and the top."""
+    W, H = figure.get_figwidth(), figure.get_figheight()
+    return figure.add_axes((left / W, 1 - (top + height) / H, width / W, height / H))
+
+
+def _header(
+    figure: Figure,
+    result: Recognition,
+    location: str | None,
+    truth: str | None,
+    left: float = LEFT,
+) -> None:
+    W, H = figure.get_figwidth(), figure.get_figheight()
+    x = left / W
+    if result.predictions:
+        best = result.predictions[0]
+        colour = INK if truth is None else GREEN if truth == best.name else ORANGE
+        name = shorten(best.name, int(8 * W))
+        font = dict(fontsize=12, color=colour, parse_math=False)
+        figure.text(x, 1 - 0.3 / H, name, fontweight="bold", **font)
+        figure.text(1 - 0.14 / W, 1 - 0.3 / H, f"{best.score:.0%}", ha="right", **font)
+    where = f"attention after {location.replace('_', ', block ')}" if location else "no attention"
+    told = "" if truth is None else f"truth: {truth}  ·  "
+    line = f"{told}{Path(result.path).name}  ·  {where}"
+    figure.text(
+        x, 1 - 0.58 / H, shorten(line, int(13 * W)), fontsize=8, color=MUTED, parse_math=False
+    )
+
+
+def _unit_label(result: Recognition, unit: int) -> str:
+    name = f"unit {unit + 1}"
+    if result.frame_inds is None:
+        return name
+    first, last = result.frame_inds[unit, 0], result.frame_inds[unit, -1]
+    if result.fps:
+        return f"{name}\n{first / result.fps:.1f}–{last / result.fps:.1f} s"
+    return f"{name}\n{first}–{last}"
+
+
+def _draw_strip(axes: Axes, frames: np.ndarray) -> None:
+    """Show frames (T, H, W, 3) side by side with white lines between them."""
+    line = max(1, frames.shape[2] // 60)
+    padded = np.pad(frames, ((0, 0), (0, 0), (0, line), (0, 0)), constant_values=255)
+    axes.imshow(np.concatenate(list(padded), axis=1), aspect="auto", interpolation="lanczos")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def _draw_curve(axes: Axes, times: np.ndarray, unit: int) -> None:
+    """The weights of a unit's frames, each under its frame."""
+    T = times.shape[1]
+    x = np.arange(T) + 0.5
+    low, high = times.min(), times.max()
+    axes.set(xlim=(0, T), ylim=(low - 0.12 * (high - low) - 1e-6, high + 0.2 * (high - low) + 1e-6))
+    axes.fill_between(x, times[unit], axes.get_ylim()[0], color=BLUE, alpha=0.15, linewidth=0)
+    axes.plot(x, times[unit], color=BLUE, linewidth=1.5, marker="o", ms=3, clip_on=False)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[["top", "left", "right"]].set_visible(False)
+    axes.spines["bottom"].set_color(MUTED)
+
+
+def _draw_scale(figure: Figure, axes: Axes, scale: tuple[float, float]) -> None:
+    colours = matplotlib.colormaps[HEAT](np.linspace(0.25, 0.95, 128))
+    cmap = matplotlib.colors.ListedColormap(colours)
+    bar = figure.colorbar(ScalarMappable(Normalize(*scale), cmap), cax=axes)
+    bar.outline.set_visible(False)
+    bar.set_ticks(scale, labels=[f"{value:.2f}" for value in scale], fontsize=7.5)
+    bar.ax.tick_params(length=0)

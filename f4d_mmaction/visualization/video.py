@@ -1,0 +1,83 @@
+"""Videos that any browser plays, and pictures whose frames and cursor move while the rest stays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+CURSOR = (224, 123, 57)
+
+
+def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float) -> Path:
+    """Encode RGB frames (H, W, 3) of uint8, one at a time, as H.264 in an mp4 file.
+
+    Odd sizes lose their last row or column, which H.264's colour format cannot keep.
+
+    Raises:
+        ValueError: fps is not positive, or there is no frame.
+    """
+    path = Path(path)
+    if not fps > 0:
+        raise ValueError(f"fps must be positive, got {fps}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stream = None
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        for image in frames:
+            height, width = (size // 2 * 2 for size in image.shape[:2])
+            if stream is None:
+                stream = container.add_stream("libx264", Fraction(fps).limit_denominator(1001))
+                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+                stream.options = {"crf": "20", "preset": "veryfast"}
+            image = np.ascontiguousarray(image[:height, :width])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        if stream is None:
+            raise ValueError(f"no frames to write into {path}")
+        container.mux(stream.encode())
+    return path
+
+
+class Stage:
+    """A figure drawn once; frames are then shown in one of its axes, and a cursor moves in others.
+
+    Args:
+        figure: With everything that stays.
+        screen: Where frames appear.
+        tracks: Axes over the time of the video.
+    """
+
+    def __init__(self, figure: Figure, screen: Axes, tracks: Iterable[Axes]) -> None:
+        figure.canvas.draw()
+        self.background = np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+        self.screen = self._pixels(screen)
+        self.tracks = [(track, *self._pixels(track)) for track in tracks]
+
+    def _pixels(self, axes: Axes) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of axes in the picture."""
+        box = axes.get_window_extent()
+        height = self.background.shape[0]
+        return round(box.x0), round(height - box.y1), round(box.x1), round(height - box.y0)
+
+    def show(self, frame: np.ndarray, time: float) -> np.ndarray:
+        """Return the picture with the frame (H, W, 3), fitted into its place, at a time."""
+        picture = self.background.copy()
+        left, top, right, bottom = self.screen
+        scale = min((right - left) / frame.shape[1], (bottom - top) / frame.shape[0])
+        width, height = (max(1, round(size * scale)) for size in frame.shape[1::-1])
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        x, y = left + (right - left - width) // 2, top + (bottom - top - height) // 2
+        picture[y : y + height, x : x + width] = cv2.resize(
+            frame, (width, height), None, 0, 0, method
+        )
+        for axes, left, top, right, bottom in self.tracks:
+            x = round(axes.transData.transform((time, 0))[0])
+            x = min(max(x, left), right - 1)
+            picture[top:bottom, max(x - 1, 0) : x + 1] = CURSOR
+        return picture

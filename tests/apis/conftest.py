@@ -1,0 +1,29 @@
+"""A small F4D of the shipped benchmark with fixed weights, as a checkpoint on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+
+
+@pytest.fixture(scope="session")
+def config_path(root: Path) -> Path:
+    return root / "configs/recognition/f4d/f4d_r18_phase_order.py"
+
+
+@pytest.fixture(scope="session")
+def checkpoint(config_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights, blocks awake, in the format of MMEngine's CheckpointHook."""
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(config_path).model)
+    model.init_weights()
+    for block in model.backbone.blocks4d.values():
+        torch.nn.init.uniform_(block.norm.weight, 0.5, 1.0)
+    torch.nn.init.normal_(model.cls_head.fc_cls.weight, std=0.5)
+    path = tmp_path_factory.mktemp("checkpoint") / "f4d.pth"
+    torch.save({"meta": {}, "state_dict": model.state_dict()}, path)
+    return path

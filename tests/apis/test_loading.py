@@ -1,0 +1,68 @@
+"""Recognizers are loaded whole or refused with the reason."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from f4d_mmaction.apis import class_names, load_recognizer
+
+
+def test_names_come_from_the_file_then_the_checkpoint_then_the_dataset(
+    config_path, checkpoint, tmp_path
+):
+    names = [f"name {i}" for i in range(8)]
+    label_file = tmp_path / "labels.txt"
+    label_file.write_text("\n".join(names) + "\n\n")
+    model = load_recognizer(config_path, checkpoint, "cpu", label_file)
+    assert model.class_names == names
+    assert not model.training
+
+    meta = {"dataset_meta": {"classes": [f"saved {i}" for i in range(8)]}}
+    assert class_names(model, None, meta)[3] == "saved 3"
+    assert class_names(model)[3] == "class 3"
+    model.cfg.test_dataloader.dataset.ann_file = str(tmp_path / "test.txt")
+    (tmp_path / "classes.txt").write_text("\n".join(f"beside {i}" for i in range(8)))
+    assert class_names(model)[3] == "beside 3"
+
+
+@pytest.mark.parametrize("count", [7, 9])
+def test_a_wrong_number_of_labels_is_told(config_path, checkpoint, count):
+    with pytest.raises(ValueError, match=f"labels names {count} classes, the model tells 8"):
+        load_recognizer(config_path, checkpoint, "cpu", [f"name {i}" for i in range(count)])
+
+
+def test_the_checkpoint_of_another_config_is_refused_with_its_keys(checkpoint, config_path, root):
+    v4d = root / "configs/recognition/v4d/v4d_r18_phase_order.py"
+    with pytest.raises(ValueError, match="another config") as caught:
+        load_recognizer(v4d, checkpoint, "cpu")
+    assert "only in the model: backbone.blocks4d.layer2_0.conv.weight" in str(caught.value)
+    assert "only in the checkpoint: backbone.blocks4d.layer1_1" in str(caught.value)
+
+
+def test_weights_of_another_shape_are_refused_with_both_shapes(checkpoint, config_path, tmp_path):
+    saved = torch.load(checkpoint)
+    saved["state_dict"]["cls_head.fc_cls.weight"] = torch.zeros(5, 128)
+    torch.save(saved, tmp_path / "five.pth")
+    message = r"fc_cls.weight \(5, 128\) in the checkpoint, \(8, 128\) in the model"
+    with pytest.raises(ValueError, match=message):
+        load_recognizer(config_path, tmp_path / "five.pth", "cpu")
+
+
+def test_keys_of_a_data_parallel_checkpoint_are_understood(checkpoint, config_path, tmp_path):
+    state = torch.load(checkpoint)["state_dict"]
+    torch.save({f"module.{key}": value for key, value in state.items()}, tmp_path / "ddp.pth")
+    model = load_recognizer(config_path, tmp_path / "ddp.pth", "cpu")
+    torch.testing.assert_close(dict(model.state_dict()), dict(state))
+
+
+def test_missing_files_and_files_that_are_no_checkpoint_are_told(config_path, checkpoint, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"config none\.py"):
+        load_recognizer("none.py", checkpoint, "cpu")
+    with pytest.raises(FileNotFoundError, match=r"checkpoint none\.pth"):
+        load_recognizer(config_path, "none.pth", "cpu")
+    with pytest.raises(FileNotFoundError, match=r"label file none\.txt"):
+        load_recognizer(config_path, checkpoint, "cpu", "none.txt")
+    (tmp_path / "text.pth").write_text("no checkpoint")
+    with pytest.raises(ValueError, match=r"text.pth cannot be used"):
+        load_recognizer(config_path, tmp_path / "text.pth", "cpu")

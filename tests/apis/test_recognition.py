@@ -1,0 +1,209 @@
+"""Recognition against MMAction2's own inference, on good and bad files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+import torch
+from mmaction.apis import inference_recognizer, init_recognizer
+from mmengine.config import Config
+
+from f4d_mmaction.apis import list_videos, load_recognizer, recognize
+from f4d_mmaction.apis.recognition import video_pipeline
+from f4d_mmaction.datasets.transforms import VideoReader
+from f4d_mmaction.visualization import write_video
+
+
+@pytest.fixture(scope="module")
+def model(config_path, checkpoint):
+    return load_recognizer(config_path, checkpoint, "cpu")
+
+
+@pytest.fixture(scope="module")
+def videos(benchmark):
+    return sorted((benchmark / "test").glob("*.mp4"))
+
+
+def moving(frames: int, height: int = 64, width: int = 64, channels: int = 3) -> np.ndarray:
+    video = np.random.default_rng(frames).integers(0, 80, (frames, height, width, channels))
+    for index, frame in enumerate(video):
+        left = (width - 16) * index // max(frames - 1, 1)
+        frame[8:24, left : left + 16] = 230
+    return video.astype(np.uint8)
+
+
+def test_scores_are_those_of_the_hosts_own_inference(model, config_path, checkpoint, videos):
+    host = init_recognizer(str(config_path), str(checkpoint), "cpu")
+    for result in recognize(model, videos[:3]):
+        expected = inference_recognizer(host, result.path).pred_score
+        torch.testing.assert_close(torch.from_numpy(result.scores), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_batch_equals_its_videos_one_at_a_time_whatever_their_sizes(model, videos, tmp_path):
+    paths = [*videos[:2], write_video(tmp_path / "wide.mp4", moving(20, 64, 96), 12), videos[2]]
+    together = recognize(model, paths, batch_size=4)
+    assert [result.path for result in together] == [str(path) for path in paths]
+    for result in together:
+        alone = recognize(model, result.path)[0]
+        np.testing.assert_allclose(result.scores, alone.scores, atol=1e-5)
+        for location, maps in alone.maps.items():
+            for name, weights in maps.items():
+                np.testing.assert_allclose(result.maps[location][name], weights, atol=1e-5)
+
+
+def test_the_result_holds_names_frames_and_maps(model, videos):
+    result = recognize(model, videos[0], topk=3)[0]
+    assert [p.score for p in result.predictions] == sorted(result.scores)[::-1][:3]
+    assert all(p.name == f"class {p.label}" for p in result.predictions)
+    reader = VideoReader(str(videos[0]))
+    shown = np.stack(reader.read(result.frame_inds.reshape(-1)))
+    assert result.frames.shape[:2] == (4, 4)
+    if shown.shape[1:] == result.frames.shape[2:]:  # the config resizes other sizes
+        assert (result.frames.reshape(shown.shape) == shown).all()
+    assert result.total_frames == len(reader)
+    assert list(result.maps) == ["layer1_1", "layer2_1", "layer3_1", "layer4_1"]
+    for maps in result.maps.values():
+        assert maps["TemporalAttention"].shape == (4, 1, 4, 1, 1)
+        assert maps["SpatioTemporalAttention"].shape[:3] == (4, 1, 4)
+        assert all(weights.min() > 0 and weights.max() < 1 for weights in maps.values())
+
+
+def test_networks_without_units_are_recognized_without_maps(root, videos):
+    config = Config.fromfile(root / "configs/recognition/tsn/tsn_r18_phase_order.py")
+    config.model.backbone.pop("base_channels", None)
+    config.model.cls_head.in_channels = 512
+    host = init_recognizer(config, None, "cpu")
+    result = recognize(host, videos[0])[0]
+    assert len(result.predictions) == 5
+    assert result.maps == {}
+
+
+def bad_files(folder) -> dict[str, str]:
+    """Files by the kind that must be told of them."""
+    sound = folder / "sound.mp4"
+    with av.open(str(sound), "w") as container:
+        stream = container.add_stream("aac", rate=16000, layout="mono")
+        for start in range(0, 16000, 1024):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            frame.sample_rate, frame.pts = 16000, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    (folder / "text.mp4").write_text("not a video\n" * 50)
+    (folder / "folder.mp4").mkdir()
+    short = write_video(folder / "short.mp4", moving(3), 12)
+    return {
+        "no_frames": str(sound),
+        "wrong_extension": str(folder / "text.mp4"),
+        "unreadable": str(folder / "folder.mp4"),
+        "too_short": str(short),
+        "missing": str(folder / "none.mp4"),
+    }
+
+
+def test_bad_files_are_told_apart_and_the_others_go_on(model, videos, tmp_path):
+    bad = bad_files(tmp_path)
+    results = recognize(model, [videos[0], *bad.values(), videos[1]], batch_size=3)
+    assert [result.kind for result in results] == ["", *bad, ""]
+    for result in results[1:-1]:
+        assert result.path in result.error
+        assert not result.predictions
+    assert results[-1].predictions == recognize(model, videos[1])[0].predictions
+
+
+def test_without_permission_it_says_so(model, videos, tmp_path):
+    locked = tmp_path / "locked.mp4"
+    shutil.copy(videos[0], locked)
+    locked.chmod(0)
+    try:
+        locked.read_bytes()
+    except PermissionError:
+        assert recognize(model, locked)[0].kind == "unreadable"
+    else:
+        pytest.skip("this user reads everything")
+
+
+@pytest.mark.parametrize("name", ["f4d/f4d_r50_sthv1.py", "f4d/f4d_r18_phase_order.py"])
+def test_the_pipeline_of_any_config_reads_video_files(root, name, videos):
+    pipeline = video_pipeline(Config.fromfile(root / "configs/recognition" / name))
+    results = dict(filename=str(videos[0]), label=-1, start_index=0, modality="RGB")
+    packed = pipeline(results)
+    assert packed["inputs"].ndim == 6
+    assert packed["inputs"].shape[0] == 1, "one centre crop"
+
+
+def test_arguments_out_of_range_are_refused(model, videos):
+    with pytest.raises(ValueError, match="topk and batch_size"):
+        recognize(model, videos, topk=0)
+    with pytest.raises(ValueError, match="topk and batch_size"):
+        recognize(model, videos, batch_size=0)
+
+
+def test_sources_are_a_video_a_folder_or_a_list(benchmark, tmp_path):
+    files = [str(path) for path in sorted((benchmark / "test").glob("*.mp4"))]
+    assert list_videos(files[0]) == [files[0]]
+    assert list_videos(benchmark / "test") == files
+    assert list_videos(benchmark / "test.txt") == files  # an annotation file: path and label
+    spaced = tmp_path / "a video.mp4"
+    shutil.copy(files[0], spaced)
+    (tmp_path / "list.txt").write_text(f"a video.mp4\n\n{files[1]}\n")
+    assert list_videos(tmp_path / "list.txt") == [str(spaced), files[1]]
+    with pytest.raises(FileNotFoundError):
+        list_videos(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no file that ends in"):
+        list_videos(tmp_path / "empty")
+
+
+def test_the_demo_goes_on_past_a_bad_file_and_fails_at_the_end(
+    root, config_path, checkpoint, videos, tmp_path, subprocess_env
+):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    shutil.copy(videos[0], folder / "a.mp4")
+    (folder / "b.mp4").write_text("not a video")
+    shutil.copy(videos[1], folder / "c.mp4")
+    out = tmp_path / "out.jsonl"
+    command = [sys.executable, str(root / "tools/demo.py"), str(folder), "--config",
+               str(config_path), "--checkpoint", str(checkpoint), "--json", str(out),
+               "--batch", "2", "--out-dir", str(tmp_path / "pictures"),
+               "--device", "cpu"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, env=subprocess_env)
+    assert done.returncode == 1
+    assert "b.mp4: wrong_extension video: text" in done.stderr
+    assert "1 of 3 videos could not be used" in done.stderr
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [set(line) for line in lines] == [
+        {"path", "predictions"}, {"path", "kind", "error"}, {"path", "predictions"},
+    ]  # fmt: skip
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
+    assert len(list((tmp_path / "pictures").glob("*.mp4"))) == 2
+
+
+HOST = """
+from mmaction.apis import MMAction2Inferencer, inference_recognizer, init_recognizer
+from mmaction.apis.inferencers import ActionRecogInferencer
+config, checkpoint, video = {config!r}, {checkpoint!r}, {video!r}
+model = init_recognizer(config, checkpoint, "cpu")
+score = inference_recognizer(model, video).pred_score
+whole = MMAction2Inferencer(rec=config, rec_weights=checkpoint, device="cpu")(video)
+single = ActionRecogInferencer(config, checkpoint, device="cpu")(video)
+for found in (whole["predictions"][0]["rec_scores"][0], single["predictions"][0]["pred_scores"]):
+    assert abs(score - score.new_tensor(found)).max() < 1e-5, (score, found)
+print("agree")
+"""
+
+
+def test_the_hosts_apis_take_config_and_checkpoint_in_a_process_of_their_own(
+    config_path, checkpoint, videos, subprocess_env
+):
+    script = HOST.format(config=str(config_path), checkpoint=str(checkpoint), video=str(videos[0]))
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=subprocess_env
+    )
+    assert done.stdout.strip().endswith("agree"), done.stderr

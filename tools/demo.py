@@ -1,0 +1,58 @@
+"""Recognize a video, the videos of a folder, or those of a list (a path a line)."""
+
+import argparse
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+from rich.progress import track
+
+from f4d_mmaction.apis import iter_recognize, list_videos, load_recognizer
+from f4d_mmaction.visualization import save_attention
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", metavar="VIDEO|FOLDER|LIST.txt")
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--checkpoint", required=True)
+    parser.add_argument("--labels", help="class names, one a line, in the order of the labels")
+    parser.add_argument("--topk", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=1, help="videos in one forward pass")
+    parser.add_argument("--device", help="cuda where there is one, else cpu")
+    parser.add_argument("--json", metavar="OUT.jsonl", help="also write a line for each video")
+    parser.add_argument("--out-dir", help="also draw the attention of each video there")
+    args = parser.parse_args()
+
+    try:
+        videos = list_videos(args.source)
+        model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
+        results = iter_recognize(model, videos, args.topk, args.batch)
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
+    bad = 0
+    with open(args.json, "w", encoding="utf-8") if args.json else nullcontext() as lines:
+        for result in track(results, "Recognizing", len(videos), disable=len(videos) == 1):
+            bad += bool(result.error)
+            show(result)
+            if lines:
+                lines.write(json.dumps(result.to_dict()) + "\n")
+            if args.out_dir and not result.error:
+                save_attention(result, Path(args.out_dir))
+    if bad:
+        print(f"{bad} of {len(videos)} videos could not be used", file=sys.stderr)
+    return 1 if bad else 0
+
+
+def show(result) -> None:
+    if result.error:
+        print(f"BAD {result.error}", file=sys.stderr)
+        return
+    print(result.path)
+    for prediction in result.predictions:
+        print(f"  {prediction.score:6.1%}  {prediction.name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
