@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from f4d_mmaction.engine.launch import add_common_arguments, build_runner, load_config
+from f4d_mmaction.engine.launch import add_common_arguments, build_runner, load_config, run
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
         evaluators = config.test_evaluator
         evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
         config.test_evaluator = [*evaluators, dict(type="DumpResults", out_file_path=args.dump)]
-    build_runner(config).test()
+    run(lambda: build_runner(config).test())
 
 
 if __name__ == "__main__":

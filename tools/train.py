@@ -1,11 +1,14 @@
 """Train a recognizer from a config: `python tools/train.py CONFIG`, as MMAction2's own tool."""
 
 import argparse
+from pathlib import Path
 
 from f4d_mmaction.engine.launch import (
     add_common_arguments,
     build_runner,
     load_config,
+    resume,
+    run,
     use_mixed_precision,
 )
 
@@ -18,7 +21,7 @@ def main() -> None:
         nargs="?",
         const="auto",
         metavar="CHECKPOINT",
-        help="go on from the checkpoint, or from the work directory's latest",
+        help="go on from the checkpoint, or from the last good one of the work directory, if any",
     )
     parser.add_argument("--amp", action="store_true", help="mixed precision (bf16 on the CPU)")
     parser.add_argument("--no-validate", action="store_true", help="train without validating")
@@ -33,15 +36,14 @@ def main() -> None:
     add_common_arguments(parser)
     args = parser.parse_args()
 
+    if args.resume not in (None, "auto") and not Path(args.resume).is_file():
+        parser.error(f"--resume {args.resume}: there is no such checkpoint")
     try:
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
         if args.amp:
             use_mixed_precision(config)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
-    if args.resume:
-        config.resume = True
-        config.load_from = None if args.resume == "auto" else args.resume
     if args.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
     if args.auto_scale_lr:
@@ -52,7 +54,13 @@ def main() -> None:
             diff_rank_seed=args.diff_rank_seed,
             deterministic=args.deterministic,
         )
-    build_runner(config).train()
+
+    def train() -> None:
+        if args.resume:
+            resume(config, args.resume)
+        build_runner(config).train()
+
+    run(train)
 
 
 if __name__ == "__main__":

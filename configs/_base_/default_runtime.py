@@ -6,12 +6,14 @@ default_hooks = dict(
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=20, ignore_last=False),
     param_scheduler=dict(type="ParamSchedulerHook"),
-    checkpoint=dict(type="CheckpointHook", interval=1, save_best="auto", max_keep_ckpts=3),
+    checkpoint=dict(type="SafeCheckpointHook", interval=1, save_best="auto", max_keep_ckpts=3),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     sync_buffers=dict(type="SyncBuffersHook"),
+    invalid_numbers=dict(type="InvalidNumbersHook"),
+    preemption=dict(type="PreemptionHook"),
 )
 # Bad videos are replaced in training, and stop a validation or test; see BadVideoHook.
-custom_hooks = [dict(type="BadVideoHook")]
+custom_hooks = [dict(type="BadVideoHook"), dict(type="CheckLabelsHook")]
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),

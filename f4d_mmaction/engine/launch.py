@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from mmaction.registry import RUNNERS
 from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
 from mmengine.runner import Runner
+from torch.distributed.elastic.multiprocessing.errors import record
 
 from ..compat import init_gloo_without_cuda
+from ..datasets.bad_videos import BadVideoError
+from .checkpoints import CheckpointError, check_resumable, last_good_checkpoint
+from .hooks import InvalidLossError, TooManyBadVideosError
+
+# What a person can mend: told in one sentence, without a traceback.
+_MENDABLE = (BadVideoError, CheckpointError, InvalidLossError, TooManyBadVideosError)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +58,44 @@ def load_config(path: str, work_dir: str | None, options: dict, launcher: str) -
     elif not config.get("work_dir"):
         config.work_dir = str(Path("work_dirs") / Path(path).stem)
     return config
+
+
+def resume(config: Config, checkpoint: str) -> None:
+    """Have a run go on from a checkpoint, or from the last good one of its folder.
+
+    Without any, the run starts as its config says, so that a job that may be restarted can be
+    given ``--resume`` from the beginning.
+
+    Args:
+        config: Of the Runner; ``resume`` and ``load_from`` are changed.
+        checkpoint: A path, or ``'auto'``.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        DamagedCheckpointError: it is damaged, or all in the folder are.
+    """
+    if checkpoint == "auto":
+        folder = config.default_hooks.get("checkpoint", {}).get("out_dir")
+        folder = Path(folder, Path(config.work_dir).name) if folder else Path(config.work_dir)
+        checkpoint = last_good_checkpoint(folder)
+        if checkpoint is None:
+            print_log(f"nothing to resume in {folder}: starting anew", "current")
+            return
+    else:
+        check_resumable(checkpoint)
+    config.resume = True
+    config.load_from = str(checkpoint)
+
+
+def run(action: Callable[[], object]) -> None:
+    """Run a tool's work; what a person can mend ends it with one sentence and exit code 1.
+
+    Under torchrun the error that came first is shown in the summary of the failed run.
+    """
+    try:
+        record(action)()
+    except _MENDABLE as error:
+        raise SystemExit(f"{type(error).__name__}: {error}") from error
 
 
 def build_runner(config: Config) -> Runner:

@@ -1,5 +1,5 @@
 # The paper's recipe (section IV.B); its weight decay is not given, 5e-4 is V4D's.
-train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=80, val_begin=1, val_interval=5)
+train_cfg = dict(type="ResumableEpochLoop", max_epochs=80, val_begin=1, val_interval=5)
 val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")
 param_scheduler = [

@@ -1,5 +1,5 @@
 # Eight short epochs, for small networks on the shipped benchmark.
-train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=8, val_begin=1, val_interval=1)
+train_cfg = dict(type="ResumableEpochLoop", max_epochs=8, val_begin=1, val_interval=1)
 val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")
 param_scheduler = [

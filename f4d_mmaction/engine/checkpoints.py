@@ -1,0 +1,135 @@
+"""Checkpoints that are whole or not there: written atomically, checked before a run goes on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import zipfile
+from pathlib import Path
+
+import torch
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.logging import print_log
+
+_RESUMABLE = ("meta", "state_dict", "message_hub", "optimizer")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used."""
+
+
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint that is cut off, altered, not a checkpoint, or not allowed to be loaded."""
+
+
+class ForeignCheckpointError(CheckpointError):
+    """A checkpoint of another network."""
+
+
+@register_backend("atomic")
+class AtomicBackend(LocalBackend):
+    """Local files that appear whole under their name: written beside it, flushed, then renamed.
+
+    A process killed while writing, or a full disk, leaves the earlier file as it was.
+    """
+
+    def put(self, obj: bytes, filepath: str | os.PathLike) -> None:
+        """Write bytes.
+
+        Raises:
+            OSError: they cannot be written; nothing of them is left behind.
+        """
+        target = Path(filepath)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(target.name + ".part")
+        try:
+            with open(part, "wb") as file:
+                file.write(obj)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, target)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+        folder = os.open(target.parent, os.O_RDONLY)  # or a power cut could undo the renaming
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def load_checked(path: str | os.PathLike) -> dict:
+    """Load a checkpoint's weights and plain data onto the CPU, with every byte checked.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedCheckpointError: the file is damaged, or holds what is not allowed to be loaded.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"checkpoint {path} does not exist")
+    try:
+        # torch.load does not compare the check sums that torch.save writes.
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if (damaged := archive.testzip()) is not None:
+                    raise DamagedCheckpointError(f"the check sum of {damaged} does not fit")
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(checkpoint, dict):
+            raise DamagedCheckpointError(f"it holds a {type(checkpoint).__name__}, not a dict")
+    except Exception as error:  # whatever the bytes made of them trips over
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise DamagedCheckpointError(f"checkpoint {path} cannot be used: {reason}") from error
+    return checkpoint
+
+
+def check_resumable(path: str | os.PathLike) -> None:
+    """Check that training can go on from a checkpoint.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedCheckpointError: the file is damaged, or holds weights only.
+    """
+    missing = [key for key in _RESUMABLE if key not in load_checked(path)]
+    if missing:
+        raise DamagedCheckpointError(
+            f"checkpoint {path} lacks {', '.join(missing)}: training can start from it (load_from) "
+            "but not go on"
+        )
+
+
+def last_good_checkpoint(folder: str | os.PathLike) -> Path | None:
+    """Find the checkpoint that got furthest; warn of each damaged one met on the way.
+
+    Args:
+        folder: Where a run saved its checkpoints.
+
+    Returns:
+        Its path, or None if the folder holds no checkpoint.
+
+    Raises:
+        DamagedCheckpointError: there are checkpoints, and none of them is good.
+    """
+    paths = [path for path in Path(folder).glob("*.pth") if not path.name.startswith("best_")]
+    progress = {path: _progress(path) for path in paths}
+    for path in sorted(paths, key=lambda path: progress[path], reverse=True):
+        try:
+            check_resumable(path)
+        except DamagedCheckpointError as error:
+            print_log(f"{error}; falling back to the one before", "current", logging.WARNING)
+        else:
+            return path
+    if paths:
+        raise DamagedCheckpointError(
+            f"none of the {len(paths)} checkpoints in {folder} is good; mend or remove them, "
+            "or start without --resume"
+        )
+    return None
+
+
+def _progress(path: Path) -> tuple[float, float]:
+    """Iterations and epochs done; a checkpoint that does not say counts as the furthest."""
+    try:
+        meta = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["meta"]
+        return meta["iter"], meta["epoch"]
+    except Exception:  # check_resumable tells what is wrong with it
+        return float("inf"), path.stat().st_mtime

@@ -1,0 +1,151 @@
+"""Training whose randomness depends on where it stands, not on how it got there.
+
+MMEngine does not restore the state of random generators, which live in several processes, nor the
+place inside an epoch. Here none of it has to be restored: every sample and every iteration draws
+from a seed made of the run's seed and its own number.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from mmaction.registry import LOOPS
+from mmengine.dist import all_gather_object, get_dist_info
+from mmengine.runner import EpochBasedTrainLoop
+from torch import nn
+from torch.utils.data import Dataset, Sampler
+
+_EPOCH, _SAMPLE, _ITERATION = range(3)  # what a seed is for
+
+
+def seed_all(*key: int) -> None:
+    """Seed Python, NumPy and PyTorch (all devices) from whole numbers of at least 0."""
+    first, second, third = np.random.SeedSequence(key).generate_state(3, np.uint64).tolist()
+    random.seed(first)
+    np.random.seed(second % 2**32)
+    torch.manual_seed(third)
+
+
+class SeededSampler(Sampler):
+    """Give each draw of another sampler the key of its own seed, and leave out those done.
+
+    Args:
+        sampler: Yields indices of the dataset.
+        seed: Of the run, the same in all processes.
+    """
+
+    def __init__(self, sampler: Sampler, seed: int) -> None:
+        self.sampler = sampler
+        self.seed = seed
+        self.epoch = 0
+        self.done = 0
+
+    def __iter__(self) -> Iterator[tuple[int, tuple[int, ...]]]:
+        rank, world_size = get_dist_info()
+        for place, index in enumerate(self.sampler):
+            if place >= self.done:
+                # Numbered over all processes.
+                yield index, (self.seed, _SAMPLE, self.epoch, place * world_size + rank)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+
+class SeededFetch:
+    """Fetch a batch of a ``SeededSampler``, each sample from its own seed."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __call__(self, draws: Sequence[tuple[int, tuple[int, ...]]]) -> list:
+        """Return the samples."""
+        samples = []
+        for index, key in draws:
+            seed_all(*key)
+            samples.append(self.dataset[index])
+        return samples
+
+
+@LOOPS.register_module()
+class ResumableEpochLoop(EpochBasedTrainLoop):
+    """MMEngine's loop over epochs, which goes on from any iteration as if never interrupted.
+
+    Augmentation depends on the seed, the epoch and the sample's place in it; dropout on the seed,
+    the process and the iteration. The number of data-loading workers changes nothing. A run that
+    goes on after its validation was interrupted validates first.
+
+    Raises:
+        RuntimeError: processes stand at different iterations, or the checkpoint was saved inside
+            an epoch of another length.
+    """
+
+    def run(self) -> nn.Module:
+        """Train."""
+        hub = self.runner.message_hub
+        resumed = self._iter > 0
+        self._done = hub.get_info("batches_done", 0) if resumed else 0
+        self._check_place(hub.get_info("batches_per_epoch", None) if resumed else None)
+        hub.update_info("batches_per_epoch", len(self.dataloader))
+        self._install()
+        self.runner.call_hook("before_train")
+        if resumed and not self._done and hub.get_info("epoch_validated", 0) != self._epoch:
+            self._validate()
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self._validate()
+        self.runner.call_hook("after_train")
+        return self.runner.model
+
+    def run_epoch(self) -> None:
+        """Go through one epoch, or through what is left of it."""
+        hub = self.runner.message_hub
+        self.runner.call_hook("before_train_epoch")
+        self.runner.model.train()
+        self._sampler.epoch = self._epoch
+        self._sampler.done = self._done * self.dataloader.batch_sampler.batch_size
+        seed_all(self._seed, _EPOCH, self._epoch)  # for samplers that draw from the global state
+        for index, batch in enumerate(self.dataloader, start=self._done):
+            hub.update_info("batches_done", index + 1)
+            seed_all(self._seed, _ITERATION, self.runner.rank, self._iter)
+            self.run_iter(index, batch)
+        self._done = 0
+        hub.update_info("batches_done", 0)
+        self.runner.call_hook("after_train_epoch")
+        self._epoch += 1
+
+    def _check_place(self, batches_per_epoch: int | None) -> None:
+        # Rank 0 saves the checkpoints, with its seed.
+        states = all_gather_object((self._epoch, self._iter, self._done, self.runner.seed))
+        self._seed = states[0][-1]
+        if len({state[:-1] for state in states}) > 1:
+            raise RuntimeError(
+                f"the processes stand at different (epoch, iteration, batch): {states}. The work "
+                "directory must lie on a file system that all of them see."
+            )
+        if self._done and batches_per_epoch != len(self.dataloader):
+            raise RuntimeError(
+                f"the checkpoint was saved after {self._done} of {batches_per_epoch} batches of an "
+                f"epoch, which now has {len(self.dataloader)}: go on with the same batch size, "
+                "number of processes and dataset, or from a checkpoint of a whole epoch"
+            )
+
+    def _install(self) -> None:
+        """Have the seeds travel with the indices to wherever samples are fetched."""
+        batches = self.dataloader.batch_sampler
+        if not isinstance(batches.sampler, SeededSampler):
+            batches.sampler = SeededSampler(batches.sampler, self._seed)
+            self.dataloader.dataset.__getitems__ = SeededFetch(self.dataloader.dataset)
+        self._sampler = batches.sampler
+        # A resumed run without a seed in its config takes the checkpoint's, but only after the
+        # Runner built the sampler.
+        if getattr(self._sampler.sampler, "seed", None) is not None:
+            self._sampler.sampler.seed = self._seed
+
+    def _validate(self) -> None:
+        self._decide_current_val_interval()
+        due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
+        if self.runner.val_loop is not None and self._epoch >= self.val_begin and due:
+            self.runner.val_loop.run()

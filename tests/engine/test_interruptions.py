@@ -1,0 +1,238 @@
+"""Runs that are killed, pre-empted or run out of disk go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_run import finish, said, same, start_training, train, wait_for, weights, write_config
+
+from f4d_mmaction.engine.checkpoints import (
+    DamagedCheckpointError,
+    check_resumable,
+    last_good_checkpoint,
+)
+
+LAST = "epoch_3.pth"
+STARTED = "Checkpoints will be saved"
+
+
+@pytest.fixture(scope="module")
+def config(benchmark: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_config(tmp_path_factory.mktemp("tiny"), benchmark)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(config: Path) -> Path:
+    """The work directory of a training that nothing happened to."""
+    folder = config.parent / "uninterrupted"
+    train(config, folder)
+    return folder
+
+
+@pytest.fixture
+def one_epoch(uninterrupted: Path, tmp_path: Path) -> Path:
+    """The work directory as it was after the first epoch."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(uninterrupted / "epoch_1.pth", folder)
+    return folder
+
+
+def best_score(folder: Path) -> float:
+    hub = torch.load(folder / LAST, weights_only=True)["message_hub"]
+    return float(hub["runtime_info"]["best_score"])
+
+
+def assert_equal(folder: Path, uninterrupted: Path) -> None:
+    assert same(weights(folder / LAST), weights(uninterrupted / LAST))
+    assert best_score(folder) == best_score(uninterrupted)
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(
+    config: Path, uninterrupted: Path, tmp_path: Path, kills: int
+) -> None:
+    """SIGKILL while training, validating or saving; trainings follow one another till the end."""
+    moments = random.Random(kills)
+    killed = trainings = 0
+    while killed < kills:
+        trainings += 1
+        folder = tmp_path / f"run{trainings}"
+        while not (folder / LAST).exists():
+            if killed == kills:
+                break
+            killed += train_till_killed(config, folder, moments.uniform(0, 2))
+        train(config, folder, "--resume")  # the last may have been killed in its last validation
+        assert_equal(folder, uninterrupted)
+    print(f"\n{killed} kills in {trainings} trainings; all went on, all ended with equal weights")  # noqa: T201
+
+
+def train_till_killed(config: Path, folder: Path, seconds: float) -> bool:
+    """Go on with a training and kill it; tells whether it was still running then."""
+    process = start_training(config, folder, "--resume")
+    times = said(folder).count(STARTED) + 1
+    wait_for(STARTED, folder, process, times)
+    time.sleep(seconds)
+    process.kill()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL), said(folder)
+    return process.exitcode == -signal.SIGKILL
+
+
+def test_killed_while_a_checkpoint_is_written(
+    config: Path, uninterrupted: Path, one_epoch: Path
+) -> None:
+    train(config, one_epoch, "--resume", disk=100_000, dies=True, code=-signal.SIGXFSZ)
+    assert [path.name for path in one_epoch.glob("*.part")] == ["epoch_2.pth.part"]
+    assert not (one_epoch / "epoch_2.pth").exists()
+    train(config, one_epoch, "--resume")
+    assert_equal(one_epoch, uninterrupted)
+    assert not list(one_epoch.glob("*.part"))
+
+
+def test_full_disk(config: Path, uninterrupted: Path, one_epoch: Path) -> None:
+    output = train(config, one_epoch, "--resume", disk=100_000, code=1)
+    assert "OSError" in output
+    assert not list(one_epoch.glob("epoch_2*"))
+    train(config, one_epoch, "--resume")
+    assert_equal(one_epoch, uninterrupted)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_terminated_in_an_epoch(benchmark: Path, tmp_path: Path, workers: int) -> None:
+    """SIGTERM to the training and all its workers, as Slurm and torchrun send it."""
+    config = write_config(
+        tmp_path,
+        benchmark,
+        f"_base_.train_dataloader.update(batch_size=1, num_workers={workers}, "
+        f"persistent_workers={workers > 0})\n",
+    )
+    folder = tmp_path / "run"
+    process = start_training(config, folder)
+    wait_for("[2][ 3/16]", folder, process)
+    os.killpg(process.pid, signal.SIGTERM)
+    output = finish(process, folder / "output.txt", code=143)
+    assert "SIGTERM: saved" in output
+    assert (folder / "preempted.pth").exists()
+    output = train(config, folder, "--resume")
+    assert "[1][ 1/16]" not in output.split("SIGTERM: saved")[1]
+    assert "[2][ 2/16]" not in output.split("SIGTERM: saved")[1]
+    assert not (folder / "preempted.pth").exists()
+    train(config, tmp_path / "whole")
+    assert same(weights(folder / LAST), weights(tmp_path / "whole" / LAST))
+
+
+def test_workers_change_nothing(config: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    options = ("train_dataloader.num_workers=3", "val_dataloader.num_workers=2")
+    train(config, tmp_path, "--cfg-options", *options)
+    assert same(weights(tmp_path / LAST), weights(uninterrupted / LAST))
+
+
+def test_seed_drawn_by_the_first_run_serves_the_second(benchmark: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, benchmark, "randomness = dict(seed=None)\n")
+    train(config, tmp_path / "run")
+    (tmp_path / "again").mkdir()
+    shutil.copy(tmp_path / "run" / "epoch_1.pth", tmp_path / "again")
+    train(config, tmp_path / "again", "--resume")
+    assert same(weights(tmp_path / "again" / LAST), weights(tmp_path / "run" / LAST))
+
+
+def test_resume_without_checkpoint_starts_anew(
+    config: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    """And from `load_from`, which MMAction2's own tool forgets."""
+    other = f"load_from={uninterrupted / LAST}"
+    output = train(config, tmp_path, "--resume", "--cfg-options", "train_cfg.max_epochs=1", other)
+    assert "nothing to resume" in output
+    assert f"Load checkpoint from {uninterrupted / LAST}" in output
+
+
+def damage(path: Path, kind: str, place: float = 0.5) -> None:
+    """Damage a file as disks, networks and people do."""
+    content = bytearray(path.read_bytes())
+    offset = int(place * (len(content) - 1))
+    if kind == "truncated":
+        del content[offset:]
+    elif kind == "flipped":  # within a weight: bytes between a zip's members mean nothing
+        with zipfile.ZipFile(path) as archive:
+            largest = max(archive.infolist(), key=lambda member: member.file_size)
+        content[largest.header_offset + 200 + int(place * (largest.file_size - 200))] ^= 0x10
+    elif kind == "zeroed":
+        content[offset : offset + 4096] = bytes(min(4096, len(content) - offset))
+    elif kind == "web page":
+        content = bytearray(b"<html><body>404 Not Found</body></html>")
+    path.write_bytes(content)
+
+
+DAMAGES = [("truncated", place) for place in (0.0, 0.01, 0.5, 0.9, 0.999)]
+DAMAGES += [("flipped", place) for place in (0.2, 0.5, 0.8)]
+DAMAGES += [("zeroed", place) for place in (0.0, 0.3, 0.6, 0.999)]
+DAMAGES += [("web page", 0)]
+
+
+@pytest.mark.parametrize(("kind", "place"), DAMAGES)
+def test_damaged_checkpoint_is_told(
+    uninterrupted: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str, place: float
+) -> None:
+    shutil.copy(uninterrupted / "epoch_2.pth", tmp_path)
+    shutil.copy(uninterrupted / LAST, tmp_path)
+    damage(tmp_path / LAST, kind, place)
+    with pytest.raises(DamagedCheckpointError, match=LAST):
+        check_resumable(tmp_path / LAST)
+    assert last_good_checkpoint(tmp_path) == tmp_path / "epoch_2.pth"
+    damage(tmp_path / "epoch_2.pth", "truncated")
+    with pytest.raises(DamagedCheckpointError, match="none of the 2 checkpoints"):
+        last_good_checkpoint(tmp_path)
+
+
+def test_run_falls_back_to_the_checkpoint_before(
+    config: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(uninterrupted, folder)
+    damage(folder / LAST, "flipped")
+    damage(folder / "epoch_2.pth", "truncated")
+    output = train(config, folder, "--resume")
+    assert output.count("falling back to the one before") == 2
+    assert f"Load checkpoint from {folder / 'epoch_1.pth'}" in output
+    assert_equal(folder, uninterrupted)
+
+
+def test_explicit_damaged_checkpoint_ends_the_run(
+    config: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    shutil.copy(uninterrupted / LAST, tmp_path)
+    damage(tmp_path / LAST, "flipped")
+    output = train(config, tmp_path, "--resume", tmp_path / LAST, code=1)
+    assert "DamagedCheckpointError: checkpoint" in output
+    assert "Traceback" not in output
+
+
+def test_weights_alone_cannot_be_resumed(uninterrupted: Path, tmp_path: Path) -> None:
+    torch.save({"state_dict": weights(uninterrupted / LAST), "meta": {}}, tmp_path / "w.pth")
+    with pytest.raises(DamagedCheckpointError, match="lacks message_hub, optimizer"):
+        check_resumable(tmp_path / "w.pth")
+
+
+def test_mid_epoch_checkpoint_needs_epochs_of_the_same_length(
+    benchmark: Path, tmp_path: Path
+) -> None:
+    options = "_base_.default_hooks.checkpoint.update(by_epoch=False, interval=3)\n"
+    config = write_config(tmp_path, benchmark, options)
+    train(config, tmp_path / "run")
+    for name in ("iter_9.pth", "iter_12.pth"):
+        (tmp_path / "run" / name).unlink()
+    option = ("--cfg-options", "train_dataloader.batch_size=8")
+    output = train(config, tmp_path / "run", "--resume", *option, code=1)
+    assert "saved after 2 of 4 batches of an epoch, which now has 2" in output
+    train(config, tmp_path / "run", "--resume")
+    train(config, tmp_path / "whole")
+    assert same(weights(tmp_path / "run/iter_12.pth"), weights(tmp_path / "whole/iter_12.pth"))
