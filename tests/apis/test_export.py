@@ -1,0 +1,178 @@
+"""Exported files give PyTorch's scores, for any number of videos, views and units."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmaction.apis import init_recognizer
+from mmaction.registry import MODELS
+from mmengine.config import Config
+
+from f4d_mmaction.apis import export as export_module
+from f4d_mmaction.apis.export import (
+    FramesToScores,
+    describe_input,
+    export,
+    export_program,
+    onnx_scorer,
+    save_onnx,
+)
+
+onnx = pytest.importorskip("onnx", reason="the extra `export` is not installed")
+
+SHAPES = [(1, 1, 4), (2, 3, 4), (1, 2, 10), (3, 1, 1)]  # videos, views, units
+T, SIZE = 4, 32
+
+TWO_BLOCKS = {"model.backbone.placement": (0, "last", 0, "last")}
+NETWORKS = {
+    "F4D": ("f4d/f4d_r18_phase_order.py", TWO_BLOCKS),
+    "F4D without attention": (
+        "f4d/f4d_r18_phase_order.py",
+        {
+            "model.backbone.placement": (0, "last", 0, 0),
+            "model.backbone.block4d.attention": (),
+            "model.cls_head.average_clips": "score",
+        },
+    ),
+    "V4D": ("v4d/v4d_r18_phase_order.py", {}),
+    "SlowOnly": ("slowonly/slowonly_r18_phase_order.py", {}),
+}
+
+
+def read_config(root: Path, name: str) -> Config:
+    path, options = NETWORKS[name]
+    config = Config.fromfile(root / "configs" / "recognition" / path)
+    config.merge_from_dict(
+        {"model.backbone.base_channels": 8, "model.cls_head.in_channels": 64, **options}
+    )
+    return config
+
+
+def trained(config: Config) -> torch.nn.Module:
+    """A recognizer whose blocks and statistics are far from fresh."""
+    torch.manual_seed(0)
+    recognizer = init_recognizer(config, device="cpu")
+    for name, value in recognizer.state_dict().items():
+        if name.endswith("running_mean"):
+            value.normal_(0, 0.1)
+        elif value.ndim == 1 and name.endswith(("weight", "running_var")):
+            value.uniform_(0.5, 1.5)
+    return recognizer
+
+
+def random_frames(videos: int, views: int, units: int) -> torch.Tensor:
+    shape = (videos, views, units, 3, T, SIZE, SIZE)
+    generator = torch.Generator().manual_seed(units)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def exported(request, root: Path, tmp_path_factory):
+    """A recognizer, and both files of it."""
+    recognizer = trained(read_config(root, request.param))
+    program = export_program(FramesToScores(recognizer), random_frames(1, 1, 4))
+    folder = tmp_path_factory.mktemp("export")
+    torch.export.save(program, folder / "net.pt2")
+    save_onnx(program, folder / "net.onnx", {"labels": '["a"]'})
+    return recognizer, folder
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_exported_files_give_the_recognizers_scores(exported, shape) -> None:
+    recognizer, folder = exported
+    frames = random_frames(*shape)
+    data = recognizer.data_preprocessor({"inputs": list(frames), "data_samples": None})
+    with torch.no_grad():
+        features, _ = recognizer.extract_feat(data["inputs"], test_mode=True)
+        logits = recognizer.cls_head(features)
+        scores = recognizer.cls_head.average_clip(logits, shape[1])
+    assert logits.std() > 1e-2  # the answer depends on something
+    results = {
+        "onnx": onnx_scorer(folder / "net.onnx")(frames.numpy()),
+        "pt2": torch.export.load(folder / "net.pt2").module()(frames),
+    }
+    for found_scores, found_logits in results.values():
+        torch.testing.assert_close(torch.as_tensor(found_scores), scores, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            torch.as_tensor(found_logits).flatten(0, 1), logits, rtol=1e-4, atol=1e-4
+        )
+
+
+def test_fixed_units_refuse_another_number_of_units(root, tmp_path) -> None:
+    recognizer = trained(read_config(root, "SlowOnly"))
+    program = export_program(FramesToScores(recognizer), random_frames(1, 1, 4), fixed_units=True)
+    score = onnx_scorer(save_onnx(program, tmp_path / "net.onnx", {}))
+    assert score(random_frames(2, 3, 4).numpy())[0].shape == (2, 8)
+    with pytest.raises(Exception, match="invalid dimensions"):
+        score(random_frames(1, 1, 5).numpy())
+
+
+def on_benchmark(config: Config, benchmark: Path) -> Config:
+    for loader, listing in ((config.train_dataloader, "train"), (config.test_dataloader, "test")):
+        loader.dataset.ann_file = str(benchmark / f"{listing}.txt")
+        loader.dataset.data_prefix.video = str(benchmark)
+    return config
+
+
+def test_export_checks_every_file_on_real_videos(root, benchmark, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(export_module, "CALIBRATION_VIDEOS", 4)
+    config = on_benchmark(read_config(root, "F4D"), benchmark)
+    torch.save(trained(config).state_dict(), tmp_path / "weights.pth")
+    labels = [f"class {k}" for k in range(8)]
+    checks = export(
+        config,
+        str(tmp_path / "weights.pth"),
+        str(tmp_path / "out"),
+        ("onnx", "pt2", "int8"),
+        num_videos=6,
+        labels=labels,
+    )
+    by_format = {check.format: check for check in checks}
+    assert list(by_format) == ["PyTorch", "onnx", "pt2", "int8"]
+    for name in ("PyTorch", "onnx", "pt2"):
+        assert by_format[name].agreeing == by_format[name].videos == 6
+        assert by_format[name].logit_error < 1e-4
+    # Not its accuracy: these weights are random. It is eight bits, and it is the same network.
+    assert by_format["int8"].logit_error > 0
+    assert by_format["int8"].agreeing >= 5
+    assert by_format["int8"].megabytes < 0.5 * by_format["onnx"].megabytes
+    saved = onnx.load(tmp_path / "out" / "f4d_r18_phase_order.onnx")
+    metadata = {entry.key: json.loads(entry.value) for entry in saved.metadata_props}
+    assert metadata["labels"] == labels
+    assert metadata["sampling"] == dict(num_units=4, clip_len=4, frame_interval=2, short="shrink")
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".onnx", ".pt2"}
+
+
+def test_description_carries_the_crops_of_the_test_pipeline(root) -> None:
+    config = Config.fromfile(root / "configs/recognition/f4d/f4d_r50_sthv1.py")
+    described = {key: json.loads(value) for key, value in describe_input(config, []).items()}
+    assert [step["type"] for step in described["steps"]] == ["Resize", "ThreeCrop", "Resize"]
+    assert described["sampling"]["num_units"] == 10
+
+
+def test_what_cannot_be_exported_is_named(root, tmp_path) -> None:
+    config = read_config(root, "F4D")
+    config.test_dataloader.dataset.pipeline.insert(3, dict(type="ColorJitter"))
+    with pytest.raises(ValueError, match="ColorJitter cannot be exported"):
+        describe_input(config, [])
+    with pytest.raises(ValueError, match="int8 needs onnx"):
+        export(config, "weights.pth", str(tmp_path), ("int8",))
+    head = dict(type="TSNHead", in_channels=512, num_classes=8)
+    tsn = dict(type="Recognizer2D", backbone=dict(type="ResNet", depth=18), cls_head=head)
+    with pytest.raises(ValueError, match="cannot export ResNet:"):
+        FramesToScores(MODELS.build(tsn))
+
+
+def test_frames_in_the_hosts_other_channel_order_are_swapped(root) -> None:
+    config = read_config(root, "SlowOnly")
+    plain = FramesToScores(trained(config))
+    config.model.data_preprocessor.to_rgb = True
+    swapped = FramesToScores(trained(config))
+    frames = random_frames(1, 1, 2)
+    with torch.no_grad():
+        torch.testing.assert_close(swapped(frames.flip(3)), plain(frames))
+        assert not np.allclose(swapped(frames)[0], plain(frames)[0])

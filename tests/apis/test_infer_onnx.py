@@ -1,0 +1,121 @@
+"""The script that needs neither PyTorch nor this package sees what the test pipeline shows."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from miniature import write_video
+from mmaction.registry import TRANSFORMS
+from mmengine.config import Config
+from mmengine.dataset import Compose
+
+from f4d_mmaction.apis.export import FramesToScores, describe_input, export_program, save_onnx
+from f4d_mmaction.datasets.transforms import SampleActionUnits
+
+pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
+pytest.importorskip("decord")
+
+SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "deployment" / "infer_onnx.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("infer_onnx", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@given(
+    total=st.integers(1, 400),
+    num_units=st.integers(1, 12),
+    clip_len=st.integers(1, 16),
+    frame_interval=st.integers(1, 8),
+    short=st.sampled_from(["shrink", "overlap"]),
+)
+def test_it_samples_as_the_package_does(
+    script, total, num_units, clip_len, frame_interval, short
+) -> None:
+    options = (num_units, clip_len, frame_interval, short)
+    expected = SampleActionUnits(*options, test_mode=True).sample(total)
+    np.testing.assert_array_equal(script.unit_indices(total, *options), expected)
+
+
+@pytest.mark.parametrize("keep_ratio", [True, False])
+@pytest.mark.parametrize("scale", [(-1, 20), (48, 32), (40, 60)])
+@pytest.mark.parametrize("size", [(24, 40), (60, 33)])
+def test_it_resizes_as_the_pipeline_does_to_a_rounding(script, size, scale, keep_ratio) -> None:
+    if -1 in scale and not keep_ratio:
+        pytest.skip("a short side alone keeps the ratio")
+    frames = np.random.default_rng(0).integers(0, 256, (2, *size, 3)).astype(np.uint8)
+    step = TRANSFORMS.build(dict(type="Resize", scale=scale, keep_ratio=keep_ratio))
+    results = step(dict(imgs=list(frames), img_shape=size, modality="RGB"))
+    found = script.resize(frames, scale, keep_ratio).astype(int)
+    assert found.shape == np.stack(results["imgs"]).shape
+    assert np.abs(found - results["imgs"]).max() <= 1
+
+
+@pytest.mark.parametrize("crop", ["CenterCrop", "ThreeCrop"])
+@pytest.mark.parametrize("size", [(32, 43), (51, 32)])
+def test_it_shows_the_network_what_the_pipeline_shows(script, tmp_path, crop, size) -> None:
+    """From a real file through resize, crops and resize."""
+    write_video(tmp_path / "video.mp4", frames=30)
+    pipeline = [
+        dict(type="DecordInit", num_threads=1),
+        dict(type="SampleActionUnits", num_units=3, clip_len=4, frame_interval=3, test_mode=True),
+        dict(type="DecordDecode"),
+        dict(type="Resize", scale=size[::-1], keep_ratio=False),
+        dict(type=crop, crop_size=32),
+        dict(type="Resize", scale=(24, 24), keep_ratio=False),
+        dict(type="FormatActionUnits"),
+    ]
+    config = Config(dict(test_dataloader=dict(dataset=dict(pipeline=pipeline))))
+    described = {key: json.loads(value) for key, value in describe_input(config, []).items()}
+    video = str(tmp_path / "video.mp4")
+    frames = script.read_views(video, described["sampling"], described["steps"])
+    expected = Compose(pipeline)(dict(filename=video, start_index=0, modality="RGB"))["imgs"]
+    assert frames.dtype == np.uint8
+    assert frames[0].shape == expected.shape
+    assert np.abs(frames[0].astype(int) - expected).max() <= 2  # two resizes round
+
+
+def test_it_runs_without_pytorch_and_goes_on_past_a_bad_file(
+    root, tmp_path, benchmark, subprocess_env
+) -> None:
+    import torch
+    from mmaction.apis import inference_recognizer, init_recognizer
+
+    config = Config.fromfile(root / "configs/recognition/slowonly/slowonly_r18_phase_order.py")
+    config.model.backbone.base_channels, config.model.cls_head.in_channels = 8, 64
+    torch.manual_seed(0)
+    recognizer = init_recognizer(config, device="cpu")
+    example = torch.zeros(1, 1, 4, 3, 4, 32, 32, dtype=torch.uint8)
+    labels = [f"class {k}" for k in range(8)]
+    program = export_program(FramesToScores(recognizer), example)
+    model = save_onnx(program, tmp_path / "net.onnx", describe_input(config, labels))
+    (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 9)
+    videos = sorted((benchmark / "test").glob("*.mp4"))[:2]
+    without = "import sys, runpy\nsys.modules.update({'torch': None, 'f4d_mmaction': None})\n"
+    without += "sys.argv.pop(0)\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+    arguments = [model, videos[0], tmp_path / "noise.mp4", videos[1], "--top", "8"]
+    command = [sys.executable, "-c", without, SCRIPT, *arguments]
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, env=subprocess_env
+    )
+    assert done.returncode == 1
+    assert "noise.mp4" in done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["video"] for line in lines] == [str(video) for video in videos]
+    for line in lines:
+        expected = inference_recognizer(recognizer, line["video"]).pred_score
+        found = {entry["label"]: entry["score"] for entry in line["top"]}
+        for label, score in zip(labels, expected):
+            assert found[label] == pytest.approx(float(score), abs=2e-4)

@@ -1,0 +1,111 @@
+"""Recognise videos with an exported model: numpy, decord and onnxruntime, nothing else.
+
+Made to be copied: what the network was trained to see (units, frames, crops, class names) is read
+from the ONNX file, and normalisation is inside it. Prints one JSON line a video.
+"""
+
+import argparse
+import json
+import sys
+
+import decord
+import numpy as np
+import onnxruntime
+
+
+def unit_indices(total, num_units, clip_len, frame_interval, short):
+    """Frame indices (U, T): a unit of T frames in the middle of each of U equal sections."""
+    edges = np.arange(num_units + 1) * total / num_units
+    first = np.minimum(np.ceil(edges[:-1]), np.floor(edges[:-1]) + (np.diff(edges) >= 1))
+    size = np.maximum(np.ceil(edges[1:]) - first, 1)
+    if short == "shrink":
+        if size.min() < clip_len:  # too short even for neighbouring frames: spread, with repeats
+            steps = (np.arange(clip_len) + 0.5) / clip_len
+            return (first[:, None] + np.floor(steps * size[:, None])).astype(int)
+        frame_interval = min(frame_interval, int(size.min() - 1) // max(clip_len - 1, 1))
+    reach = (clip_len - 1) * frame_interval
+    room = size - 1 - reach
+    start = np.round((edges[:-1] + edges[1:] - 1) / 2 - reach / 2)
+    start = np.clip(start, first + np.minimum(room, 0), first + np.maximum(room, 0))
+    if reach < total:
+        start = np.clip(start, 0, total - 1 - reach)
+    indices = start[:, None] + np.arange(clip_len) * frame_interval
+    return np.clip(indices, 0, total - 1).astype(int)
+
+
+def resize(frames, scale, keep_ratio=True):
+    """Resize (F, H, W, 3) bilinearly, as OpenCV does; (-1, s) means a short side of s."""
+    height, width = frames.shape[1:3]
+    long, short = (np.inf, max(scale)) if -1 in scale else (max(scale), min(scale))
+    factor = min(long / max(height, width), short / min(height, width))
+    if not keep_ratio:
+        new_width, new_height = scale
+    else:
+        new_height, new_width = int(height * factor + 0.5), int(width * factor + 0.5)
+    down, across = weights(height, new_height), weights(width, new_width)
+    return np.stack(
+        [np.rint(np.einsum("ij,jkc,lk->ilc", down, f, across, optimize=True)) for f in frames]
+    ).astype(np.uint8)
+
+
+def weights(size, new_size):
+    """Matrix (new_size, size) of linear interpolation between pixel centres."""
+    place = np.clip((np.arange(new_size) + 0.5) * size / new_size - 0.5, 0, size - 1)
+    return np.maximum(1 - np.abs(place[:, None] - np.arange(size)), 0).astype(np.float32)
+
+
+def crops(frames, crop_size, places):
+    """Cut windows of (F, H, W, 3) at the given places between the top left, 0, and the end, 1."""
+    size = (crop_size, crop_size) if isinstance(crop_size, int) else crop_size  # width, height
+    width, height = size
+    free_y, free_x = frames.shape[1] - height, frames.shape[2] - width
+    tops_lefts = [(int(free_y // 2 * 2 * p), int(free_x // 2 * 2 * p)) for p in places]
+    return [frames[:, y : y + height, x : x + width] for y, x in tops_lefts]
+
+
+def read_views(path, sampling, steps):
+    """Read a video as the network's input: (1, views, U, 3, T, H, W) of uint8."""
+    video = decord.VideoReader(path, num_threads=1)
+    indices = unit_indices(len(video), **sampling)
+    views = [video.get_batch(indices.reshape(-1)).asnumpy()]
+    for step in steps:
+        name = step["type"]
+        if name == "Resize":
+            views = [resize(view, step["scale"], step.get("keep_ratio", True)) for view in views]
+        else:
+            places = {"CenterCrop": [0.5], "ThreeCrop": [0, 1, 0.5]}[name]
+            views = [crop for view in views for crop in crops(view, step["crop_size"], places)]
+    units = np.stack(views).reshape(len(views), *indices.shape, *views[0].shape[1:])
+    return np.ascontiguousarray(units.transpose(0, 1, 5, 2, 3, 4)[None])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="ONNX file of tools/deployment/export.py")
+    parser.add_argument("videos", nargs="+")
+    parser.add_argument("--top", type=int, default=5, help="classes to name")
+    args = parser.parse_args()
+
+    session = onnxruntime.InferenceSession(args.model, providers=["CPUExecutionProvider"])
+    metadata = session.get_modelmeta().custom_metadata_map
+    sampling, steps, labels = (json.loads(metadata[k]) for k in ("sampling", "steps", "labels"))
+    failed = 0
+    for path in args.videos:
+        try:
+            frames = read_views(path, sampling, steps)
+            scores = session.run(["scores"], {"frames": frames})[0][0]
+        except Exception as error:  # decord and onnxruntime have errors of their own
+            print(f"{path}: {str(error).strip().splitlines()[-1]}", file=sys.stderr)
+            failed = 1
+            continue
+        best = np.argsort(-scores)[: args.top]
+        top = [
+            {"label": labels[k] if labels else int(k), "score": round(float(scores[k]), 4)}
+            for k in best
+        ]
+        print(json.dumps({"video": path, "top": top}))
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
