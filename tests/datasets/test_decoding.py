@@ -2,6 +2,7 @@
 
 import io
 import random
+from fractions import Fraction
 
 import av
 import decord
@@ -125,6 +126,42 @@ def test_hidden_frames_of_vp8_are_not_counted(folder, tmp_path):
     reader = VideoReader(str(path))
     assert len(reader) == len(truth) == FRAMES - 1
     np.testing.assert_array_equal(reader.read([9, 10, 46]), [truth[i] for i in (9, 10, 46)])
+
+
+def test_packed_b_frames_of_old_avi_files(tmp_path):
+    """DivX and XviD put two frames in one packet and an empty one after it."""
+    write_video(tmp_path / "plain.avi", FRAMES, SIZE, "mpeg4", gop=12, options={"bf": "1"})
+    with av.open(str(tmp_path / "plain.avi")) as source:
+        data = [bytes(packet) for packet in source.demux(video=0) if packet.size]
+        header = source.streams.video[0].codec_context.extradata
+    start = b"\0\0\1\xb6"  # of a picture; the two bits after it are 0, 1, 2 for I, P, B
+    kinds = [picture[picture.index(start) + 4] >> 6 for picture in data]
+    assert 2 in kinds
+    data[0] = data[0].replace(start, b"\0\0\1\xb2DivX503b1393p" + start, 1)
+    packets = []
+    for picture, kind in zip(data, kinds):
+        if kind == 2:
+            packets[-1] += picture
+            packets.append(start + b"\x51\0\7")
+        else:
+            packets.append(picture)
+    path = tmp_path / "packed.avi"
+    with av.open(str(path), "w") as target:
+        stream = target.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.codec_context.extradata = header
+        target.start_encoding()
+        for number, content in enumerate(packets):
+            packet = av.Packet(content)
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream = Fraction(1, 25), stream
+            packet.is_keyframe = kinds[number] == 0
+            target.mux(packet)
+    truth = all_frames(tmp_path / "plain.avi")
+    for wanted in ([5], [1, 20, 30], range(FRAMES)):
+        reader = VideoReader(str(path))
+        assert len(reader) == FRAMES
+        np.testing.assert_array_equal(reader.read(wanted), [truth[i] for i in wanted])
 
 
 AUGMENT = {

@@ -1,8 +1,8 @@
 """Reading videos: each file once, each needed frame once, and no frame in place of another.
 
-FFmpeg through PyAV, not decord: decord's ``get_batch`` returns wrong frames where a container keeps
-no presentation times (AVI with B-frames) and repeats frames silently where a stream is damaged, and
-its FFmpeg is that of 2021. On sound files the frames are equal bit for bit.
+FFmpeg through PyAV, not decord: decord's ``get_batch`` returns wrong frames from open groups of
+pictures and where a container keeps no presentation times (AVI with B-frames), and repeats frames
+silently where a stream is damaged. On other sound files the frames are equal bit for bit.
 """
 
 from __future__ import annotations
