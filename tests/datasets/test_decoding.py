@@ -128,6 +128,28 @@ def test_hidden_frames_of_vp8_are_not_counted(folder, tmp_path):
     np.testing.assert_array_equal(reader.read([9, 10, 46]), [truth[i] for i in (9, 10, 46)])
 
 
+def test_frames_cut_by_an_edit_list_are_not_counted(folder, tmp_path):
+    """Videos trimmed without encoding keep frames that are not to be shown."""
+    path = tmp_path / "trimmed.mp4"
+    with av.open(str(folder / "mpeg4.avi")) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.pts, packet.dts, packet.stream = packet.pts - 5, packet.dts - 5, stream
+                target.mux(packet)
+    truth = all_frames(folder / "mpeg4.avi")[5:]
+    for wanted in ([0, 1], [4, 20], [42]):
+        reader = VideoReader(str(path))
+        assert len(reader) == len(truth) == FRAMES - 5
+        np.testing.assert_array_equal(reader.read(wanted), [truth[i] for i in wanted])
+
+
+def test_frames_outside_the_video_are_refused(folder):
+    for wanted in ([-1, 3], [FRAMES]):
+        with pytest.raises(IndexError, match="has frames 0 to 47"):
+            VideoReader(str(folder / "h264.mp4")).read(wanted)
+
+
 def test_packed_b_frames_of_old_avi_files(tmp_path):
     """DivX and XviD put two frames in one packet and an empty one after it."""
     write_video(tmp_path / "plain.avi", FRAMES, SIZE, "mpeg4", gop=12, options={"bf": "1"})

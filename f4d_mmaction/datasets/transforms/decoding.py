@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from bisect import bisect_right
 from itertools import groupby
 
 import av
@@ -103,8 +104,14 @@ class VideoReader:
 
         Raises:
             BadVideoError: damaged, too large, or out of time.
+            IndexError: an index outside the video.
         """
         wanted = [int(index) for index in indices]
+        if wanted and not 0 <= wanted[0] <= wanted[-1] < len(self):
+            raise IndexError(
+                f"{self.path} has frames 0 to {len(self) - 1}, asked for {wanted[0]} to "
+                f"{wanted[-1]}; the sampler's start_index must be 0 for videos"
+            )
         try:
             frames = self._read_from_keyframes(wanted)
         except (_UntimedError, BadVideoError) as error:
@@ -192,10 +199,11 @@ class VideoReader:
         timed = None not in shown and len(set(shown)) == len(shown)
         self._rank = {pts: rank for rank, pts in enumerate(sorted(shown))} if timed else None
         self._keys = [
-            (position, self._rank[packet.pts])
+            position
             for position, packet in enumerate(self._packets)
             if timed and packet.is_keyframe and packet.pts in self._rank
         ]
+        self._key_ranks = [self._rank[self._packets[position].pts] for position in self._keys]
 
     def _is_shown(self, packet: av.Packet) -> bool:
         """Whether a packet yields a frame: not if an edit list cuts it, or if VP8 hides it."""
@@ -214,8 +222,8 @@ class VideoReader:
 
     def _key_before(self, index: int) -> int:
         """Position of the packet from which decoding must start to show frame ``index``."""
-        starts = [position for position, rank in self._keys if rank <= index]
-        return starts[-1] if starts else 0
+        place = bisect_right(self._key_ranks, index)
+        return self._keys[place - 1] if place else 0
 
     def _read_from_keyframes(self, wanted: list[int]) -> dict[int, np.ndarray]:
         """Decode from keyframe to wanted frames, and jump where a later keyframe saves work."""
@@ -234,7 +242,7 @@ class VideoReader:
 
     def _read_from_start(self, wanted: list[int], timed: bool) -> dict[int, np.ndarray]:
         """Decode without jumps, which a frame's references may reach across, or without times."""
-        self._keys = []
+        self._keys = self._key_ranks = []
         self._stream.codec_context.flush_buffers()
         if timed:
             try:
@@ -281,7 +289,7 @@ class VideoReader:
 
         Its frame refers to others that were jumped over, and nothing wanted refers to it.
         """
-        return self._rank is not None and packet.pts < self._first_time
+        return packet.pts is not None and packet.pts < self._first_time
 
     def _number(self, frame: av.VideoFrame) -> int:
         """Index of the frame that the decoder shows next.
