@@ -6,7 +6,7 @@ _base_ = [
 ]
 
 # From MMAction2's Kinetics-400 checkpoint.
-model = dict(backbone=dict(pretrained=None), cls_head=dict(num_classes=51))
+model = dict(backbone=dict(pretrained=None, pretrained2d=False), cls_head=dict(num_classes=51))
 load_from = "https://download.openmmlab.com/mmaction/v1.0/recognition/tsm/tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_kinetics400-rgb/tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_kinetics400-rgb_20220831-64d69186.pth"
 
 # Tested with the number of frames it was trained with: four units a crop, not ten.

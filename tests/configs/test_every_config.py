@@ -1,0 +1,139 @@
+"""Every config on disk: it builds in a fresh process, and trains and predicts at a reduced size."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmaction.structures import ActionDataSample
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+
+ROOT = Path(__file__).resolve().parents[2]
+RECOGNITION = ROOT / "configs" / "recognition"
+CONFIGS = sorted(RECOGNITION.rglob("*.py"))
+FOLDERS = sorted({config.parent for config in CONFIGS})
+WIDTH = 8  # of conv1, for 64
+SIZE = 32  # pixels, for 224
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(RECOGNITION).with_suffix(""))
+
+
+def reduced(path: Path) -> Config:
+    """The config with a narrow, random network of the same depth."""
+    config = Config.fromfile(path)
+    backbone, head = config.model.backbone, config.model.cls_head
+    backbone.pretrained = None
+    if backbone.type == "ResNetTSM":
+        backbone.pretrained2d = False
+    if config.model.type == "Recognizer3D":  # the host's 2D ResNet has one width
+        head.in_channels = head.in_channels * WIDTH // backbone.get("base_channels", 64)
+        backbone.base_channels = WIDTH
+    return config
+
+
+def sampler(config: Config, subset: str) -> dict:
+    pipeline = config[f"{subset}_dataloader"].dataset.pipeline
+    return next(step for step in pipeline if step.type == "SampleActionUnits")
+
+
+def batch(config: Config, subset: str, videos: int, views: int) -> dict:
+    """What the subset's data loader gives, from noise."""
+    step = sampler(config, subset)
+    size = (views, step.num_units, 3, step.clip_len, SIZE, SIZE)
+    classes = config.model.cls_head.num_classes
+    return dict(
+        inputs=[torch.randint(0, 256, size, dtype=torch.uint8) for _ in range(videos)],
+        data_samples=[ActionDataSample().set_gt_label(classes - 1 - i) for i in range(videos)],
+    )
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=name)
+def test_trains_a_step_and_predicts(path: Path) -> None:
+    torch.manual_seed(0)
+    config = reduced(path)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    optim_wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    before = {key: value.clone() for key, value in model.named_parameters()}
+
+    model.train()
+    log = model.train_step(batch(config, "train", videos=2, views=1), optim_wrapper)
+    assert math.isfinite(log["loss"].item())
+    moved = [key for key, value in model.named_parameters() if not torch.equal(value, before[key])]
+    for part in ("backbone.conv1", "backbone.layer4", "cls_head"):
+        assert any(key.startswith(part) for key in moved), part
+    blocks = {key.split(".")[2] for key in before if key.startswith("backbone.blocks4d")}
+    assert blocks == {key.split(".")[2] for key in moved if key.startswith("backbone.blocks4d")}
+
+    model.eval()
+    with torch.no_grad():
+        (sample,) = model.val_step(batch(config, "val", videos=1, views=1))
+    assert sample.pred_score.shape == (config.model.cls_head.num_classes,)
+    torch.testing.assert_close(sample.pred_score.sum().item(), 1.0)
+
+
+BUILD_ALL = """
+import json, sys
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+
+found = {}
+for path in sys.argv[1:]:
+    config = Config.fromfile(path)
+    init_default_scope(config.default_scope)
+    config.model.backbone.pretrained = None
+    with torch.device("meta"):
+        model = MODELS.build(config.model)
+    found[path] = [type(model).__name__, sum(p.numel() for p in model.parameters())]
+    assert config.custom_imports.imports == ["f4d_mmaction"], config.custom_imports
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name)
+def test_builds_at_full_size_where_nothing_else_was_imported(
+    folder: Path, subprocess_env: dict[str, str], tmp_path: Path
+) -> None:
+    configs = [str(path) for path in sorted(folder.glob("*.py"))]
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD_ALL, *configs],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=subprocess_env,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert list(found) == configs
+    assert all(params > 1e5 for _, params in found.values())
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=name)
+def test_pipelines_are_what_the_loaders_run(path: Path) -> None:
+    """A variant that changes one and forgets the other would mislead tools that read either."""
+    config = Config.fromfile(path)
+    for subset in ("train", "val", "test"):
+        if f"{subset}_pipeline" in config:
+            assert config[f"{subset}_pipeline"] == config[f"{subset}_dataloader"].dataset.pipeline
+
+
+@pytest.mark.parametrize("path", sorted(RECOGNITION.rglob("*_sthv1.py")), ids=name)
+def test_a_row_on_v2_is_the_row_on_v1_on_other_data(path: Path) -> None:
+    twin = path.with_name(path.name.replace("_sthv1", "_sthv2"))
+    if not twin.exists():
+        pytest.skip("on one dataset only")
+    one, other = Config.fromfile(path), Config.fromfile(twin)
+    assert one.model == other.model
+    assert one.get("load_from") == other.get("load_from")
+    for subset in ("train", "val", "test"):
+        assert sampler(one, subset) == sampler(other, subset)
