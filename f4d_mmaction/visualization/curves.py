@@ -68,7 +68,6 @@ def _entries(log: Path) -> list[dict]:
     return entries
 
 
-@look
 def plot_runs(work_dirs: Mapping[str, str | os.PathLike], out: str | os.PathLike) -> Path:
     """Draw a panel for each run, all on the same axes, and write the picture.
 
@@ -82,7 +81,16 @@ def plot_runs(work_dirs: Mapping[str, str | os.PathLike], out: str | os.PathLike
     Raises:
         FileNotFoundError, ValueError: as :func:`read_errors`, or no run at all.
     """
-    runs = {name: read_errors(work_dir) for name, work_dir in work_dirs.items()}
+    return plot_errors({name: read_errors(path) for name, path in work_dirs.items()}, out)
+
+
+@look
+def plot_errors(runs: Mapping[str, Errors], out: str | os.PathLike) -> Path:
+    """Draw a panel for each run by its name, as :func:`plot_runs`, from errors read before.
+
+    Raises:
+        ValueError: no run at all.
+    """
     if not runs:
         raise ValueError("expected at least one run to plot")
     columns = min(len(runs), 3)

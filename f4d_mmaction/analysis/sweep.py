@@ -1,0 +1,296 @@
+"""Studies: many small trainings on the shipped benchmark, one after another, each kept.
+
+A study is a config file (Python, YAML or JSON):
+
+- ``benchmark``: ``root``, the folder of the benchmark, made where it is missing; ``preset`` and
+  ``options`` of :func:`f4d_mmaction.datasets.phase_order.options_of`;
+- ``seeds``;
+- ``options``: settings of every run, as ``--cfg-options`` takes them;
+- ``rows``: by name a network, ``dict(config=PATH, options={...})``, in the order to run them;
+- ``tables`` and ``curves``: of the report, see :mod:`f4d_mmaction.analysis.sweep_report`;
+- ``results`` and ``document``: files, relative to the study's own;
+- ``work_dirs``: folder of logs and checkpoints, where not ``work_dirs/`` and the study's name.
+
+A finished run is one line of ``results``, found again by a digest of what decides it: network,
+data, recipe, benchmark, seed. So a study goes on where it stopped, rows that are the same network
+share their runs, and a run whose config has changed since does not pass for a new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.utils import get_git_hash
+
+from ..datasets.phase_order import PhaseOrderOptions, generate, options_of
+from ..engine.launch import build_runner, load_config
+from ..visualization.curves import read_errors
+from .complexity import complexity, protocol
+
+DECIDES = (
+    "model",
+    "train_dataloader",
+    "test_dataloader",
+    "optim_wrapper",
+    "param_scheduler",
+)
+
+
+@dataclass
+class Study:
+    """A study as its file says."""
+
+    benchmark: dict
+    seeds: list
+    options: dict
+    rows: dict
+    tables: dict
+    curves: dict
+    results: str | Path
+    document: str | Path
+    work_dirs: str
+
+    @classmethod
+    def load(cls, path: str | Path) -> Study:
+        """Read a study.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: a setting is missing or unknown, or a table names no row.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"study {path} does not exist")
+        found = Config.fromfile(path).to_dict()
+        found.setdefault("work_dirs", f"work_dirs/{path.stem}")
+        missing = [field.name for field in fields(cls) if field.name not in found]
+        if missing:
+            raise ValueError(f"study {path} does not set {', '.join(missing)}")
+        study = cls(**{field.name: found[field.name] for field in fields(cls)})
+        study.results = path.parent / study.results
+        study.document = path.parent / study.document
+        named = {row for table in study.tables.values() for row in table["rows"].values()}
+        unknown = sorted({*named, *study.curves.values()} - set(study.rows))
+        if unknown:
+            raise ValueError(f"study {path}: tables or curves name unknown rows {unknown}")
+        return study
+
+    @property
+    def options_of_benchmark(self) -> PhaseOrderOptions:
+        """What the benchmark is made of."""
+        return options_of(self.benchmark["preset"], **self.benchmark.get("options", {}))
+
+    def runs(self, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
+        """List the runs seed by seed, row by row, each network once.
+
+        Args:
+            only: Rows to run; none is all.
+            seeds: Seeds to run; none is all.
+
+        Raises:
+            ValueError: an unknown row or seed.
+        """
+        for name, asked, known in (("row", only, self.rows), ("seed", seeds, self.seeds)):
+            if set(asked) - set(known):
+                raise ValueError(
+                    f"unknown {name} {sorted(set(asked) - set(known))}; expected some of "
+                    f"{list(known)}"
+                )
+        runs: dict[str, Run] = {}
+        for seed in seeds or self.seeds:
+            for row in only or self.rows:
+                for run in self.runs_of(row, [seed]):
+                    runs.setdefault(run.key, run)
+        return list(runs.values())
+
+    def runs_of(self, row: str, seeds: Iterable[int] | None = None) -> list[Run]:
+        """List a row's runs, one a seed; none where its config is not there."""
+        if not Path(self.rows[row]["config"]).is_file():
+            return []
+        return [Run.of(self, row, seed) for seed in (self.seeds if seeds is None else seeds)]
+
+    def keep(self, result: dict) -> None:
+        """Append a result, on a line of its own even where a killed sweep left half a line."""
+        self.results.parent.mkdir(parents=True, exist_ok=True)
+        with self.results.open("a+b") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                file.write(b"" if file.read() == b"\n" else b"\n")
+            file.write(json.dumps(result).encode() + b"\n")
+
+    def finished(self) -> dict[str, dict]:
+        """Read the results by key; an unfinished line is left out."""
+        found = {}
+        if self.results.is_file():
+            for line in self.results.read_text(encoding="utf-8").splitlines():
+                try:
+                    result = json.loads(line)
+                except ValueError:
+                    MMLogger.get_current_instance().warning(
+                        f"{self.results}: left out what is not JSON: {line[:60]}"
+                    )
+                    continue
+                found[result["key"]] = result
+        return found
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: a row of a study at a seed, with its resolved config."""
+
+    row: str
+    seed: int
+    key: str
+    config: Config
+    size: int
+
+    @classmethod
+    def of(cls, study: Study, row: str, seed: int) -> Run:
+        """Resolve a row of a study at a seed."""
+        entry = study.rows[row]
+        # Merging takes `_delete_` out of what it merges: hand it copies.
+        config = load_config(entry["config"], None, deepcopy(study.options), "none")
+        config.merge_from_dict(deepcopy(entry.get("options", {})))
+        config.randomness = dict(seed=seed)
+        benchmark = study.options_of_benchmark
+        decides = {name: config.get(name) for name in DECIDES}
+        decides["max_epochs"] = config.train_cfg.max_epochs
+        text = json.dumps([decides, asdict(benchmark), seed], sort_keys=True)
+        key = hashlib.sha1(text.encode()).hexdigest()[:12]
+        config.work_dir = str(Path(study.work_dirs) / f"{row}_seed{seed}_{key}")
+        return cls(row, seed, key, config, benchmark.size)
+
+    def train_and_test(self) -> dict:
+        """Train, test, and test with each video's units in reverse order; return the result.
+
+        Accuracies are those of the last epoch's weights: nothing is selected on the test videos.
+        """
+        wall, cpu = time.perf_counter(), time.process_time()
+        runner = build_runner(self.config)
+        runner.train()
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        accuracy = runner.test()["acc/top1"]
+        runner.model.data_preprocessor.register_forward_pre_hook(reverse_units)
+        accuracy_reversed = runner.test()["acc/top1"]
+        units, frames, _ = protocol(self.config)
+        cost = complexity(self.config, units, frames, self.size)
+        errors = read_errors(self.config.work_dir)
+        return dict(
+            row=self.row,
+            seed=self.seed,
+            key=self.key,
+            accuracy=round(accuracy, 4),
+            accuracy_reversed=round(accuracy_reversed, 4),
+            params=cost.params,
+            macs=cost.macs,
+            seconds=round(wall, 1),
+            cpu_seconds=round(cpu, 1),
+            train_error=[round(errors.train[epoch], 4) for epoch in sorted(errors.train)],
+            test_error=[round(errors.val[epoch], 4) for epoch in sorted(errors.val)],
+            torch=torch.__version__,
+            commit=get_git_hash(digits=7),
+        )
+
+
+def reverse_units(module: torch.nn.Module, args: tuple) -> tuple:
+    """Reverse each video's units (views, U, C, T, H, W) before a data preprocessor; not frames."""
+    data, *rest = args
+    return ({**data, "inputs": [video.flip(1) for video in data["inputs"]]}, *rest)
+
+
+def sweep(
+    study: Study,
+    only: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    limit_minutes: float = float("inf"),
+    threads: int = 1,
+) -> list[Run]:
+    """Run what is not finished yet, each run in a process of its own.
+
+    Args:
+        study: The study.
+        only: Rows to run; none is all.
+        seeds: Seeds to run; none is all.
+        limit_minutes: Start no run after that time.
+        threads: Of each run.
+
+    Returns:
+        The runs that failed; they are tried again next time.
+
+    Raises:
+        ValueError: an unknown row or seed, or a benchmark folder that holds something else.
+    """
+    logger = MMLogger.get_current_instance()
+    for row, entry in study.rows.items():
+        if not Path(entry["config"]).is_file():
+            logger.warning(f"{row}: skipped, there is no {entry['config']}")
+    runs = study.runs(only, seeds)
+    start, failed = time.monotonic(), []
+    for number, run in enumerate(runs, start=1):
+        if run.key in study.finished():
+            continue
+        if time.monotonic() - start >= 60 * limit_minutes:
+            logger.info(f"{limit_minutes:g} minutes are over: stopped before run {number}")
+            break
+        prepare_benchmark(study)
+        logger.info(f"run {number} of {len(runs)}: {run.row}, seed {run.seed}")
+        result = run_in_process(run, threads)
+        if result is None:
+            logger.warning(f"{run.row}, seed {run.seed} failed: see {output_of(run)}")
+            failed.append(run)
+            continue
+        study.keep(result)
+        logger.info(f"{run.row}, seed {run.seed}: {result['accuracy']:.1%}")
+    return failed
+
+
+def prepare_benchmark(study: Study) -> None:
+    """Make the study's benchmark where it is missing or unfinished."""
+    if not (Path(study.benchmark["root"]) / "test.txt").is_file():  # written last
+        generate(study.benchmark["root"], study.options_of_benchmark)
+
+
+def run_in_process(run: Run, threads: int) -> dict | None:
+    """Return a run's result; None where its process failed or was killed."""
+    work_dir = Path(run.config.work_dir)
+    shutil.rmtree(work_dir, ignore_errors=True)  # of a run that did not finish
+    work_dir.mkdir(parents=True)
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload([__name__])  # what takes long to import is imported once
+    process = context.Process(target=_work, args=(run, threads))
+    process.start()
+    (work_dir / "pid").write_text(str(process.pid))
+    process.join()
+    result = work_dir / "result.json"
+    if process.exitcode or not result.is_file():
+        return None
+    return json.loads(result.read_text(encoding="utf-8"))
+
+
+def output_of(run: Run) -> Path:
+    """Name the file that takes what a run prints."""
+    return Path(run.config.work_dir) / "output.log"
+
+
+def _work(run: Run, threads: int) -> None:
+    """Train and test in a process of its own, whose output goes to a file."""
+    with output_of(run).open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    torch.set_num_threads(threads)
+    result = json.dumps(run.train_and_test())
+    (Path(run.config.work_dir) / "result.json").write_text(result, encoding="utf-8")

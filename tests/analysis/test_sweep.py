@@ -1,0 +1,194 @@
+"""Studies: resumed, shared between rows, survived kills, and aggregated."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from f4d_mmaction.analysis.sweep import Study, reverse_units, sweep
+from f4d_mmaction.analysis.sweep_report import NOT_RUN, Summary, summarize, write_report
+
+STUDY = """
+results = "results.jsonl"
+document = "study.md"
+work_dirs = {work_dirs!r}
+seeds = [0, 1]
+benchmark = dict(
+    root={root!r},
+    preset="easy",
+    options=dict(size=32, num_frames=32, num_classes=2, num_train=4, num_test=4, storage="frames"),
+)
+
+
+def loader(split):
+    pipeline = [
+        dict(type="SampleActionUnits", num_units=2, clip_len=2, test_mode=split == "test"),
+        dict(type="RawFrameDecode"),
+        dict(type="FormatActionUnits"),
+        dict(type="PackActionInputs"),
+    ]
+    dataset = dict(
+        _delete_=True,
+        type="RawframeDataset",
+        ann_file=benchmark["root"] + "/" + split + ".txt",
+        data_prefix=dict(img=benchmark["root"]),
+        pipeline=pipeline,
+        test_mode=split == "test",
+    )
+    return dict(batch_size=2, num_workers=0, persistent_workers=False, dataset=dataset)
+
+
+options = dict(
+    model=dict(backbone=dict(base_channels=8), cls_head=dict(in_channels=64, num_classes=2)),
+    train_dataloader=loader("train"),
+    val_dataloader=loader("test"),
+    test_dataloader=loader("test"),
+    train_cfg=dict(max_epochs=2),
+    param_scheduler=[dict(type="ConstantLR", factor=1.0)],
+)
+configs = {configs!r}
+rows = dict(
+    f4d=dict(config=configs + "/f4d/f4d_r18_phase_order.py"),
+    slowonly=dict(config=configs + "/slowonly/slowonly_r18_phase_order.py"),
+    same=dict(
+        config=configs + "/f4d/f4d_r18_phase_order.py",
+        options={{"model.backbone.placement": (0, 0, 0, 0)}},
+    ),
+    absent=dict(config=configs + "/f4d/none.py"),
+)
+tables = dict(
+    one=dict(title="One", rows=dict(F4D="f4d", SlowOnly="slowonly", Same="same", Absent="absent"))
+)
+curves = dict(F4D="f4d")
+"""
+SECTIONS = ("setup", "one", "plot", "curves")
+
+
+@pytest.fixture
+def study(tmp_path: Path, root: Path) -> Study:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    text = STUDY.format(
+        root=str(tmp_path / "data"),
+        work_dirs=str(tmp_path / "work_dirs"),
+        configs=str(root / "configs/recognition"),
+    )
+    (folder / "study.py").write_text(text)
+    marks = "\n".join(f"<!-- {name} -->\n<!-- /{name} -->" for name in SECTIONS)
+    (folder / "study.md").write_text(f"Written by hand.\n{marks}\nSo is this.")
+    return Study.load(folder / "study.py")
+
+
+def keys(study: Study) -> list[str]:
+    return [json.loads(line)["key"] for line in study.results.read_text().splitlines()]
+
+
+def test_a_study_runs_goes_on_and_shares(study):
+    assert sweep(study, only=["f4d"], seeds=[0]) == []
+    [first] = keys(study)
+    assert sweep(study, seeds=[0]) == []
+    # `same` is `slowonly` said otherwise: one run; `absent` has no config: none.
+    assert [key == first for key in keys(study)] == [True, False]
+    assert sweep(study, seeds=[0]) == []
+    assert sweep(study, limit_minutes=0) == []
+    assert len(keys(study)) == 2
+
+    summaries = summarize(study)
+    assert summaries["same"] == summaries["slowonly"]
+    assert [len(found.results) for found in summaries.values()] == [1, 1, 1, 0]
+    f4d, slowonly = (summaries[row].results[0] for row in ("f4d", "slowonly"))
+    assert f4d["params"] > slowonly["params"] > 1000
+    assert f4d["macs"] > slowonly["macs"]
+    assert len(f4d["train_error"]) == len(f4d["test_error"]) == 2
+    assert f4d["accuracy"] == pytest.approx(1 - f4d["test_error"][-1])
+    # The trunk alone averages its units: their order cannot matter.
+    assert slowonly["accuracy_reversed"] == slowonly["accuracy"]
+
+    text = write_report(study).read_text()
+    assert write_report(study).read_text() == text, "writing again changes nothing"
+    assert text.startswith("Written by hand.")
+    assert text.endswith("So is this.")
+    assert text.count(NOT_RUN) == 1
+    assert "2 of 4 runs are finished" in text
+    for picture in ("accuracy.png", "curves.png"):
+        assert f"({picture})" in text
+        assert (study.results.parent / picture).stat().st_size > 1000
+
+
+def test_a_killed_run_is_not_kept_and_tried_again(study):
+    def kill() -> None:
+        [run] = study.runs(["f4d"], [0])
+        log = Path(run.config.work_dir)
+        deadline = time.monotonic() + 120
+        while not list(log.glob("*/vis_data/config.py")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(int((log / "pid").read_text()), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    failed = sweep(study, only=["f4d", "slowonly"], seeds=[0])
+    killer.join()
+    assert [run.row for run in failed] == ["f4d"]
+    assert len(keys(study)) == 1, "the next run went on"
+    with study.results.open("a") as file:
+        file.write('{"key": "half a li')  # what a killed sweep may leave
+    assert sweep(study, only=["f4d", "slowonly"], seeds=[0]) == []
+    assert len(study.finished()) == 2
+
+
+def test_mean_and_spread_over_seeds():
+    results = [
+        dict(accuracy=0.5, train_error=[0.8, 0.4], test_error=[0.9, 0.6]),
+        dict(accuracy=0.25, train_error=[0.6, 0.2], test_error=[0.7, 0.1]),
+        dict(accuracy=0.75, train_error=[0.4, 0.3], test_error=[0.8, 0.2]),
+    ]
+    found = Summary(results, 3)
+    assert found.mean("accuracy") == pytest.approx(0.5)
+    assert found.spread("accuracy") == (0.25, 0.75)
+    assert found.percent("accuracy") == "50.0% (25.0% to 75.0%)"
+    assert Summary(results[:1], 3).percent("accuracy") == "50.0%"
+    curves = found.curves()
+    assert curves.train == pytest.approx({1: 0.6, 2: 0.3})
+    assert curves.val == pytest.approx({1: 0.8, 2: 0.3})
+
+
+def test_a_changed_network_recipe_seed_or_benchmark_is_another_run(study):
+    def key() -> str:
+        return study.runs(["f4d"], [0])[0].key
+
+    found = {key(), study.runs(["f4d"], [1])[0].key}
+    study.options["default_hooks"] = dict(logger=dict(interval=7))
+    assert key() in found, "what only logs does not decide"
+    study.rows["f4d"]["options"] = {"model.backbone.block4d.mid_channels": None}
+    found.add(key())
+    study.options["train_cfg"]["max_epochs"] = 3
+    found.add(key())
+    study.benchmark["options"]["noise"] = 5.0
+    found.add(key())
+    assert len(found) == 5
+
+
+def test_units_are_reversed_and_their_frames_are_not():
+    video = torch.arange(2 * 3 * 4).reshape(1, 2, 1, 3, 2, 2)
+    data, training = reverse_units(None, (dict(inputs=[video], data_samples=[1]), False))
+    assert data["data_samples"] == [1]
+    assert not training
+    assert torch.equal(data["inputs"][0][0, 0], video[0, 1])
+    assert torch.equal(data["inputs"][0][0, 1], video[0, 0])
+
+
+def test_wrong_studies_and_names_are_refused(study, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.py does not exist"):
+        Study.load(tmp_path / "none.py")
+    (tmp_path / "some.yaml").write_text("seeds: [0]")
+    with pytest.raises(ValueError, match="does not set benchmark, options, rows"):
+        Study.load(tmp_path / "some.yaml")
+    with pytest.raises(ValueError, match=r"unknown row \['f5d'\]; expected some of \['f4d'"):
+        sweep(study, only=["f5d"])
+    with pytest.raises(ValueError, match=r"unknown seed \[7\]"):
+        sweep(study, seeds=[7])
