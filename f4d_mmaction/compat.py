@@ -135,9 +135,10 @@ def init_gloo_without_cuda(config: Config) -> None:
         )
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group("gloo")
-    config.setdefault("model_wrapper_cfg", {}).update(
-        type="MMDistributedDataParallel",
-        device_ids=None,
-        broadcast_buffers=False,
-        find_unused_parameters=config.get("find_unused_parameters", False),
-    )
+    config.model_wrapper_cfg = {
+        "type": "MMDistributedDataParallel",
+        "broadcast_buffers": False,
+        "find_unused_parameters": config.get("find_unused_parameters", False),
+        **config.get("model_wrapper_cfg", {}),
+        "device_ids": None,
+    }
