@@ -15,16 +15,11 @@ rows = dict(
     tsn=dict(config=f"{configs}/tsn/tsn_r18_phase_order.py"),
     tsm=dict(config=f"{configs}/tsm/tsm_r18_phase_order.py"),
 )
-tables = dict(
-    networks=dict(
-        title="Networks",
-        rows={
-            "F4D": "f4d",
-            "SlowOnly, units averaged": "slowonly",
-            "V4D": "v4d",
-            "TSN": "tsn",
-            "TSM": "tsm",
-        },
-        curves=True,
-    )
-)
+curves = {
+    "F4D": "f4d",
+    "SlowOnly, units averaged": "slowonly",
+    "V4D": "v4d",
+    "TSN": "tsn",
+    "TSM": "tsm",
+}
+tables = dict(networks=dict(title="Networks", rows=curves))

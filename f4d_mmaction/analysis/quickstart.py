@@ -26,8 +26,7 @@ def run_quickstart(study: Study, rows: Sequence[str], threads: int) -> list[Run]
     """
     failed = sweep(study, rows, threads=threads)
     summaries = summarize(study)
-    labels = study.tables["networks"]["rows"]
-    chosen = {label: row for label, row in labels.items() if row in rows}
+    chosen = {label: row for label, row in study.curves.items() if row in rows}
     text = table(chosen, summaries)
     folder = study.results.parent
     curves = plot_curves(study, summaries, folder / "curves.png")
