@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from mmengine.config import Config
 
@@ -43,8 +42,6 @@ def test_generated_videos_are_compared_stage_by_stage(suffix, codec):
         assert stock[0] == "0. DecordInit"
         assert ours[-2:] == stock[-2:] == ["total", "total, CPU"]
         totals = [record["stages"][-2][name]["ms"] for name in OURS_STOCK]
-        stages = [sum(row[name]["ms"] for row in record["stages"][:-2]) for name in OURS_STOCK]
-        np.testing.assert_allclose(totals, stages, rtol=0.5)  # medians need not add up
         assert record["ratio"] == pytest.approx(totals[1] / totals[0])
         speeds = record["videos_per_second"]
         assert record["ratio"] == pytest.approx(speeds["ours"] / speeds["stock"])
