@@ -5,47 +5,30 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import cv2
 from PIL import Image
+
+from .transforms.decoding import VideoReader
 
 __all__ = ["probe_frames", "probe_video"]
 
-#: Headers round durations, and a cut without re-encoding loses the frames before its first key
-#: frame; less than this share of the promised frames is taken for damage.
-PROMISE_KEPT = 0.9
+# Decoded frames held at once, in bytes.
+CHUNK_BYTES = 2**28
 
 
 def probe_video(path: str) -> tuple[int, float]:
-    """Decode every frame of a video; return (frames, frames per second).
+    """Decode every frame of a video as training will; return (frames, frames per second).
 
-    Opened by path: decord may crash on a truncated file that it is handed in memory. May still
-    hang or crash on damaged files, so call it through `run_isolated`. Raises ValueError where the
-    file has no frame, or stops well before the length that its header promises.
+    Raises:
+        BadVideoError: the file cannot be used; its ``kind`` says why.
     """
-    import decord
-
-    reader = decord.VideoReader(path, num_threads=1)
-    declared = len(reader)
-    if declared == 0:
-        raise ValueError("no frames")
-    for done in range(declared):
-        try:
-            reader.next()
-        except (StopIteration, decord.DECORDError):
-            raise ValueError(f"stops after {done} of {declared} frames") from None
-    promised = _promised_frames(path)
-    if declared < PROMISE_KEPT * promised:
-        raise ValueError(f"truncated or damaged: {declared} frames, its header says {promised}")
-    return declared, float(reader.get_avg_fps())
-
-
-def _promised_frames(path: str) -> int:
-    """The header's number of frames, 0 where it has none; decord counts what it finds instead."""
-    capture = cv2.VideoCapture(path)
+    reader = VideoReader(path)
     try:
-        return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        step = max(1, CHUNK_BYTES // reader.read([0])[0].nbytes)
+        for start in range(0, len(reader), step):
+            reader.read(range(start, min(start + step, len(reader))))
+        return len(reader), reader.average_fps
     finally:
-        capture.release()
+        reader.close()
 
 
 def probe_frames(paths: list[str]) -> tuple[int, None]:
