@@ -1,15 +1,23 @@
 """Using trained networks: recognition, attention, long videos."""
 
 from .loading import class_names, load_all_weights, load_recognizer
+from .long_video import Comparison, SlidingWindow, Timeline, compare
 from .recognition import Prediction, Recognition, iter_recognize, list_videos, recognize
+from .streaming import average_fps, stream_frames
 
 __all__ = [
+    "Comparison",
     "Prediction",
     "Recognition",
+    "SlidingWindow",
+    "Timeline",
+    "average_fps",
     "class_names",
+    "compare",
     "iter_recognize",
     "list_videos",
     "load_all_weights",
     "load_recognizer",
     "recognize",
+    "stream_frames",
 ]

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from f4d_mmaction.apis.recognition import Recognition
 
 from .heat import HEAT, frame_weights, glow, locations, pixel_weights
-from .style import BLUE, GREEN, GRID, INK, MUTED, ORANGE, look, new_figure, save
+from .style import BLUE, GREEN, GRID, INK, MUTED, ORANGE, look, new_figure, save, shorten
 from .video import Stage, write_video
 
 LEFT, RIGHT, TOP, BOTTOM = 0.95, 0.75, 0.85, 0.42  # margins in inches
@@ -177,11 +177,6 @@ def _draw_track(axes: Axes, times: np.ndarray) -> None:
     axes.plot(x, times.reshape(-1), color=BLUE, linewidth=1.6)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-
-
-def shorten(text: str, length: int) -> str:
-    """Cut a long name."""
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def save_attention(

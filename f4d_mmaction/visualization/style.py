@@ -52,3 +52,8 @@ def save(figure: Figure, out: str | os.PathLike) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out)
     return out
+
+
+def shorten(text: str, length: int) -> str:
+    """Cut a long name to that many characters."""
+    return text if len(text) <= length else text[: length - 1] + "…"

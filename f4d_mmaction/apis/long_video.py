@@ -1,0 +1,282 @@
+"""Scores along long videos: a window of U units slides by one unit, and each unit is seen once.
+
+Neighbouring windows share U - 1 units. Their frames are decoded and transformed once, and the trunk
+up to the first 4D block, where no unit has seen another yet, runs once for each unit.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmaction.structures import ActionDataSample
+from mmengine.dataset import Compose
+from torch import Tensor, nn
+
+from f4d_mmaction.datasets.transforms import (
+    DecodeUnits,
+    FormatActionUnits,
+    SampleActionUnits,
+    VideoReader,
+)
+from f4d_mmaction.models.resnet4d import Recast4d
+
+from .recognition import video_pipeline
+from .streaming import average_fps, stream_frames
+
+
+@dataclass
+class Timeline:
+    """Scores of a video by window.
+
+    Attributes:
+        path: The file.
+        classes: Names of the classes.
+        edges: (sections + 1,), when each section starts, in seconds, and when the last one ends.
+        units: U, sections in a window; window i covers sections i to i + U - 1.
+        scores: (windows, classes).
+        seconds: How long the computation took.
+    """
+
+    path: str
+    classes: list[str]
+    edges: np.ndarray
+    units: int
+    scores: np.ndarray
+    seconds: float = 0.0
+
+    @property
+    def starts(self) -> np.ndarray:
+        """When each window starts, in seconds."""
+        return self.edges[: len(self.scores)]
+
+    @property
+    def ends(self) -> np.ndarray:
+        """When each window ends, in seconds."""
+        return self.edges[self.units :]
+
+    def write_json(self, path: str | os.PathLike) -> None:
+        """Write every window with its times, its best class and all scores."""
+        windows = [
+            {"start": start, "end": end, "label": label, "name": self.classes[label],
+             "scores": scores}
+            for start, end, label, scores in zip(
+                self.starts.round(3).tolist(),
+                self.ends.round(3).tolist(),
+                self.scores.argmax(1).tolist(),
+                self.scores.astype(float).round(6).tolist(),
+            )
+        ]  # fmt: skip
+        document = {"path": self.path, "classes": self.classes, "windows": windows}
+        Path(path).write_text(json.dumps(document), encoding="utf-8")
+
+    def write_csv(self, path: str | os.PathLike) -> None:
+        """Write a row for each window: start, end, best class, its score, all scores."""
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["start", "end", "name", "score", *self.classes])
+            for start, end, row in zip(self.starts, self.ends, self.scores):
+                best = row.argmax()
+                values = [f"{value:.6f}" for value in (row[best], *row)]
+                writer.writerow([f"{start:.3f}", f"{end:.3f}", self.classes[best], *values])
+
+
+class SlidingWindow:
+    """A recognizer that slides over long videos.
+
+    Args:
+        model: Of ``load_recognizer``, with a backbone of this project.
+        seconds: Length of a window; as long as its frames, without gaps, if not given.
+        fps: Of the videos, to count ``seconds`` in frames.
+
+    Raises:
+        ValueError: a network or config that does not work in units, or a window of less than a
+            frame for each unit.
+    """
+
+    def __init__(self, model: nn.Module, fps: float, seconds: float | None = None) -> None:
+        if not isinstance(model.backbone, Recast4d) or model.with_neck:
+            raise ValueError(
+                f"long videos need a backbone that takes units, got {type(model.backbone).__name__}"
+            )
+        steps = video_pipeline(model.cfg).transforms
+        sampler = next((step for step in steps if isinstance(step, SampleActionUnits)), None)
+        kinds = [type(step) for step in steps]
+        if sampler is None or FormatActionUnits not in kinds:
+            raise ValueError("long videos need a test pipeline of SampleActionUnits and "
+                             "FormatActionUnits")  # fmt: skip
+        self.model = model
+        self.units = sampler.num_units
+        reach = sampler.clip_len * sampler.frame_interval
+        self.section = reach if seconds is None else int(seconds * fps / self.units)
+        if self.section < 1:
+            raise ValueError(
+                f"a window of {seconds} s has {seconds * fps:.1f} frames, fewer than its "
+                f"{self.units} units"
+            )
+        one = SampleActionUnits(
+            1, sampler.clip_len, sampler.frame_interval, sampler.short, test_mode=True
+        )
+        self.offsets = one.sample(self.section)[0]
+        after = steps[kinds.index(DecodeUnits) + 1 : kinds.index(FormatActionUnits) + 1]
+        self.transform = Compose(after)
+        self.device = next(model.parameters()).device
+
+    def timeline(self, path: str | os.PathLike, batch_size: int = 8) -> Timeline:
+        """Score every window of a video.
+
+        Args:
+            path: A video of any length.
+            batch_size: Units, and windows, in one forward pass.
+
+        Raises:
+            BadVideoError: the file is no video, or damaged.
+            ValueError: the video is shorter than one window.
+        """
+        started = time.perf_counter()
+        edges: list[float] = []
+        scores = list(self._scores(self._early(self._sections(path, edges), batch_size)))
+        if not scores:
+            raise ValueError(
+                f"{path}: too short: {len(edges) - 1} sections of {self.section} frames, a window "
+                f"has {self.units}; choose a shorter window, or recognize the video as a whole"
+            )
+        names = getattr(self.model, "class_names", None)
+        count = scores[0].shape[1]
+        return Timeline(
+            str(path),
+            names or [f"class {index}" for index in range(count)],
+            np.array(edges),
+            self.units,
+            np.concatenate(scores),
+            time.perf_counter() - started,
+        )
+
+    def window_alone(self, reader: VideoReader, index: int) -> np.ndarray:
+        """Score one window by itself, the plain way, from a fresh reader: scores (classes,)."""
+        first = (index + np.arange(self.units)) * self.section
+        frames = (first[:, None] + self.offsets).reshape(-1)
+        distinct, places = np.unique(frames, return_inverse=True)
+        images = reader.read(distinct)
+        units = [images[place] for place in places]
+        video = self._inputs([self._format(units, self.units)])
+        with torch.no_grad():
+            return self._classify(self.model.backbone(video))[0]
+
+    def _sections(self, path: str | os.PathLike, edges: list[float]) -> Iterator[np.ndarray]:
+        """Yield the unit of each whole section, (1, 1, C, T, H, W), and note when it starts."""
+        needed = set(self.offsets.tolist())
+        unit: dict[int, np.ndarray] = {}
+        step, last = 1 / average_fps(path), 0.0
+        whole = 0
+        for frame in stream_frames(path, lambda index: index % self.section in needed):
+            place = frame.index % self.section
+            if place == 0:
+                edges.append(frame.time)
+            if frame.image is not None:
+                unit[place] = frame.image
+            last = frame.time + step
+            if place == self.section - 1:
+                whole += 1
+                yield self._format([unit[offset] for offset in self.offsets.tolist()], 1)
+                unit = {}
+        # What is left after the last whole section starts no section of its own.
+        edges[whole:] = edges[whole : whole + 1] if len(edges) > whole else [last]
+
+    def _format(self, images: list[np.ndarray], units: int) -> np.ndarray:
+        """Transform the frames of some units as the test pipeline does: (1, units, C, T, H, W)."""
+        shape = images[0].shape[:2]
+        results = dict(
+            imgs=list(images),
+            num_clips=units,
+            clip_len=len(images) // units,
+            modality="RGB",
+            img_shape=shape,
+            original_shape=shape,
+        )
+        return self.transform(results)["imgs"]
+
+    def _inputs(self, units: list[np.ndarray]) -> Tensor:
+        """Normalise formatted units as the model does: (N, U, C, T, H, W)."""
+        data = {
+            "inputs": [torch.from_numpy(unit) for unit in units],
+            "data_samples": [ActionDataSample() for _ in units],
+        }
+        return self.model.data_preprocessor(data, False)["inputs"].flatten(0, 1)
+
+    def _early(self, sections: Iterator[np.ndarray], batch_size: int) -> Iterator[Tensor]:
+        """Run the trunk up to the first block over units: batches of (units, C, T, H, W)."""
+        while units := list(islice(sections, batch_size)):
+            with torch.no_grad():
+                yield self.model.backbone.forward_early(self._inputs(units)).squeeze(1)
+
+    def _scores(self, batches: Iterator[Tensor]) -> Iterator[np.ndarray]:
+        """Score the windows that each batch of units completes: (windows, classes)."""
+        recent = None  # the last U - 1 units: what later windows share with earlier ones
+        for features in batches:
+            recent = features if recent is None else torch.cat((recent, features))
+            count = len(recent) - self.units + 1
+            if count > 0:
+                windows = torch.stack([recent[i : i + self.units] for i in range(count)])
+                with torch.no_grad():
+                    yield self._classify(self.model.backbone.forward_late(windows))
+                recent = recent[count:].clone()  # lets the rest of the batch go
+
+    def _classify(self, features: Tensor) -> np.ndarray:
+        samples = self.model.cls_head.predict(
+            features, [ActionDataSample() for _ in range(len(features))]
+        )
+        return torch.stack([sample.pred_score for sample in samples]).float().cpu().numpy()
+
+
+@dataclass
+class Comparison:
+    """Sliding against running windows by themselves, over ``windows`` of them.
+
+    Attributes:
+        difference: Largest difference of a score.
+        alone: Seconds for a window by itself.
+        sliding: Seconds for a window when sliding.
+    """
+
+    windows: int
+    difference: float
+    alone: float
+    sliding: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.windows} windows by themselves: {1000 * self.alone:.1f} ms each, sliding "
+            f"{1000 * self.sliding:.1f} ms ({self.alone / self.sliding:.2f} times as fast); scores "
+            f"differ by at most {self.difference:.1e}"
+        )
+
+
+def compare(window: SlidingWindow, timeline: Timeline, count: int) -> Comparison:
+    """Run evenly spaced windows of a timeline by themselves, and compare scores and time.
+
+    Opening the file, which the plain way would do for each window, is not counted.
+    """
+    chosen = np.unique(np.linspace(0, len(timeline.scores) - 1, count).round().astype(int))
+    scores, seconds = [], []
+    for index in [0, *chosen]:  # one more before, because the first pass is slower
+        reader = VideoReader(timeline.path)
+        started = time.perf_counter()
+        scores.append(window.window_alone(reader, index))
+        seconds.append(time.perf_counter() - started)
+        reader.close()
+    difference = np.abs(np.stack(scores[1:]) - timeline.scores[chosen]).max()
+    return Comparison(
+        len(chosen),
+        float(difference),
+        float(np.mean(seconds[1:])),
+        timeline.seconds / len(timeline.scores),
+    )

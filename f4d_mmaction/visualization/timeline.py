@@ -1,0 +1,143 @@
+"""Scores along a long video, as a picture and under the playing video."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from PIL import Image, ImageDraw, ImageFont
+
+from f4d_mmaction.apis.long_video import Timeline
+from f4d_mmaction.apis.streaming import average_fps, stream_frames
+
+from .style import DPI, INK, MUTED, look, new_figure, save, shorten
+from .video import Stage, write_video
+
+ROWS = 8  # classes shown
+ROW = 0.26  # inches
+NAMES = 2.3
+
+
+@look
+def draw_timeline(timeline: Timeline, out: str | os.PathLike, rows: int = ROWS) -> Path:
+    """Draw a row for each class that wins most often: the darker, the surer.
+
+    A window stands at its middle.
+
+    Args:
+        timeline: Of ``SlidingWindow``.
+        out: The picture.
+        rows: Most classes to show.
+
+    Returns:
+        ``out``.
+    """
+    chosen = main_classes(timeline, rows)
+    figure = new_figure(9.5, 1.15 + ROW * len(chosen))
+    height = figure.get_figheight()
+    axes = figure.add_axes(
+        (NAMES / 9.5, 0.45 / height, (9.3 - NAMES) / 9.5, ROW * len(chosen) / height)
+    )
+    _draw_rows(axes, timeline, chosen)
+    name = shorten(Path(timeline.path).name, 60)
+    told = f"{len(timeline.scores)} windows of {np.mean(timeline.ends - timeline.starts):.1f} s"
+    y = 1 - 0.3 / height
+    figure.text(NAMES / 9.5, y, name, fontsize=11, fontweight="bold", parse_math=False)
+    figure.text(9.3 / 9.5, y, told, fontsize=8, color=MUTED, ha="right")
+    return save(figure, out)
+
+
+def main_classes(timeline: Timeline, count: int) -> list[int]:
+    """The classes that win most windows, in the order in which each first wins."""
+    winners = timeline.scores.argmax(1)
+    labels, first, wins = np.unique(winners, return_index=True, return_counts=True)
+    most = np.argsort(-wins, kind="stable")[:count]
+    return labels[most][np.argsort(first[most])].tolist()
+
+
+def _draw_rows(axes: Axes, timeline: Timeline, chosen: list[int]) -> None:
+    middles = (timeline.starts + timeline.ends) / 2
+    half = (middles[-1] - middles[0]) / max(2 * (len(middles) - 1), 1) or 0.5
+    extent = (middles[0] - half, middles[-1] + half, len(chosen) - 0.5, -0.5)
+    scores = timeline.scores[:, chosen].T
+    axes.imshow(scores, cmap="Blues", vmin=0, vmax=1, aspect="auto", extent=extent)
+    for line in np.arange(1, len(chosen)) - 0.5:
+        axes.axhline(line, color="white", linewidth=2)
+    axes.set_xlim(timeline.edges[0], timeline.edges[-1])
+    axes.set_facecolor("#f7f8fa")
+    names = [shorten(timeline.classes[label], 36) for label in chosen]
+    axes.set_yticks(range(len(chosen)), names, fontsize=7.5, parse_math=False)
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 3, 6, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(seconds)))
+    axes.spines[:].set_visible(False)
+
+
+def clock(seconds: float) -> str:
+    """Format a time as m:ss, or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@look
+def timeline_video(
+    timeline: Timeline, out: str | os.PathLike, fps: float | None = None, rows: int = 5
+) -> Path:
+    """Play the video with the best class of the moment over it and its timeline under it.
+
+    Decodes the video once more, a frame at a time.
+
+    Args:
+        timeline: Of ``SlidingWindow``.
+        out: An mp4 file.
+        fps: Of the new video; the video's own, at most 30, if not given.
+        rows: Most classes to show.
+
+    Returns:
+        ``out``.
+    """
+    chosen = main_classes(timeline, rows)
+    fps = fps or min(average_fps(timeline.path), 30)
+    figure = new_figure(7.2, 5.2 + ROW * len(chosen))
+    W, H = figure.get_figwidth(), figure.get_figheight()
+    screen = figure.add_axes((0.3 / W, 1 - 4.6 / H, 6.6 / W, 4.0 / H))
+    screen.set_visible(False)
+    track = figure.add_axes((NAMES / W, 0.4 / H, (6.9 - NAMES) / W, ROW * len(chosen) / H))
+    _draw_rows(track, timeline, chosen)
+    stage = Stage(figure, screen, [track])
+    return write_video(out, _play(timeline, stage, fps), fps)
+
+
+def _play(timeline: Timeline, stage: Stage, fps: float) -> Iterator[np.ndarray]:
+    """Yield pictures at constant pace; frames that come at a varying one are skipped or held."""
+    middles = (timeline.starts + timeline.ends) / 2
+    shown = 0
+    for frame in stream_frames(timeline.path):
+        while shown / fps <= frame.time - timeline.edges[0]:
+            picture = stage.show(frame.image, frame.time)
+            scores = timeline.scores[np.abs(middles - frame.time).argmin()]
+            best = int(scores.argmax())
+            name, score = shorten(timeline.classes[best], 50), f"{scores[best]:.0%}"
+            yield _caption(picture, name, score, clock(frame.time))
+            shown += 1
+
+
+def _caption(picture: np.ndarray, name: str, score: str, time: str) -> np.ndarray:
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    left, right, y = int(0.3 * DPI), int(6.9 * DPI), int(0.34 * DPI)
+    draw.text((left, y), name, INK, _font("DejaVuSans-Bold.ttf", 18), anchor="ls")
+    draw.text((right, y), f"{score}   {time}", MUTED, _font("DejaVuSans.ttf", 15), anchor="rs")
+    return np.asarray(image)
+
+
+@lru_cache(maxsize=4)
+def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf", name), size)

@@ -1,0 +1,126 @@
+"""Sliding over a long video equals running each window by itself, in constant memory."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+import torch
+from mmaction.apis import init_recognizer
+
+from f4d_mmaction.apis import SlidingWindow, compare, load_recognizer
+from f4d_mmaction.datasets.bad_videos import BadVideoError
+from f4d_mmaction.visualization import write_video
+
+FPS, FRAMES, SECTION = 10, 83, 8  # ten whole sections and three frames
+
+
+def moving(frames: int = FRAMES, height: int = 64, width: int = 64):
+    """A square that moves over noise: frames (height, width, 3), one at a time."""
+    rng = np.random.default_rng(0)
+    for index in range(frames):
+        frame = rng.integers(0, 80, (height, width, 3)).astype(np.uint8)
+        left, colour = 3 * index % (width - 16), index * np.array((7, 11, 13)) % 256
+        frame[8:24, left : left + 16] = colour
+        yield frame
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    return write_video(tmp_path_factory.mktemp("video") / "long.mp4", moving(), FPS)
+
+
+@pytest.fixture(scope="module")
+def model(config_path, checkpoint):
+    return load_recognizer(config_path, checkpoint, "cpu")
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_every_window_equals_itself_alone(model, video, batch_size):
+    window = SlidingWindow(model, FPS)
+    timeline = window.timeline(video, batch_size)
+    assert len(timeline.scores) == FRAMES // SECTION - 4 + 1
+    assert compare(window, timeline, 100).windows == len(timeline.scores)
+    assert compare(window, timeline, 100).difference < 1e-5
+    assert np.ptp(timeline.scores, axis=0).max() > 1e-3, "windows differ, or this tells nothing"
+
+
+@pytest.mark.parametrize("name", ["v4d/v4d", "slowonly/slowonly"])
+def test_other_networks_in_units_slide_too(root, video, name):
+    torch.manual_seed(0)
+    config = str(root / f"configs/recognition/{name}_r18_phase_order.py")
+    window = SlidingWindow(init_recognizer(config, None, "cpu"), FPS, seconds=2.0)
+    assert window.section == 5
+    assert compare(window, window.timeline(video, 4), 100).difference < 1e-5
+
+
+def test_windows_tell_their_times(model, video):
+    timeline = SlidingWindow(model, FPS).timeline(video)
+    assert timeline.starts == pytest.approx(np.arange(7) * SECTION / FPS)
+    assert timeline.ends == pytest.approx(np.arange(4, 11) * SECTION / FPS)
+
+
+def test_a_video_of_whole_sections_ends_with_its_last_frame(model, tmp_path):
+    path = write_video(tmp_path / "whole.mp4", moving(5 * SECTION), FPS)
+    assert SlidingWindow(model, FPS).timeline(path).edges[-1] == pytest.approx(4.0)
+
+
+def test_what_cannot_slide_is_told(model, root, video, tmp_path):
+    short = write_video(tmp_path / "short.mp4", moving(3 * SECTION), FPS)
+    with pytest.raises(ValueError, match="too short: 3 sections of 8 frames"):
+        SlidingWindow(model, FPS).timeline(short)
+    with pytest.raises(ValueError, match="fewer than its 4 units"):
+        SlidingWindow(model, FPS, seconds=0.3)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(video.read_bytes()[:-500])
+    with pytest.raises(BadVideoError, match="missing"):
+        SlidingWindow(model, FPS).timeline(broken)
+
+
+PEAK = """
+import resource, sys
+from f4d_mmaction.apis import SlidingWindow, load_recognizer
+config, checkpoint, *videos = sys.argv[1:]
+window = SlidingWindow(load_recognizer(config, checkpoint, "cpu"), 10)
+for video in videos:
+    windows = len(window.timeline(video).scores)
+    print(windows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_ten_minutes_need_no_more_memory_than_one(
+    config_path, checkpoint, tmp_path, subprocess_env
+):
+    videos = [write_video(tmp_path / f"{m}.mp4", moving(m * 60 * FPS), FPS) for m in (1, 10)]
+    command = [sys.executable, "-c", PEAK, str(config_path), str(checkpoint), *map(str, videos)]
+    done = subprocess.run(command, capture_output=True, text=True, env=subprocess_env, check=True)
+    (few, one), (many, ten) = (map(int, line.split()) for line in done.stdout.split("\n")[-3:-1])
+    assert (few, many) == (72, 747)
+    assert ten - one < 16, "MiB; the ten minutes hold 70 MiB of pictures"
+
+
+def test_the_tool_writes_scores_timeline_and_a_video_that_plays(
+    root, config_path, checkpoint, video, tmp_path, subprocess_env
+):
+    command = [sys.executable, str(root / "tools/long_video.py"), str(video), "--config",
+               str(config_path), "--checkpoint", str(checkpoint), "--out-dir", str(tmp_path),
+               "--compare", "2", "--device", "cpu"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, env=subprocess_env)
+    assert done.returncode == 0, done.stderr
+    assert "times as fast" in done.stdout
+    windows = json.loads((tmp_path / "scores.json").read_text())["windows"]
+    rows = list(csv.DictReader((tmp_path / "scores.csv").open()))
+    assert len(windows) == len(rows) == 7
+    for window, row in zip(windows, rows):
+        assert float(row["start"]) == window["start"]
+        assert row["name"] == window["name"]
+        assert float(row[row["name"]]) == pytest.approx(max(window["scores"]), abs=1e-5)
+    assert (tmp_path / "timeline.png").stat().st_size > 1000
+    with av.open(str(tmp_path / "annotated.mp4")) as container:
+        frames = sum(1 for _ in container.decode(video=0))
+    assert abs(frames - FRAMES) <= 1

@@ -1,0 +1,64 @@
+"""Streaming gives the frames that the random-access reader gives, in any container."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from f4d_mmaction.apis import average_fps, stream_frames
+from f4d_mmaction.datasets.bad_videos import BadVideoError
+from f4d_mmaction.datasets.transforms import VideoReader
+
+CODECS = {".mp4": "libx264", ".avi": "mpeg4", ".webm": "libvpx", ".mkv": "libx264"}
+
+
+def encode(path, times=range(24), fps=12, size=(64, 48), grey=False):
+    """Write frames shown at the given multiples of 1 / fps; each has a brightness of its own."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(CODECS[path.suffix], fps)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, fps)
+        for number, time in enumerate(times):
+            image = np.full((size[1], size[0], 3), (40 + 8 * number) % 256, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            if grey:
+                frame = frame.reformat(format="gray")
+            frame.pts, frame.time_base = time, Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("suffix", CODECS)
+def test_frames_are_those_of_the_reader(tmp_path, suffix):
+    path = encode(tmp_path / f"video{suffix}")
+    streamed = [frame.image for frame in stream_frames(path)]
+    read = VideoReader(str(path)).read(np.arange(24))
+    assert np.array_equal(streamed, read)
+    assert average_fps(path) == pytest.approx(12)
+
+
+def test_only_wanted_frames_are_converted(tmp_path):
+    path = encode(tmp_path / "video.mp4")
+    frames = list(stream_frames(path, lambda index: index % 5 == 0))
+    assert [frame.index for frame in frames if frame.image is not None] == [0, 5, 10, 15, 20]
+
+
+def test_times_of_a_variable_frame_rate_are_the_files_own(tmp_path):
+    times = [0, 1, 2, 6, 7, 20]
+    path = encode(tmp_path / "video.mkv", times)
+    found = [frame.time for frame in stream_frames(path)]
+    assert found == pytest.approx([time / 12 for time in times], abs=2e-3)
+
+
+def test_bad_files_are_told(tmp_path):
+    (tmp_path / "text.mp4").write_text("not a video")
+    with pytest.raises(BadVideoError, match="text"):
+        average_fps(tmp_path / "text.mp4")
+    path = encode(tmp_path / "video.mp4", times=range(200), size=(128, 96))
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(BadVideoError, match="bytes are missing"):
+        list(stream_frames(path))
