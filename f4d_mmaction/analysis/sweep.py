@@ -197,8 +197,8 @@ class Run:
             macs=cost.macs,
             seconds=round(wall, 1),
             cpu_seconds=round(cpu, 1),
-            train_error=[round(errors.train[epoch], 4) for epoch in sorted(errors.train)],
-            test_error=[round(errors.val[epoch], 4) for epoch in sorted(errors.val)],
+            train_error={epoch: round(error, 4) for epoch, error in errors.train.items()},
+            test_error={epoch: round(error, 4) for epoch, error in errors.val.items()},
             torch=torch.__version__,
             commit=get_git_hash(digits=7),
         )

@@ -52,7 +52,10 @@ class Summary:
     def curves(self) -> Errors:
         """Average the errors of each epoch over the seeds."""
         train, test = (
-            dict(enumerate(map(mean, zip(*(r[name] for r in self.results))), start=1))
+            {
+                int(epoch): mean(r[name][epoch] for r in self.results)
+                for epoch in self.results[0][name]
+            }
             for name in ("train_error", "test_error")
         )
         return Errors(train, test, by_epoch=True)
