@@ -6,7 +6,7 @@ default_hooks = dict(
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=20, ignore_last=False),
     param_scheduler=dict(type="ParamSchedulerHook"),
-    checkpoint=dict(type="SafeCheckpointHook", interval=1, save_best="auto", max_keep_ckpts=3),
+    checkpoint=dict(type="SafeCheckpointHook", interval=1, save_best="acc/top1", max_keep_ckpts=3),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     sync_buffers=dict(type="SyncBuffersHook"),
     invalid_numbers=dict(type="InvalidNumbersHook"),

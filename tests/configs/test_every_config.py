@@ -14,35 +14,10 @@ from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
+from reduction import CONFIGS, RECOGNITION, name, reduced, sampler
 
-ROOT = Path(__file__).resolve().parents[2]
-RECOGNITION = ROOT / "configs" / "recognition"
-CONFIGS = sorted(RECOGNITION.rglob("*.py"))
 FOLDERS = sorted({config.parent for config in CONFIGS})
-WIDTH = 8  # of conv1, for 64
 SIZE = 32  # pixels, for 224
-
-
-def name(path: Path) -> str:
-    return str(path.relative_to(RECOGNITION).with_suffix(""))
-
-
-def reduced(path: Path) -> Config:
-    """The config with a narrow, random network of the same depth."""
-    config = Config.fromfile(path)
-    backbone, head = config.model.backbone, config.model.cls_head
-    backbone.pretrained = None
-    if backbone.type == "ResNetTSM":
-        backbone.pretrained2d = False
-    if config.model.type == "Recognizer3D":  # the host's 2D ResNet has one width
-        head.in_channels = head.in_channels * WIDTH // backbone.get("base_channels", 64)
-        backbone.base_channels = WIDTH
-    return config
-
-
-def sampler(config: Config, subset: str) -> dict:
-    pipeline = config[f"{subset}_dataloader"].dataset.pipeline
-    return next(step for step in pipeline if step.type == "SampleActionUnits")
 
 
 def batch(config: Config, subset: str, videos: int, views: int) -> dict:

@@ -1,0 +1,93 @@
+"""The main config of each dataset on a miniature of it: train a step, validate, test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from miniature import MAKERS
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner, save_checkpoint
+from reduction import RECOGNITION, reduced
+
+from f4d_mmaction.datasets.dataset_facts import facts_of
+from f4d_mmaction.datasets.preparation import prepare
+
+VIDEOS = 2  # in training and validation
+WIDTH = 4  # of conv1, for 64
+
+
+def prepared(dataset: str, root: Path) -> None:
+    """Lay the dataset out as the configs expect it below their ``data_root``."""
+    mini = MAKERS[dataset](root)
+    split = 1 if facts_of(dataset).splits else None
+    prepare(dataset, mini.annotations, mini.media, root, split=split)
+
+
+def at_home(config: Config, data_root: Path, work_dir: Path) -> Config:
+    """One step on two videos of a miniature, in this process."""
+    for subset in ("train", "val", "test"):
+        loader = config[f"{subset}_dataloader"]
+        loader.update(num_workers=0, persistent_workers=False)
+        loader.dataset.update(data_root=str(data_root), indices=VIDEOS)
+    config.train_dataloader.batch_size = VIDEOS
+    config.test_dataloader.dataset.indices = 1  # 240 frames
+    config.train_cfg.update(max_epochs=1, val_interval=1)
+    config.work_dir = str(work_dir)
+    return config
+
+
+@pytest.fixture(scope="module")
+def slowonly_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What MMAction2's model zoo has: a SlowOnly recognizer of 400 classes."""
+    init_default_scope("mmaction")
+    torch.manual_seed(0)
+    model = MODELS.build(
+        dict(
+            type="Recognizer3D",
+            backbone=dict(type="ResNet3dSlowOnly", depth=50, base_channels=WIDTH, pretrained=None),
+            cls_head=dict(type="I3DHead", num_classes=400, in_channels=32 * WIDTH),
+        )
+    )
+    path = tmp_path_factory.mktemp("zoo") / "slowonly.pth"
+    save_checkpoint(dict(state_dict=model.state_dict(), meta={}), str(path))
+    return path
+
+
+@pytest.mark.parametrize("dataset", list(MAKERS))
+def test_trains_validates_and_tests(
+    dataset: str, tmp_path: Path, slowonly_checkpoint: Path
+) -> None:
+    prepared(dataset, tmp_path / "data")
+    config = reduced(RECOGNITION / "f4d" / f"f4d_r50_{dataset}.py", WIDTH)
+    config = at_home(config, tmp_path / "data", tmp_path / "work_dir")
+    if config.get("load_from"):  # a URL of the model zoo
+        config.load_from = str(slowonly_checkpoint)
+    runner = Runner.from_cfg(config)
+    runner.train()
+    assert runner.iter == 1
+    assert 0 <= runner.message_hub.get_scalar("val/acc/top1").current() <= 1
+    if config.get("load_from"):
+        zoo = torch.load(slowonly_checkpoint, weights_only=True)["state_dict"]
+        key = "backbone.layer3.0.conv1.conv.weight"
+        pair = (zoo[key].flatten(), runner.model.state_dict()[key].flatten())
+        assert torch.cosine_similarity(*pair, dim=0) > 0.99  # one step away
+    assert 0 <= runner.test()["acc/top1"] <= 1
+    protocol = runner.test_dataloader.dataset[0]["inputs"]
+    assert protocol.shape == (3, 10, 3, 8, 224, 224)  # views, U, C, T, H, W
+
+
+@pytest.mark.parametrize("dataset", ["sthv1", "sthv2"])
+def test_flipping_swaps_left_and_right(dataset: str) -> None:
+    """Labels that a mirror swaps, from the datasets' own label lists."""
+    pairs = {
+        "sthv1": {2: 4, 30: 41, 52: 66},
+        "sthv2": {86: 87, 93: 94, 166: 167},
+    }[dataset]
+    config = Config.fromfile(RECOGNITION / "f4d" / f"f4d_r50_{dataset}.py")
+    flips = [step for step in config.train_dataloader.dataset.pipeline if step.type == "Flip"]
+    both_ways = pairs | {right: left for left, right in pairs.items()}
+    assert [step.flip_label_map for step in flips] == [both_ways]
