@@ -47,6 +47,7 @@ test = [
     "tensorboard",
     "selenium>=4.10",
     "pytest>=7",
+    "setuptools>=70.1",  # builds the wheel that is tested
     "pytest-xdist>=3",
     "pytorchcv==0.0.67",  # has SE and CBAM; later versions want torchvision
     "hypothesis>=6",
