@@ -11,6 +11,7 @@ default_hooks = dict(
     sync_buffers=dict(type="SyncBuffersHook"),
     invalid_numbers=dict(type="InvalidNumbersHook"),
     preemption=dict(type="PreemptionHook"),
+    curves=dict(type="ErrorCurveHook"),
 )
 # Bad videos are replaced in training, and stop a validation or test; see BadVideoHook.
 custom_hooks = [dict(type="BadVideoHook"), dict(type="CheckLabelsHook")]
@@ -19,7 +20,16 @@ env_cfg = dict(
     mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
     dist_cfg=dict(backend="nccl"),
 )
-log_processor = dict(type="LogProcessor", window_size=20, by_epoch=True)
+log_processor = dict(
+    type="LogProcessor",
+    window_size=20,
+    by_epoch=True,
+    # The training accuracy of the epoch so far; a single batch's jumps too much to tell anything.
+    custom_cfg=[
+        dict(data_src=name, method_name="mean", window_size="epoch")
+        for name in ("top1_acc", "top5_acc")
+    ],
+)
 vis_backends = [dict(type="LocalVisBackend")]
 visualizer = dict(type="ActionVisualizer", vis_backends=vis_backends)
 log_level = "INFO"

@@ -176,23 +176,41 @@ def _recognize_batch(
     for i, (_, read) in enumerate(batch):
         if i not in results:
             sizes.setdefault(read["inputs"].shape, []).append(i)
+    names = getattr(model, "class_names", None)
     for members in sizes.values():
-        packed = [batch[i][1] for i in members]
-        scores, maps = predict(model, packed)
-        for place, i in enumerate(members):
-            result = Recognition(batch[i][0], scores=scores[place])
-            result.maps = {
-                location: {name: weights[place] for name, weights in found.items()}
-                for location, found in maps.items()
-            }
-            results[i] = describe(model, result, packed[place], topk)
+        found = _recognize_packed(model, [batch[i] for i in members], names, topk)
+        results.update(zip(members, found))
     for i in range(len(batch)):
         yield results[i]
 
 
-def describe(model: nn.Module, result: Recognition, packed: dict, topk: int) -> Recognition:
+def recognize_sample(
+    model: nn.Module, path: str, packed: dict, names: Sequence[str] | None = None, topk: int = 5
+) -> Recognition:
+    """Recognize one packed sample of any dataset; ``path`` is what to call it."""
+    return _recognize_packed(model, [(path, packed)], names, topk)[0]
+
+
+def _recognize_packed(
+    model: nn.Module, batch: list[tuple[str, dict]], names: Sequence[str] | None, topk: int
+) -> list[Recognition]:
+    """Run packed videos of one size together."""
+    scores, maps = predict(model, [packed for _, packed in batch])
+    results = []
+    for place, (path, packed) in enumerate(batch):
+        result = Recognition(path, scores=scores[place])
+        result.maps = {
+            location: {name: weights[place] for name, weights in found.items()}
+            for location, found in maps.items()
+        }
+        results.append(_describe(result, packed, names, topk))
+    return results
+
+
+def _describe(
+    result: Recognition, packed: dict, names: Sequence[str] | None, topk: int
+) -> Recognition:
     """Add the names of the best classes and the frames that the network saw."""
-    names = getattr(model, "class_names", None)
     for label in result.scores.argsort()[::-1][:topk]:
         name = names[label] if names else f"class {label}"
         result.predictions.append(Prediction(int(label), name, float(result.scores[label])))

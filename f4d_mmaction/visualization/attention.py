@@ -23,7 +23,6 @@ CURVE, GAP = 0.34, 0.16
 FINE = 8  # cells across a map
 
 
-@look
 def contact_sheet(
     result: Recognition,
     out: str | os.PathLike,
@@ -47,6 +46,14 @@ def contact_sheet(
     Raises:
         ValueError: the result holds no frames in units, or no attention at that location.
     """
+    return save(draw_sheet(result, location, truth), out)
+
+
+@look
+def draw_sheet(
+    result: Recognition, location: str | None = None, truth: str | None = None
+) -> Figure:
+    """Draw what :func:`contact_sheet` writes."""
     location, pixels, times = _weights(result, location)
     U, T, height, width = result.frames.shape[:4]
     cell = (min(1.25, 9 / T), min(1.25, 9 / T) * height / width)
@@ -76,7 +83,7 @@ def contact_sheet(
             fontsize=7.5,
             color=MUTED,
         )
-    return save(figure, out)
+    return figure
 
 
 def default_location(result: Recognition) -> str | None:

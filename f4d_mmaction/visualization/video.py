@@ -13,6 +13,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .style import to_array
+
 CURSOR = (224, 123, 57)
 
 
@@ -54,8 +56,7 @@ class Stage:
     """
 
     def __init__(self, figure: Figure, screen: Axes, tracks: Iterable[Axes]) -> None:
-        figure.canvas.draw()
-        self.background = np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+        self.background = to_array(figure)
         self.screen = self._pixels(screen)
         self.tracks = [(track, *self._pixels(track)) for track in tracks]
 

@@ -4,12 +4,15 @@ from .bad_videos import BadVideoHook, BadVideoMetric, TooManyBadVideosError
 from .checkpoint import SafeCheckpointHook
 from .invalid_numbers import InvalidLossError, InvalidNumbersHook
 from .labels import CheckLabelsHook
+from .pictures import AttentionVisualizationHook, ErrorCurveHook
 from .preemption import PreemptionHook
 
 __all__ = [
+    "AttentionVisualizationHook",
     "BadVideoHook",
     "BadVideoMetric",
     "CheckLabelsHook",
+    "ErrorCurveHook",
     "InvalidLossError",
     "InvalidNumbersHook",
     "PreemptionHook",

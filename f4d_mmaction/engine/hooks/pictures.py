@@ -1,0 +1,87 @@
+"""Pictures of a run while it trains: error curves, and what the network attends to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmaction.registry import HOOKS
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from f4d_mmaction.datasets.bad_videos import BadVideoError
+
+# What draws is imported where it is used: most processes that import the package draw nothing.
+
+
+@HOOKS.register_module()
+class ErrorCurveHook(Hook):
+    """Draw training and validation error into ``curves.png`` of the work directory at the end."""
+
+    priority = "VERY_LOW"
+
+    @master_only
+    def after_train(self, runner: Runner) -> None:
+        """Draw; a run without the log for it only loses the picture."""
+        from f4d_mmaction.visualization import plot_runs
+
+        try:
+            name = runner.experiment_name
+            picture = plot_runs({name: runner.work_dir}, Path(runner.work_dir, "curves.png"))
+        except (OSError, ValueError) as error:
+            runner.logger.warning(f"no error curves: {error}")
+        else:
+            runner.logger.info(f"error curves: {picture}")
+
+
+@HOOKS.register_module()
+class AttentionVisualizationHook(Hook):
+    """Draw contact sheets of a few validation videos after each validation.
+
+    They go to all backends of the visualizer: to ``vis_data/vis_image`` of the run's folder and,
+    with ``TensorboardVisBackend``, to TensorBoard.
+
+    Args:
+        num_videos: Evenly spread over the validation set.
+        interval: Draw after every ``interval``-th epoch.
+        location: Of the block to show, such as 'layer2_1'; chosen by its map if not given.
+    """
+
+    priority = "LOW"
+
+    def __init__(self, num_videos: int = 4, interval: int = 1, location: str | None = None) -> None:
+        if num_videos < 1 or interval < 1:
+            raise ValueError(
+                f"num_videos and interval must be at least 1, got {num_videos} and {interval}"
+            )
+        self.num_videos = num_videos
+        self.interval = interval
+        self.location = location
+
+    @master_only
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Run the videos through the network as it is and draw them."""
+        from f4d_mmaction.apis.recognition import recognize_sample
+        from f4d_mmaction.visualization.attention import draw_sheet
+        from f4d_mmaction.visualization.style import to_array
+
+        if runner.epoch % self.interval:
+            return
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        dataset = runner.val_dataloader.dataset
+        names = dataset.metainfo.get("classes")
+        count = min(self.num_videos, len(dataset))
+        for index in (place * len(dataset) // count for place in range(count)):
+            info = dataset.get_data_info(index)
+            path = info.get("filename") or info.get("frame_dir", str(index))
+            try:
+                result = recognize_sample(model, path, dataset[index], names)
+            except BadVideoError as error:
+                runner.logger.warning(f"no attention drawn: {error}")
+                continue
+            label = info["label"]
+            truth = names[label] if names else f"class {label}"
+            sheet = to_array(draw_sheet(result, self.location, truth))
+            name = f"attention_{index:05}_{Path(path).stem}"
+            runner.visualizer.add_image(name, sheet, step=runner.epoch)

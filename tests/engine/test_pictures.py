@@ -1,0 +1,87 @@
+"""A run leaves its error curves, and shows the attention of validation videos while it trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+from tiny_run import write_config
+
+from f4d_mmaction.engine.hooks import AttentionVisualizationHook
+from f4d_mmaction.visualization import read_errors
+
+WATCHED = """
+_base_.train_cfg.max_epochs = 2
+_base_.param_scheduler[0].total_steps = 2
+_base_.default_hooks.attention = dict(type="AttentionVisualizationHook", num_videos=2)
+_base_.visualizer.vis_backends = [
+    dict(type="LocalVisBackend"), dict(type="TensorboardVisBackend")
+]
+_base_.train_dataloader.dataset.metainfo = dict(classes="{data}/classes.txt")
+_base_.val_dataloader.dataset.metainfo = dict(classes="{data}/classes.txt")
+for loader in (_base_.train_dataloader, _base_.val_dataloader):
+    loader.num_workers = 0
+    loader.persistent_workers = False
+"""
+
+
+@pytest.fixture(scope="module")
+def work_dir(tmp_path_factory: pytest.TempPathFactory, benchmark: Path) -> Path:
+    pytest.importorskip("tensorboard")
+    folder = tmp_path_factory.mktemp("run")
+    changes = WATCHED.format(data=benchmark)
+    config = Config.fromfile(write_config(folder, benchmark, changes))
+    config.work_dir = str(folder / "work")
+    Runner.from_cfg(config).train()
+    return folder / "work"
+
+
+def test_the_end_of_training_leaves_the_curves_of_every_epoch(work_dir: Path) -> None:
+    assert cv2.imread(str(work_dir / "curves.png")).std() > 1
+    errors = read_errors(work_dir)
+    assert set(errors.train) == set(errors.val) == {1, 2}
+
+
+def test_the_logged_training_accuracy_is_the_epochs_own(work_dir: Path) -> None:
+    error = read_errors(work_dir).train[1]
+    assert (16 * error) == pytest.approx(round(16 * error)), "of the 16 training videos"
+
+
+def test_contact_sheets_are_written_for_each_validation(work_dir: Path) -> None:
+    found = sorted(path.name for path in work_dir.glob("*/vis_data/vis_image/*.png"))
+    assert found == [
+        f"attention_{index:05}_{index:05}_{epoch}.png" for index in (0, 4) for epoch in (1, 2)
+    ]
+    picture = cv2.imread(str(next(work_dir.glob("*/vis_data/vis_image/*.png"))))
+    assert picture.shape[0] > 400
+
+
+def test_tensorboard_shows_the_same_pictures_and_the_scalars(work_dir: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = next(work_dir.glob("*/vis_data/events.*"))
+    events = EventAccumulator(str(log), size_guidance={"images": 0, "scalars": 0})
+    events.Reload()
+    assert {"acc/top1", "top1_acc", "loss", "data_time"} <= set(events.Tags()["scalars"])
+    images = events.Images("attention_00004_00004")
+    assert [image.step for image in images] == [1, 2]
+    shown = cv2.imdecode(np.frombuffer(images[0].encoded_image_string, np.uint8), 1)
+    saved = next(work_dir.glob("*/vis_data/vis_image/attention_00004_00004_1.png"))
+    assert (shown == cv2.imread(str(saved))).all()
+
+
+def test_class_names_go_into_the_checkpoint(work_dir: Path, benchmark: Path) -> None:
+    import torch
+
+    meta = torch.load(next(work_dir.glob("epoch_2.pth")), weights_only=True)["meta"]
+    assert meta["dataset_meta"]["classes"] == (benchmark / "classes.txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize("options", [dict(num_videos=0), dict(interval=0)])
+def test_sizes_below_one_are_refused(options: dict) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        AttentionVisualizationHook(**options)
