@@ -1,0 +1,112 @@
+"""Three splits, one command: each on its own lists, and the mean of the three."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from miniature import make_hmdb51
+from mmengine.config import Config
+
+from f4d_mmaction.datasets.preparation import prepare
+from f4d_mmaction.engine.splits import of_split
+
+CONFIG = "configs/recognition/f4d/f4d_r50_hmdb51.py"
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("hmdb51")
+    mini = make_hmdb51(root)
+    for split in (1, 2, 3):
+        prepare("hmdb51", mini.annotations, mini.media, root, split=split)
+    return root
+
+
+def small(config: Config, data_root: Path, work_dir: Path) -> Config:
+    """A narrow network on one video a split, two units of two frames of 32 x 32 pixels."""
+    config.load_from = None
+    config.model.backbone.base_channels = 4
+    config.model.cls_head.in_channels = 128
+    pipeline = [
+        dict(type="InitVideo"),
+        dict(type="SampleActionUnits", num_units=2, clip_len=2, test_mode=True),
+        dict(type="DecodeUnits"),
+        dict(type="Resize", scale=(32, 32), keep_ratio=False),
+        dict(type="FormatActionUnits"),
+        dict(type="PackActionInputs"),
+    ]
+    for subset in ("train", "val", "test"):
+        loader = config[f"{subset}_dataloader"]
+        loader.update(num_workers=0, persistent_workers=False, batch_size=3)
+        loader.dataset.update(data_root=str(data_root), pipeline=pipeline)
+    config.train_cfg.update(max_epochs=1, val_interval=1)
+    config.work_dir = str(work_dir)
+    return config
+
+
+def run(config: Path, subprocess_env: dict, root: Path, *options: str) -> None:
+    command = [sys.executable, str(root / "tools" / "train_splits.py"), str(config), *options]
+    done = subprocess.run(command, capture_output=True, text=True, env=subprocess_env)
+    assert done.returncode == 0, done.stderr
+
+
+def test_each_split_is_run_once_and_the_mean_is_theirs(
+    root: Path, data_root: Path, tmp_path: Path, subprocess_env: dict
+) -> None:
+    work_dir = tmp_path / "work_dir"
+    config = small(Config.fromfile(root / CONFIG), data_root, work_dir)
+    config.dump(tmp_path / "config.py")
+    run(tmp_path / "config.py", subprocess_env, root, "--splits", "1", "3")
+    first = (work_dir / "split1" / "metrics.json").stat().st_mtime_ns
+    run(tmp_path / "config.py", subprocess_env, root)
+    assert (work_dir / "split1" / "metrics.json").stat().st_mtime_ns == first
+
+    result = json.loads((work_dir / "metrics.json").read_text())
+    alone = {
+        split: json.loads((work_dir / f"split{split}" / "metrics.json").read_text())
+        for split in "123"
+    }
+    assert result["splits"] == alone
+    for name, mean in result["mean"].items():
+        values = [metrics[name] for metrics in alone.values()]
+        assert mean == pytest.approx(statistics.fmean(values))
+        assert result["spread"][name] == pytest.approx(statistics.stdev(values))
+    for split in "123":
+        (log,) = (work_dir / f"split{split}").glob("*/*.log")
+        lists = {word for word in log.read_text().split("'") if "_split" in word and ".txt" in word}
+        assert lists == {f"train_split{split}.txt", f"val_split{split}.txt"}
+
+
+def test_wrapped_datasets_and_lists_of_mmaction2_follow() -> None:
+    wrapped = dict(type="RepeatDataset", dataset=dict(ann_file="ucf101_train_split_1_videos.txt"))
+    several = dict(type="ConcatDataset", datasets=[dict(ann_file="a_split1.txt")])
+    other = dict(ann_file="val_split1.txt")
+    config = Config(
+        dict(
+            work_dir="w",
+            train_dataloader=dict(dataset=several),
+            val_dataloader=dict(dataset=other),
+            test_dataloader=dict(dataset=other),
+        )
+    )
+    found = of_split(config, 2)
+    assert found.train_dataloader.dataset.datasets[0].ann_file == "a_split2.txt"
+    assert found.work_dir == str(Path("w") / "split2")
+    assert config.val_dataloader.dataset.ann_file == "val_split1.txt"
+    config.train_dataloader.dataset = wrapped
+    assert (
+        of_split(config, 3).train_dataloader.dataset.dataset.ann_file
+        == "ucf101_train_split_3_videos.txt"
+    )
+
+
+def test_a_dataset_of_one_split_is_refused(root: Path) -> None:
+    config = Config.fromfile(root / "configs/recognition/f4d/f4d_r50_sthv1.py")
+    config.work_dir = "w"
+    with pytest.raises(ValueError, match=r"train\.txt is not the list of one split"):
+        of_split(config, 2)
