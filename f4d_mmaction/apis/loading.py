@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -33,8 +33,8 @@ def load_recognizer(
         checkpoint: Path or URL.
         device: CUDA where there is one, if not given.
         labels: Names of the classes, or a text file with a name a line. If not given: those in the
-            checkpoint, else a ``classes.txt`` beside the config's annotation file, else
-            'class 0', 'class 1', ...
+            checkpoint, else those in ``classes.txt`` or ``label_map.txt`` beside the config's
+            annotation file, else 'class 0', 'class 1', ...
 
     Returns:
         The model in evaluation mode, with ``cfg`` and ``class_names``.
@@ -109,7 +109,7 @@ def class_names(
         labels = _lines(_existing(labels, "label file"))
     if labels is None:
         source = "the checkpoint"
-        labels = ((meta or {}).get("dataset_meta") or {}).get("classes")
+        labels = known_names((meta or {}).get("dataset_meta"))
     if labels is None and (path := _classes_file(model.cfg)):
         source, labels = str(path), _lines(path)
     if labels is None:
@@ -122,11 +122,18 @@ def class_names(
     return list(labels)
 
 
+def known_names(dataset_meta: Mapping | None) -> list[str] | None:
+    """Names of the classes in a dataset's metainfo; MMEngine leaves a missing file's path there."""
+    classes = (dataset_meta or {}).get("classes")
+    return None if classes is None or isinstance(classes, str) else list(classes)
+
+
 def _classes_file(config: Config) -> Path | None:
+    """``classes.txt`` of the benchmark, ``label_map.txt`` of ``tools/data/prepare.py``."""
     dataset = config.get("test_dataloader", {}).get("dataset", {})
     annotations = Path(dataset.get("data_root") or "", dataset.get("ann_file") or "")
-    path = annotations.parent / "classes.txt"
-    return path if path.is_file() else None
+    found = (annotations.parent / name for name in ("classes.txt", "label_map.txt"))
+    return next(filter(Path.is_file, found), None)
 
 
 def _existing(path: str | os.PathLike, what: str) -> Path:

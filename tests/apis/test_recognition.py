@@ -207,3 +207,19 @@ def test_the_hosts_apis_take_config_and_checkpoint_in_a_process_of_their_own(
         [sys.executable, "-c", script], capture_output=True, text=True, env=subprocess_env
     )
     assert done.stdout.strip().endswith("agree"), done.stderr
+
+
+def test_variable_frame_rates_are_no_damage(model, tmp_path):
+    times = np.cumsum(np.random.default_rng(1).integers(1, 15, 40)).tolist()
+    path = tmp_path / "varying.mkv"  # whose header promises 12 frames in each second
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", 12)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for time, image in zip(times, moving(40)):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = time
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    result = recognize(model, path)[0]
+    assert result.error == ""
+    assert result.total_frames == 40

@@ -216,9 +216,12 @@ class VideoReader:
             return self._stream.frames
         rate, duration = self._stream.average_rate, self._container.duration
         # With sound the duration is that of the longer stream.
-        if rate and duration and len(self._container.streams) == 1:
-            return int(rate * duration / av.time_base)
-        return 0
+        if not rate or not duration or len(self._container.streams) > 1:
+            return 0
+        seconds = duration / av.time_base
+        # Frames at a varying rate may be fewer than rate and duration say, but reach the end.
+        last = max(packet.pts or 0 for packet in self._packets) * self._stream.time_base
+        return int(rate * seconds) if last < _ANNOUNCED_SHARE * seconds else 0
 
     def _key_before(self, index: int) -> int:
         """Position of the packet from which decoding must start to show frame ``index``."""

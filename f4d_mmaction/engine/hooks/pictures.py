@@ -62,6 +62,7 @@ class AttentionVisualizationHook(Hook):
     @master_only
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Run the videos through the network as it is and draw them."""
+        from f4d_mmaction.apis.loading import known_names
         from f4d_mmaction.apis.recognition import recognize_sample
         from f4d_mmaction.visualization.attention import draw_sheet
         from f4d_mmaction.visualization.style import to_array
@@ -70,7 +71,7 @@ class AttentionVisualizationHook(Hook):
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         dataset = runner.val_dataloader.dataset
-        names = dataset.metainfo.get("classes")
+        names = known_names(dataset.metainfo)
         count = min(self.num_videos, len(dataset))
         for index in (place * len(dataset) // count for place in range(count)):
             info = dataset.get_data_info(index)
