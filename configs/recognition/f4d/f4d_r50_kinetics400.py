@@ -7,4 +7,4 @@ _base_ = [
 
 model = dict(cls_head=dict(num_classes=400))
 # Every copy of Kinetics has videos that cannot be read: count them as wrong answers in a test.
-custom_hooks = [dict(type="BadVideoHook", test="count")]
+_base_.custom_hooks[0].test = "count"

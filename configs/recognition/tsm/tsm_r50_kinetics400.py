@@ -6,7 +6,7 @@ _base_ = [
 ]
 
 model = dict(cls_head=dict(num_classes=400))
-custom_hooks = [dict(type="BadVideoHook", test="count")]
+_base_.custom_hooks[0].test = "count"
 
 # Tested with the number of frames it was trained with: four units a crop, not ten.
 _base_.test_pipeline[1].num_units = 4

@@ -6,4 +6,4 @@ _base_ = [
 ]
 
 model = dict(cls_head=dict(num_classes=400))
-custom_hooks = [dict(type="BadVideoHook", test="count")]
+_base_.custom_hooks[0].test = "count"

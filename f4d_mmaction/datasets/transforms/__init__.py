@@ -2,6 +2,7 @@
 
 from .decoding import DecodeRawUnits, DecodeUnits, InitVideo, VideoReader
 from .formatting import FormatActionUnits
+from .randaugment import RandAugmentUnits
 from .sampling import SampleActionUnits
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "DecodeUnits",
     "FormatActionUnits",
     "InitVideo",
+    "RandAugmentUnits",
     "SampleActionUnits",
     "VideoReader",
 ]

@@ -33,6 +33,11 @@ class NamedPipeline:
             packed["data_samples"].set_metainfo({_KEY: str(path)})
         return packed
 
+    @property
+    def transforms(self) -> list[Callable]:
+        """The pipeline's steps; MMAction2's ``RepeatAugDataset`` runs them one by one."""
+        return self.pipeline.transforms
+
 
 @HOOKS.register_module()
 class InvalidNumbersHook(Hook):

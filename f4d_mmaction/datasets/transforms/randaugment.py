@@ -1,0 +1,69 @@
+"""RandAugment for videos; the host's needs torchvision or imgaug."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import mmcv
+import numpy as np
+from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
+
+Operation = Callable[[np.ndarray, float], np.ndarray]
+
+# Each takes an RGB image and a level in [-1, 1]; where a direction makes no sense, its size counts.
+OPERATIONS: dict[str, Operation] = {
+    "identity": lambda image, level: image,
+    "auto_contrast": lambda image, level: mmcv.auto_contrast(image),
+    "equalize": lambda image, level: mmcv.imequalize(image),
+    "rotate": lambda image, level: mmcv.imrotate(image, 30 * level),
+    "solarize": lambda image, level: mmcv.solarize(image, 256 * (1 - abs(level))),
+    "color": lambda image, level: mmcv.adjust_color(image, 1 + 0.9 * level),
+    "posterize": lambda image, level: mmcv.posterize(image, 8 - round(4 * abs(level))),
+    "contrast": lambda image, level: mmcv.adjust_contrast(image, 1 + 0.9 * level),
+    "brightness": lambda image, level: mmcv.adjust_brightness(image, 1 + 0.9 * level),
+    "sharpness": lambda image, level: mmcv.adjust_sharpness(image, 1 + 0.9 * level),
+    "shear_x": lambda image, level: mmcv.imshear(image, 0.3 * level, "horizontal"),
+    "shear_y": lambda image, level: mmcv.imshear(image, 0.3 * level, "vertical"),
+    "translate_x": lambda image, level: mmcv.imtranslate(
+        image, round(0.45 * level * image.shape[1]), "horizontal"
+    ),
+    "translate_y": lambda image, level: mmcv.imtranslate(
+        image, round(0.45 * level * image.shape[0]), "vertical"
+    ),
+}
+
+
+@TRANSFORMS.register_module()
+class RandAugmentUnits(BaseTransform):
+    """RandAugment (Cubuk et al., 2020) with one draw for all frames of a video.
+
+    Required and changed key: ``imgs`` (frames (H, W, 3) of uint8).
+
+    Args:
+        num_ops: Operations in a row.
+        magnitude: Their strength, 0 to 10.
+
+    Raises:
+        ValueError: a magnitude beyond its range, or a negative number of operations.
+    """
+
+    def __init__(self, num_ops: int = 2, magnitude: float = 9) -> None:
+        if not 0 <= magnitude <= 10:
+            raise ValueError(f"magnitude must lie in [0, 10], got {magnitude!r}")
+        if num_ops < 0:
+            raise ValueError(f"num_ops must not be negative, got {num_ops!r}")
+        self.num_ops = num_ops
+        self.magnitude = magnitude
+
+    def transform(self, results: dict) -> dict:
+        """Change every frame of the video alike."""
+        images = results["imgs"]
+        for name in np.random.choice(list(OPERATIONS), self.num_ops):
+            level = np.random.choice((-1, 1)) * self.magnitude / 10
+            images = [OPERATIONS[name](image, level) for image in images]
+        results["imgs"] = images
+        return results
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(num_ops={self.num_ops}, magnitude={self.magnitude})"
