@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+import mmengine
 import pytest
 import torch
 
@@ -171,6 +172,13 @@ def test_a_changed_network_recipe_seed_or_benchmark_is_another_run(study):
     study.benchmark["options"]["noise"] = 5.0
     found.add(key())
     assert len(found) == 5
+
+
+def test_a_study_may_be_yaml(study, tmp_path):
+    settings = {**vars(study), "results": "results.jsonl", "document": "study.md"}
+    mmengine.dump(json.loads(json.dumps(settings)), tmp_path / "study.yaml")
+    found = Study.load(tmp_path / "study.yaml")
+    assert [run.key for run in found.runs()] == [run.key for run in study.runs()]
 
 
 def test_units_are_reversed_and_their_frames_are_not():
