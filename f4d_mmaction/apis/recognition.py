@@ -214,14 +214,18 @@ def _describe(
     for label in result.scores.argsort()[::-1][:topk]:
         name = names[label] if names else f"class {label}"
         result.predictions.append(Prediction(int(label), name, float(result.scores[label])))
-    video, sample = packed["inputs"], packed["data_samples"]
-    if video.ndim == 6:  # (views, U, C, T, H, W)
-        result.frames = video[0].permute(0, 2, 3, 4, 1).contiguous().numpy()
-        if "frame_inds" in sample:
-            result.frame_inds = np.asarray(sample.frame_inds).reshape(result.frames.shape[:2])
+    sample, result.frames = packed["data_samples"], unit_frames(packed)
+    if result.frames is not None and "frame_inds" in sample:
+        result.frame_inds = np.asarray(sample.frame_inds).reshape(result.frames.shape[:2])
     result.fps = float(sample.get("avg_fps", 0))
     result.total_frames = int(sample.get("total_frames", 0))
     return result
+
+
+def unit_frames(packed: dict) -> np.ndarray | None:
+    """Frames (U, T, H, W, 3) of the first view of a packed sample; None if it packs no units."""
+    video = packed["inputs"]  # (views, U, C, T, H, W)
+    return video[0].permute(0, 2, 3, 4, 1).contiguous().numpy() if video.ndim == 6 else None
 
 
 @torch.no_grad()

@@ -216,19 +216,21 @@ def _header(
 ) -> None:
     W, H = figure.get_figwidth(), figure.get_figheight()
     x = left / W
+    title, line, colour = truth or "", Path(result.path).name, INK
+    font = dict(fontsize=12, parse_math=False)
     if result.predictions:
         best = result.predictions[0]
+        where = f"attention after {location.replace('_', ', block ')}" if location else None
+        told = None if truth is None else f"truth: {truth}"
+        title, line = best.name, "  ·  ".join(filter(None, (told, line, where or "no attention")))
         colour = INK if truth is None else GREEN if truth == best.name else ORANGE
-        name = shorten(best.name, int(8 * W))
-        font = dict(fontsize=12, color=colour, parse_math=False)
-        figure.text(x, 1 - 0.3 / H, name, fontweight="bold", **font)
-        figure.text(1 - 0.14 / W, 1 - 0.3 / H, f"{best.score:.0%}", ha="right", **font)
-    where = f"attention after {location.replace('_', ', block ')}" if location else "no attention"
-    told = "" if truth is None else f"truth: {truth}  ·  "
-    line = f"{told}{Path(result.path).name}  ·  {where}"
-    figure.text(
-        x, 1 - 0.58 / H, shorten(line, int(13 * W)), fontsize=8, color=MUTED, parse_math=False
-    )
+        figure.text(
+            1 - 0.14 / W, 1 - 0.3 / H, f"{best.score:.0%}", ha="right", color=colour, **font
+        )
+    name = shorten(title, int(8 * W))
+    figure.text(x, 1 - 0.3 / H, name, fontweight="bold", color=colour, **font)
+    line = shorten(line, int(13 * W))
+    figure.text(x, 1 - 0.58 / H, line, fontsize=8, color=MUTED, parse_math=False)
 
 
 def _unit_label(result: Recognition, unit: int) -> str:

@@ -1,0 +1,27 @@
+"""Contact sheets of what a pipeline feeds the network."""
+
+from __future__ import annotations
+
+import cv2
+import pytest
+from mmengine.config import Config
+from tiny_run import write_config
+
+from f4d_mmaction.visualization.browsing import browse_data
+
+
+def test_samples_of_any_subset_are_drawn_evenly_spread(tmp_path, benchmark):
+    config = Config.fromfile(write_config(tmp_path, benchmark))
+    train = browse_data(config, tmp_path / "out", "train", 2)
+    assert [path.name for path in train] == ["train_00000_00000.png", "train_00008_00008.png"]
+    assert len(browse_data(config, tmp_path / "out", "val", 100)) == 8
+    assert all(cv2.imread(str(path)).std() > 10 for path in train)
+
+
+def test_a_pipeline_without_units_is_told(tmp_path, benchmark):
+    config = Config.fromfile(write_config(tmp_path, benchmark))
+    pipeline = config.train_dataloader.dataset.pipeline
+    place = next(i for i, step in enumerate(pipeline) if step.type == "FormatActionUnits")
+    pipeline[place] = dict(type="FormatShape", input_format="NCTHW")
+    with pytest.raises(ValueError, match="packs no units"):
+        browse_data(config, tmp_path)
