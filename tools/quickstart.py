@@ -17,7 +17,7 @@ def main() -> None:
     study = Study.load("docs/experiments/quickstart.py")
     rows = list(study.rows) if args.all else ["f4d", "slowonly"]
     failed = run_quickstart(study, rows, args.threads)
-    folder = study.results.parent
+    folder = study.results.parent.resolve()
     print(f"\n{study.document.read_text()}\n(chance is 12.5%; work_dirs: {folder})")
     print(f"Picture: {(folder / 'quickstart.png').resolve()}")
     sys.exit(1 if failed else 0)
