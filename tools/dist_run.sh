@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Start SCRIPT on GPUS processes per node: dist_run.sh GPUS SCRIPT ARGS...
-# NNODES, NODE_RANK, MASTER_ADDR and PORT as in MMAction2; MAX_RESTARTS restarts a dead run.
+# NNODES, NODE_RANK, MASTER_ADDR and PORT as in MMAction2; MAX_RESTARTS restarts a dead run on a
+# single node (several nodes: let the scheduler requeue the job).
 # A single node without PORT takes a free port, so that two runs do not meet.
 set -euo pipefail
 
@@ -11,6 +12,8 @@ MAX_RESTARTS=${MAX_RESTARTS:-0}
 
 if [[ $NNODES == 1 && -z ${PORT:-} ]]; then
     rendezvous=(--standalone)
+    # Restarted processes would look for the dead ones in a shared store (pytorch #135712).
+    export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
 else
     rendezvous=(--nnodes="$NNODES" --node-rank="${NODE_RANK:-0}"
         --master-addr="${MASTER_ADDR:-127.0.0.1}" --master-port="${PORT:-29500}")

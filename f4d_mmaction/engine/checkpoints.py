@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -77,9 +78,16 @@ def load_checked(path: str | os.PathLike) -> dict:
         if not isinstance(checkpoint, dict):
             raise DamagedCheckpointError(f"it holds a {type(checkpoint).__name__}, not a dict")
     except Exception as error:  # whatever the bytes made of them trips over
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = _reason(error)
         raise DamagedCheckpointError(f"checkpoint {path} cannot be used: {reason}") from error
     return checkpoint
+
+
+def _reason(error: Exception) -> str:
+    # torch's own message tells how to load the file nevertheless.
+    if refused := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"it asks for {refused[1]}, which no checkpoint needs; such a file can run code"
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def check_resumable(path: str | os.PathLike) -> None:

@@ -1,0 +1,226 @@
+"""Checkpoints from strangers: nothing in them may run, whichever way they are loaded."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import importlib
+import io
+import operator
+import os
+import pickle
+import subprocess
+from pathlib import Path
+
+import mmengine
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
+from mmengine.runner import load_checkpoint
+from tiny_run import train, write_config
+
+from f4d_mmaction.analysis.checkpoint_fuzzing import fuzz_checkpoints
+from f4d_mmaction.engine.checkpoints import DamagedCheckpointError, load_checked
+
+LOADERS = {
+    "ours": load_checked,
+    "host": lambda path: load_checkpoint(torch.nn.Linear(1, 1), str(path), map_location="cpu"),
+}
+
+
+class Call:
+    """Pickles as a call; the function may itself be what a call returns."""
+
+    def __init__(self, function: object, *arguments: object) -> None:
+        self.call = (function, arguments)
+
+    def __call__(self) -> None:
+        """Only there because pickle asks whether a function is callable."""
+
+    def __reduce__(self) -> tuple:
+        return self.call
+
+
+def _os_system(touch: str, _: Path) -> object:
+    return Call(os.system, touch)
+
+
+def _subprocess(touch: str, _: Path) -> object:
+    return Call(subprocess.getoutput, touch)
+
+
+def _evaluate(touch: str, _: Path) -> object:
+    return Call(builtins.eval, f"__import__('os').system({touch!r})")
+
+
+def _execute(touch: str, _: Path) -> object:
+    return Call(builtins.exec, f"import os; os.system({touch!r})")
+
+
+def _getattr_of_a_module(touch: str, _: Path) -> object:
+    return Call(Call(getattr, Call(importlib.import_module, "os"), "system"), touch)
+
+
+def _getattr_of_an_allowed_type(touch: str, _: Path) -> object:
+    """HistoryBuffer.__init__.__globals__["__builtins__"]["eval"]"""
+    names = Call(getattr, Call(getattr, HistoryBuffer, "__init__"), "__globals__")
+    builtin = Call(operator.getitem, names, "__builtins__")
+    evaluate = Call(operator.getitem, builtin, "eval")
+    return Call(evaluate, f"__import__('os').system({touch!r})")
+
+
+def _partial(touch: str, _: Path) -> object:
+    return Call(functools.partial(os.system), touch)
+
+
+def _method_caller(touch: str, _: Path) -> object:
+    return Call(operator.methodcaller("system", touch), Call(importlib.import_module, "os"))
+
+
+def _torch_storage(touch: str, _: Path) -> object:
+    """torch's own reader of storages calls torch.load."""
+    inner = io.BytesIO()
+    torch.save(Call(os.system, touch), inner)
+    return Call(torch.storage._load_from_bytes, inner.getvalue())
+
+
+def _torch_load(touch: str, folder: Path) -> object:
+    torch.save(Call(os.system, touch), folder / "inner.pth")
+    return Call(functools.partial(torch.load, weights_only=False), str(folder / "inner.pth"))
+
+
+def _torch_hub(touch: str, folder: Path) -> object:
+    code = f"import os\nos.system({touch!r})\ndef model(): return 0\n"
+    (folder / "hubconf.py").write_text(code)
+    return Call(functools.partial(torch.hub.load, source="local"), str(folder), "model")
+
+
+def _numpy_load(touch: str, folder: Path) -> object:
+    path = folder / "inner.npy"
+    np.save(path, np.array([Call(os.system, touch)], dtype=object), allow_pickle=True)
+    return Call(functools.partial(np.load, allow_pickle=True), str(path))
+
+
+def _array_of_objects(touch: str, _: Path) -> object:
+    return np.array([Call(os.system, touch)], dtype=object)
+
+
+def _hosts_loader(touch: str, folder: Path) -> object:
+    (folder / "inner.pkl").write_bytes(pickle.dumps(Call(os.system, touch)))
+    return Call(mmengine.load, str(folder / "inner.pkl"))
+
+
+def _hosts_config(touch: str, folder: Path) -> object:
+    (folder / "inner.py").write_text(f"__import__('os').system({touch!r})\n")
+    return Call(Config.fromfile, str(folder / "inner.py"))
+
+
+def _message_hub(touch: str, _: Path) -> object:
+    buffer = HistoryBuffer()
+    buffer._statistics_methods = {"mean": Call(os.system, touch)}
+    return {"log_scalars": {"train/loss": buffer}, "runtime_info": {}, "resumed_keys": {}}
+
+
+ATTACKS = (
+    _os_system, _subprocess, _evaluate, _execute, _getattr_of_a_module, _getattr_of_an_allowed_type,
+    _partial, _method_caller, _torch_storage, _torch_load, _torch_hub, _numpy_load,
+    _array_of_objects, _hosts_loader, _hosts_config, _message_hub,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("packing", ["zip", "pickle"])
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__[1:])
+def test_hostile_checkpoint_is_refused(tmp_path: Path, attack: object, packing: str) -> None:
+    mark = tmp_path / "code_ran"
+    weights = {"weight": torch.zeros(1, 1), "bias": torch.zeros(1)}
+    hostile = {"state_dict": weights, "message_hub": attack(f"touch {mark}", tmp_path)}
+    path = tmp_path / "hostile.pth"
+    if packing == "zip":
+        torch.save(hostile, path)
+    else:
+        path.write_bytes(pickle.dumps(hostile))
+
+    for load in LOADERS.values():
+        with pytest.raises((DamagedCheckpointError, pickle.UnpicklingError)):
+            load(path)
+        assert not mark.exists()
+
+    # The attack is one: without restraint it succeeds.
+    if packing == "zip":
+        torch.load(path, weights_only=False)
+        assert mark.exists()
+
+
+def test_resume_and_test_refuse_a_hostile_checkpoint(benchmark: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, benchmark)
+    mark, path = tmp_path / "code_ran", tmp_path / "run" / "epoch_1.pth"
+    path.parent.mkdir()
+    torch.save({"state_dict": {}, "meta": Call(os.system, f"touch {mark}")}, path)
+    output = train(config, path.parent, "--resume", code=1)
+    assert "none of the 1 checkpoints" in output
+    assert "asks for posix.system" in output
+    assert not mark.exists()
+
+
+def test_allow_list_is_no_longer_than_needed() -> None:
+    """A type more is a decision: add it here with a reason, or leave it out."""
+    ours = {
+        item if isinstance(item, type) else item[1]
+        for item in torch.serialization.get_safe_globals()
+        if isinstance(item, tuple) or getattr(item, "__module__", "").split(".")[0] != "torch"
+    }
+    number_types = {type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "bool")}
+    assert ours == number_types | {
+        HistoryBuffer,  # the log in every checkpoint
+        OneCycleParamScheduler,  # only as owner of its two annealing functions
+        np.ndarray,
+        np.dtype,
+        "builtins.getattr",  # stands for a function that knows six methods
+        "numpy._core.multiarray._reconstruct",
+        "numpy._core.multiarray.scalar",
+        "numpy.core.multiarray._reconstruct",
+        "numpy.core.multiarray.scalar",
+    }
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (HistoryBuffer, "__init__"),
+        (HistoryBuffer, "__class__"),
+        (HistoryBuffer, "register_statistics"),
+        (HistoryBuffer, "_statistics_methods"),
+        (OneCycleParamScheduler, "__init__"),
+        (OneCycleParamScheduler, "from_config"),
+        (np.ndarray, "tofile"),
+        (np.dtype, "__subclasses__"),
+        ("text", "format"),
+        (torch.Tensor, "__reduce_ex__"),
+    ],
+)
+def test_getattr_serves_known_methods_only(tmp_path: Path, owner: object, name: str) -> None:
+    path = tmp_path / "x.pth"
+    torch.save({"x": Call(getattr, owner, name)}, path)
+    with pytest.raises(DamagedCheckpointError):
+        load_checked(path)
+
+
+@pytest.mark.parametrize("mutants", [24, pytest.param(500, marks=pytest.mark.slow)])
+def test_mutated_checkpoints(benchmark: Path, tmp_path: Path, mutants: int) -> None:
+    """Crashes, hangs and running code are told apart from refusals; none of them happens."""
+    train(write_config(tmp_path, benchmark, "_base_.train_cfg.max_epochs = 1\n"), tmp_path)
+    counts = fuzz_checkpoints(tmp_path / "epoch_1.pth", mutants, time_limit=120)
+    expected = {
+        "accident: refused",
+        "accident: weights as before",  # between the members of the zip, or in the log
+        "attack: refused",
+        "attack: weights as before",
+        "attack: other weights",  # check sums are no signature
+    }
+    assert sum(counts.values()) == mutants
+    assert set(counts) <= expected, counts
+    assert counts["accident: refused"] > mutants / 4
+    assert counts["attack: refused"] > mutants / 4
