@@ -1,0 +1,80 @@
+"""MMAction2's own tools on this project's config; docs/inference.md says which are not here."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.visualization import LocalVisBackend
+
+
+@pytest.fixture
+def run(root, benchmark, subprocess_env, tmp_path):
+    """Run a tool in a folder where the config finds its data; return what it prints."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/phase_order").symlink_to(benchmark)
+
+    def run_tool(*arguments: object) -> str:
+        command = [sys.executable, str(root / "tools/mmaction_tool.py"), *map(str, arguments)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=subprocess_env, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    return run_tool
+
+
+def test_clip_feature_extraction_writes_a_feature_for_each_video(
+    run, config_path, checkpoint, tmp_path
+):
+    run("clip_feature_extraction", config_path, checkpoint, tmp_path / "features")
+    files = sorted((tmp_path / "features/test").glob("*.pkl"))
+    assert len(files) == 8
+    features = [np.asarray(pickle.loads(file.read_bytes())) for file in files]
+    assert {feature.shape for feature in features} == {(128,)}
+    assert np.ptp(features, axis=0).max() > 0
+
+
+def test_confusion_matrix_counts_every_test_video(run, config_path, checkpoint, tmp_path):
+    printed = run("confusion_matrix", config_path, checkpoint, "--show-path", "matrix.png")
+    rows = printed.partition("tensor(")[2].partition(")")[0]
+    assert sum(int(word) for word in rows.replace("[", " ").replace("]", " ").split(",")) == 8
+    assert cv2.imread(str(tmp_path / "matrix.png")).std() > 1
+
+
+def test_publish_model_keeps_the_weights_alone(run, checkpoint, tmp_path):
+    run("publish_model", checkpoint, tmp_path / "published.pth")
+    (published,) = tmp_path.glob("published*.pth")
+    state = torch.load(published)["state_dict"]
+    torch.testing.assert_close(dict(state), dict(torch.load(checkpoint)["state_dict"]))
+
+
+def test_analyze_logs_tells_the_time_of_iterations(run, tmp_path):
+    pytest.importorskip("seaborn")
+    backend = LocalVisBackend(str(tmp_path / "vis_data"))
+    for step in range(1, 5):
+        scalars = {"lr": 0.1, "loss": 1.0, "time": 0.25, "epoch": (step + 1) // 2, "iter": step}
+        backend.add_scalars(scalars, step=step)
+    backend.close()
+    printed = run("analyze_logs", "cal_train_time", Path("vis_data/scalars.json"))
+    assert "average iter time: 0.2500 s/iter" in printed
+
+
+def test_vis_scheduler_draws_the_schedule_without_our_loop_and_hooks(run, config_path, tmp_path):
+    run("vis_scheduler", config_path, "--save-path", "schedule.jpg", "-d", 64, "--cfg-options",
+        "train_cfg.type=EpochBasedTrainLoop", "custom_hooks=[]")  # fmt: skip
+    assert cv2.imread(str(tmp_path / "schedule.jpg")).std() > 1
+
+
+def test_an_unknown_tool_is_answered_with_their_names(root, subprocess_env):
+    tool = [sys.executable, str(root / "tools/mmaction_tool.py"), "no_such_tool"]
+    done = subprocess.run(tool, capture_output=True, text=True, env=subprocess_env)
+    assert done.returncode == 1
+    assert "confusion_matrix" in done.stderr
