@@ -21,8 +21,12 @@ class FramePools(NamedTuple):
 
     @classmethod
     def of(cls, x: Tensor) -> FramePools:
-        """Pool (N, U, C, T, H, W) over its pixels."""
-        return cls(x.mean((4, 5)), x.amax((4, 5)))
+        """Pool (N, U, C, T, H, W) over its pixels.
+
+        Channels last in the result too: a reduction is fast where both sides are laid out alike.
+        """
+        pixels = x.movedim(2, 5).flatten(3, 4)
+        return cls(pixels.mean(3).transpose(2, 3), pixels.amax(3).transpose(2, 3))
 
     def scaled(self, gain: Tensor) -> FramePools:
         """Return the pools of ``x * gain`` for a gain >= 0 that is constant within a frame."""

@@ -12,10 +12,10 @@ from mmcv.cnn import build_activation_layer, build_norm_layer
 from mmengine.model import constant_init, kaiming_init
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.checkpoint import checkpoint
 
 from .attention import Attention, FrameAttention, FramePools, check_units
-from .conv4d import Conv4d, FactorizedConv4d, norm_4d
+from .conv4d import Conv4d, FactorizedConv4d, norm_act_4d
+from .memory import added, recomputed, scaled
 
 # A fresh block is the trunk plus one percent. It may not be zero: a ReLU follows the last
 # normalisation, so a zero gamma means zero output with zero gradient, for ever.
@@ -48,7 +48,7 @@ class Residual4d(nn.Module):
         """
         check_units(x, self.channels)
         if self.with_cp and maps is None and x.requires_grad:
-            return checkpoint(self.add_branch, x, use_reentrant=False)
+            return recomputed(self.add_branch, self, x)
         return self.add_branch(x, maps)
 
     def reset_parameters(self) -> None:
@@ -152,8 +152,7 @@ class F4DBlock(Residual4d):
 
     def add_branch(self, x: Tensor, maps: dict[str, Tensor] | None = None) -> Tensor:
         """Return ``x`` plus the branch, (N, U, C, T, H, W)."""
-        y = norm_4d(self.norm, self.conv(x.transpose(1, 2)))
-        y = self.act(y).transpose(1, 2)
+        y = norm_act_4d(self.norm, self.act, self.conv(x.transpose(1, 2))).transpose(1, 2)
         # What scales whole frames of a channel (dropout, TA, CA) is collected in one gain and
         # applied in one pass; each map sees the pools as the gain before it leaves them.
         gain = self.drop_channels(y)
@@ -161,7 +160,7 @@ class F4DBlock(Residual4d):
         for name, attention in self.attention.items():
             per_frame = isinstance(attention, FrameAttention)
             if not per_frame or gain.shape[-2:] != (1, 1):
-                y, gain, pools = y * gain, y.new_ones((1,) * 6), None
+                y, gain, pools = scaled(y, gain), y.new_ones((1,) * 6), None
             if not isinstance(attention, Attention):  # it rewrites features, there is no map
                 y = attention(y)
                 continue
@@ -175,7 +174,7 @@ class F4DBlock(Residual4d):
             gain = gain * (1 + weights)
             if maps is not None:
                 maps[name] = weights
-        return torch.addcmul(x, y, gain)
+        return added(y, x, gain)
 
     def drop_channels(self, y: Tensor) -> Tensor:
         """Return a gain (N, U, C, 1, 1, 1) that drops whole channels of a unit in training."""
@@ -209,14 +208,14 @@ class V4DBlock(Residual4d):
     ) -> None:
         super().__init__(channels, with_cp)
         self.conv = Conv4d(channels, channels, kernel_size)
-        self.norm = build_norm_layer(norm_cfg, channels)[1] if norm_cfg else None
+        self.norm = build_norm_layer(norm_cfg, channels)[1] if norm_cfg else nn.Identity()
         self.act = build_activation_layer(act_cfg) if act_cfg else nn.Identity()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw all weights anew; a small last gamma, or kernel, leaves the trunk in charge."""
         super().reset_parameters()
-        if self.norm is not None:
+        if isinstance(self.norm, _BatchNorm):
             constant_init(self.norm, FRESH_GAMMA)
         else:
             with torch.no_grad():
@@ -225,6 +224,5 @@ class V4DBlock(Residual4d):
     def add_branch(self, x: Tensor, maps: dict[str, Tensor] | None = None) -> Tensor:
         """Return ``x`` plus the branch, (N, U, C, T, H, W)."""
         y = self.conv(x.transpose(1, 2))
-        if self.norm is not None:
-            y = norm_4d(self.norm, y)
-        return x + self.act(y).transpose(1, 2)
+        y = norm_act_4d(self.norm, self.act, y).transpose(1, 2)
+        return added(y, x)

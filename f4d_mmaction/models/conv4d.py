@@ -1,12 +1,15 @@
-"""4D convolution over units, time and space, as one `Conv3d` on a view.
+"""4D convolution over units, time and space, as one convolution on a view.
 
 Symbols: N videos, C channels, U units per video, T frames per unit, H x W pixels.
 
 In ``channels_last_3d`` memory the trunk's 3D form (N*U, C, T, H, W) is stored N, U, T, H, W, C.
 The 4D form (N, C, U, T, H, W) is a permuted view of that same storage, and joining two of its
-neighbouring axes leaves a 5-D tensor that is again ``channels_last_3d``-contiguous. So the paper's
-permutation copies nothing, and up to three axes of a 4D kernel fit one `Conv3d`:
+neighbouring axes leaves a tensor that is again contiguous with its channels last. So the paper's
+permutation copies nothing, and up to three axes of a 4D kernel fit one convolution of the host:
 
+- a (u, 1, 1, 1) kernel sees (N, C, U, T*H*W), and a (1, t, 1, 1) kernel (N*U, C, T, H*W): the 2D
+  convolution is the best tuned of all, for one video too (on the CPU, PyTorch runs a `Conv3d` of
+  few samples without oneDNN, which copies and is several times slower);
 - a (u, t, 1, 1) kernel sees (N, C, U, T, H*W);
 - a (u, 1, h, w) kernel sees (N, C, U*T, H, W): the same frame of the next unit is T frames away,
   so a step along U is a dilation of T along the joined axis, and padding by whole units keeps its
@@ -62,6 +65,13 @@ def conv4d(x: Tensor, weight: Tensor, kernel_size: Sequence[int], bias: Tensor |
     """
     U, T, H, W = x.shape[2:]
     u, t, h, w = kernel_size
+    if t == h == w == 1:
+        y = F.conv2d(x.flatten(3), weight.flatten(3), bias, padding=(u // 2, 0))
+        return y.unflatten(3, (T, H, W))
+    if u == h == w == 1:
+        units = x.transpose(1, 2).flatten(0, 1).flatten(3)
+        y = F.conv2d(units, weight[:, :, 0], bias, padding=(t // 2, 0))
+        return y.unflatten(3, (H, W)).unflatten(0, (-1, U)).transpose(1, 2)
     if h == w == 1:
         y = F.conv3d(x.flatten(4), weight, bias, padding=(u // 2, t // 2, 0))
         return y.unflatten(4, (H, W))
@@ -168,9 +178,13 @@ class FactorizedConv4d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, U, T, H, W) to (N, C', U, T, H, W)."""
-        return self.temporal(self.act(norm_4d(self.norm, self.spatial(x))))
+        return self.temporal(norm_act_4d(self.norm, self.act, self.spatial(x)))
 
 
-def norm_4d(norm: nn.Module, x: Tensor) -> Tensor:
-    """Apply a 5-D normalisation to the 4D form (N, C, U, T, H, W), over all but its channels."""
-    return norm(x.flatten(2, 3)).unflatten(2, x.shape[2:4])
+def norm_act_4d(norm: nn.Module, act: nn.Module, x: Tensor) -> Tensor:
+    """Apply a 5-D normalisation and an activation to the 4D form (N, C, U, T, H, W).
+
+    The activation may work in place, which autograd does without copies on a tensor but not on a
+    view: so it comes before the result is seen as 6-D.
+    """
+    return act(norm(x.flatten(2, 3))).unflatten(2, x.shape[2:4])
