@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 from PIL import Image, ImageDraw, ImageFont
 
 from f4d_mmaction.apis.long_video import Timeline
@@ -22,6 +22,8 @@ from .video import Stage, write_video
 ROWS = 8  # classes shown
 ROW = 0.26  # inches
 NAMES = 2.3
+COLUMNS = 1000
+TICKS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, float("inf"))
 
 
 @look
@@ -66,7 +68,18 @@ def _draw_rows(axes: Axes, timeline: Timeline, chosen: list[int]) -> None:
     half = (middles[-1] - middles[0]) / max(2 * (len(middles) - 1), 1) or 0.5
     extent = (middles[0] - half, middles[-1] + half, len(chosen) - 0.5, -0.5)
     scores = timeline.scores[:, chosen].T
-    axes.imshow(scores, cmap="Blues", vmin=0, vmax=1, aspect="auto", extent=extent)
+    # More windows than pixels: keep the peaks.
+    first = np.unique(np.linspace(0, len(middles), COLUMNS, endpoint=False).astype(int))
+    scores = np.maximum.reduceat(scores, first, axis=1)
+    axes.imshow(
+        scores,
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        aspect="auto",
+        extent=extent,
+        interpolation="nearest",
+    )
     for line in np.arange(1, len(chosen)) - 0.5:
         axes.axhline(line, color="white", linewidth=2)
     axes.set_xlim(timeline.edges[0], timeline.edges[-1])
@@ -74,7 +87,8 @@ def _draw_rows(axes: Axes, timeline: Timeline, chosen: list[int]) -> None:
     names = [shorten(timeline.classes[label], 36) for label in chosen]
     axes.set_yticks(range(len(chosen)), names, fontsize=7.5, parse_math=False)
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 3, 6, 10]))
+    seconds = timeline.edges[-1] - timeline.edges[0]
+    axes.xaxis.set_major_locator(MultipleLocator(next(t for t in TICKS if t >= seconds / 9)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(seconds)))
     axes.spines[:].set_visible(False)
 

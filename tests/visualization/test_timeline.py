@@ -1,0 +1,39 @@
+"""Timelines show the winners, at any length."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from f4d_mmaction.apis import Timeline
+from f4d_mmaction.visualization import draw_timeline
+from f4d_mmaction.visualization.timeline import clock, main_classes
+
+
+def timeline(winners: list[int], classes: int = 12, section: float = 1.0) -> Timeline:
+    """A window for each winner, which is sure of itself."""
+    scores = np.full((len(winners), classes), 0.01)
+    scores[np.arange(len(winners)), winners] = 0.9
+    edges = section * np.arange(len(winners) + 4)
+    return Timeline("long.mp4", [f"class {i}" for i in range(classes)], edges, 4, scores)
+
+
+def test_the_classes_that_win_most_come_in_order_of_time():
+    assert main_classes(timeline([5, 5, 1, 3, 3, 3, 5]), 2) == [5, 3]
+    assert main_classes(timeline([5, 5, 1, 3, 3, 3, 5]), 9) == [5, 1, 3]
+
+
+@pytest.mark.parametrize("count", [1, 7, 5000])
+def test_a_timeline_of_any_length_shows_every_winner_dark(tmp_path, count):
+    winners = [0, 1, 2][: min(count, 3)] + [2] * (count - 3)
+    picture = cv2.imread(str(draw_timeline(timeline(winners), tmp_path / "a.png")))
+    dark = (picture[..., 0] > 90) & (picture[..., 2] < 40)  # blue of a high score
+    rows = np.flatnonzero(dark.any(1))
+    bands = 1 + (np.diff(rows) > 2).sum()
+    assert bands == len(set(winners)), "even one window of thousands is seen"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (61.4, "1:01"), (7325, "2:02:05")])
+def test_times_read_as_a_clock(seconds, text):
+    assert clock(seconds) == text
