@@ -165,7 +165,7 @@ tables = dict(
         },
     ),
     units=dict(
-        title="Table III: units, in training and testing",
+        title="Table III: units",
         rows={
             "U = 2": "units_2",
             "U = 3": "units_3",
@@ -187,7 +187,7 @@ tables = dict(
         },
     ),
     modules=dict(
-        title="Table V: other modules in the attention's place",
+        title="Table V: other modules",
         rows={
             "SE": "se",
             "CBAM": "cbam",
