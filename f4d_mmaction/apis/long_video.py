@@ -128,7 +128,6 @@ class SlidingWindow:
         self.offsets = one.sample(self.section)[0]
         after = steps[kinds.index(DecodeUnits) + 1 : kinds.index(FormatActionUnits) + 1]
         self.transform = Compose(after)
-        self.device = next(model.parameters()).device
 
     def timeline(self, path: str | os.PathLike, batch_size: int = 8) -> Timeline:
         """Score every window of a video.
