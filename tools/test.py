@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from f4d_mmaction.engine.launch import add_common_arguments, build_runner, load_config, run
+from f4d_mmaction.engine.launch import add_common_arguments, load_config, run, test
 
 
 def main() -> None:
@@ -22,12 +22,11 @@ def main() -> None:
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
-    config.load_from = args.checkpoint
     if args.dump:
         evaluators = config.test_evaluator
         evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
         config.test_evaluator = [*evaluators, dict(type="DumpResults", out_file_path=args.dump)]
-    run(lambda: build_runner(config).test())
+    run(lambda: test(config, args.checkpoint))
 
 
 if __name__ == "__main__":

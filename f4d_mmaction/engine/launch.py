@@ -15,7 +15,7 @@ from torch.distributed.elastic.multiprocessing.errors import record
 
 from ..compat import init_gloo_without_cuda
 from ..datasets.bad_videos import BadVideoError
-from .checkpoints import CheckpointError, check_resumable, last_good_checkpoint
+from .checkpoints import CheckpointError, check_resumable, last_good_checkpoint, load_checked
 from .hooks import InvalidLossError, TooManyBadVideosError
 
 # What a person can mend: told in one sentence, without a traceback.
@@ -85,6 +85,19 @@ def resume(config: Config, checkpoint: str) -> None:
         check_resumable(checkpoint)
     config.resume = True
     config.load_from = str(checkpoint)
+
+
+def test(config: Config, checkpoint: str) -> None:
+    """Test a checkpoint, of which a local file is checked first.
+
+    Raises:
+        DamagedCheckpointError: it is damaged.
+        ForeignCheckpointError: it is of another network.
+    """
+    if Path(checkpoint).is_file():
+        load_checked(checkpoint)
+    config.load_from = checkpoint
+    build_runner(config).test()
 
 
 def run(action: Callable[[], object]) -> None:

@@ -71,8 +71,8 @@ class InvalidNumbersHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Look at the loss and at the loss scale."""
-        losses = {name: value for name, value in outputs.items() if "loss" in name}
-        wrong = {name: float(value) for name, value in losses.items() if not _finite(value)}
+        losses = {name: _number(value) for name, value in outputs.items() if "loss" in name}
+        wrong = {name: value for name, value in losses.items() if not math.isfinite(value)}
         if wrong:
             paths = [sample.get(_KEY, "unknown") for sample in data_batch["data_samples"]]
             rates = runner.optim_wrapper.get_lr()["lr"]
@@ -97,5 +97,5 @@ class InvalidNumbersHook(Hook):
         runner.message_hub.update_scalar("train/loss_scale", scale)
 
 
-def _finite(value: torch.Tensor | float) -> bool:
-    return bool(torch.isfinite(torch.as_tensor(value)).all())
+def _number(value: torch.Tensor | float) -> float:
+    return float(torch.as_tensor(value).detach().sum())

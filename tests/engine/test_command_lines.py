@@ -1,0 +1,85 @@
+"""What `tools/train.py` and `tools/test.py` say to wrong input, and how they exit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_run import finish, start, train, weights, write_config
+
+
+@pytest.fixture(scope="module")
+def config(benchmark: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    return write_config(folder, benchmark, "_base_.train_cfg.max_epochs = 1\n")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(config: Path) -> Path:
+    train(config, config.parent / "run")
+    return config.parent / "run" / "epoch_1.pth"
+
+
+def run(folder: Path, code: int, tool: str, *arguments: object) -> str:
+    """Run a tool to the end; returns what it said."""
+    log = folder / "output.txt"
+    log.touch()
+    output = finish(start(tool, *arguments, log=log), log, code)
+    assert "Traceback" not in output
+    return output
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "message"),
+    [
+        ("train.py", ["nowhere.py"], "config nowhere.py does not exist"),
+        ("train.py", ["{config}", "--cfg-options", "model.backbone.depth.x=1"], "does not fit"),
+        ("train.py", ["{config}", "--resume", "nowhere.pth"], "--resume nowhere.pth"),
+        ("train.py", ["{config}", "--seed", "seven"], "invalid int value: 'seven'"),
+        ("test.py", ["{config}", "nowhere.pth"], "checkpoint nowhere.pth does not exist"),
+        ("test.py", ["{config}", "{config}", "--dump", "x.txt"], "must end in .pkl"),
+    ],
+)
+def test_wrong_usage_exits_with_2(
+    config: Path, tmp_path: Path, tool: str, arguments: list[str], message: str
+) -> None:
+    arguments = [part.format(config=config) for part in arguments]
+    assert message in run(tmp_path, 2, tool, *arguments)
+
+
+def test_checkpoint_of_another_model_is_refused(
+    config: Path, checkpoint: Path, benchmark: Path, tmp_path: Path
+) -> None:
+    """In tests and resumed runs; training may start from a part of one, but not from none."""
+    wider = write_config(
+        tmp_path,
+        benchmark,
+        "_base_.model.backbone.base_channels = 16\n_base_.model.cls_head.in_channels = 128\n",
+    )
+    where = ("--work-dir", tmp_path)
+    output = run(tmp_path, 1, "test.py", wider, checkpoint, *where)
+    assert f"checkpoint {checkpoint} is of another model" in output
+    assert "has shape (8, 3, 1, 7, 7), should be (16, 3, 1, 7, 7)" in output
+    output = run(tmp_path, 1, "train.py", wider, "--resume", checkpoint, *where)
+    assert "is of another model" in output
+    stranger = tmp_path / "stranger.pth"
+    torch.save({"state_dict": {"layer.weight": torch.zeros(1)}}, stranger)
+    options = ("--cfg-options", f"load_from={stranger}")
+    assert "is of another model" in run(tmp_path, 1, "train.py", config, *where, *options)
+
+
+def test_part_of_a_checkpoint_starts_a_training(
+    config: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    """As a head for other classes needs it."""
+    trunk = {name: value for name, value in weights(checkpoint).items() if "cls_head" not in name}
+    torch.save({"state_dict": trunk}, tmp_path / "trunk.pth")
+    train(config, tmp_path, "--cfg-options", f"load_from={tmp_path / 'trunk.pth'}")
+
+
+def test_damaged_checkpoint_is_told_at_test(config: Path, checkpoint: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.pth"
+    damaged.write_bytes(checkpoint.read_bytes()[:50_000])
+    output = run(tmp_path, 1, "test.py", config, damaged, "--work-dir", tmp_path)
+    assert f"checkpoint {damaged} cannot be used" in output
