@@ -214,18 +214,16 @@ def _model(entry: Entry, collection: str) -> dict:
             "Test Units x Frames x Views": entry.testing,
         },
         "Modality": "RGB",
-        "Results": [{"Dataset": entry.dataset, "Task": "Action Recognition"}],
     }
-    if entry.measured:
-        metrics = {"Top 1 Accuracy": entry.measured["top1"]}
-        if "top5" in entry.measured:
-            metrics["Top 5 Accuracy"] = entry.measured["top5"]
-        model["Results"][0]["Metrics"] = metrics
-        links = {"log": "Training Log", "weights": "Weights"}
-        model |= {
-            key: entry.measured[name] for name, key in links.items() if name in entry.measured
-        }
-    return model
+    metrics = _renamed(entry.measured, top1="Top 1 Accuracy", top5="Top 5 Accuracy")
+    result = {"Dataset": entry.dataset, "Task": "Action Recognition", "Metrics": metrics}
+    links = _renamed(entry.measured, log="Training Log", weights="Weights")
+    return {**model, "Results": [result], **links}
+
+
+def _renamed(values: dict, **names: str) -> dict:
+    """Return those of ``values`` that have a name here, under that name."""
+    return {name: values[key] for key, name in names.items() if key in values}
 
 
 def _entries(root: Path, zoo: dict) -> Iterator[Entry]:
