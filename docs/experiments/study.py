@@ -97,6 +97,8 @@ def units(number):
     return dict(config=f4d, options=changes)
 
 
+longer = {"train_cfg.max_epochs": 2 * epochs, "param_scheduler.0.total_steps": 2 * epochs}
+
 rows = dict(
     f4d=variant(),
     v4d=dict(config=f"{configs}/v4d/v4d_r18_phase_order.py"),
@@ -111,6 +113,7 @@ rows = dict(
     conv5=variant((0, 0, 0, "last")),
     units_3=units(3),
     units_6=units(6),
+    f4d_longer=dict(config=f4d, options=longer),
     conv1=variant((0, 0, 0, 0), stem_block4d=True),
     conv2=variant(("last", 0, 0, 0)),
     conv4=variant((0, 0, "last", 0)),
@@ -141,6 +144,7 @@ tables = dict(
             "SlowOnly (no 4D block)": "slowonly",
             "V4D (two blocks in conv3)": "v4d",
             "F4D": "f4d",
+            "F4D, 32 epochs": "f4d_longer",
         },
     ),
     readings=dict(
