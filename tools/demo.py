@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 from rich.progress import track
 
@@ -23,12 +22,16 @@ def main() -> int:
     parser.add_argument("--device", help="cuda where there is one, else cpu")
     parser.add_argument("--json", metavar="OUT.jsonl", help="also write a line for each video")
     parser.add_argument("--out-dir", help="also draw the attention of each video there")
+    parser.add_argument(
+        "--location", help="4D block whose attention to draw, e.g. layer1_1; 'all' for each of them"
+    )
     args = parser.parse_args()
 
     try:
         videos = list_videos(args.source)
         model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
         results = iter_recognize(model, videos, args.topk, args.batch)
+        blocks = wanted_blocks(model, args.location)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
     bad = 0
@@ -39,10 +42,18 @@ def main() -> int:
             if lines:
                 lines.write(json.dumps(result.to_dict()) + "\n")
             if args.out_dir and not result.error:
-                save_attention(result, Path(args.out_dir))
+                for block in blocks:
+                    save_attention(result, args.out_dir, block)
     if bad:
         print(f"{bad} of {len(videos)} videos could not be used", file=sys.stderr)
     return 1 if bad else 0
+
+
+def wanted_blocks(model, location: str | None) -> list:
+    known = list(getattr(model.backbone, "blocks4d", {}))
+    if location not in (None, "all", *known):
+        raise ValueError(f"--location {location}: the network has 4D blocks at {', '.join(known)}")
+    return known if location == "all" else [location]
 
 
 def show(result) -> None:

@@ -192,9 +192,12 @@ def save_attention(
     location: str | None = None,
     truth: str | None = None,
 ) -> tuple[Path, Path]:
-    """Write the contact sheet and the annotated video of a result into a folder."""
+    """Write the contact sheet and the annotated video of a result into a folder.
+
+    They are named for the video and the folder it lies in, and for ``location`` where it is given.
+    """
     path = Path(result.path)
-    stem = Path(folder, "_".join(filter(None, (path.parent.name, path.stem))))
+    stem = Path(folder, "_".join(filter(None, (path.parent.name, path.stem, location))))
     return (
         contact_sheet(result, f"{stem}.png", location, truth),
         attention_video(result, f"{stem}.mp4", location),

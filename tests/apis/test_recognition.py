@@ -11,13 +11,14 @@ import av
 import numpy as np
 import pytest
 import torch
+from encoding import encode
 from mmaction.apis import inference_recognizer, init_recognizer
 from mmengine.config import Config
 
 from f4d_mmaction.apis import list_videos, load_recognizer, recognize
 from f4d_mmaction.apis.recognition import video_pipeline
 from f4d_mmaction.datasets.transforms import VideoReader
-from f4d_mmaction.visualization import write_video
+from f4d_mmaction.visualization import save_attention, write_video
 
 
 @pytest.fixture(scope="module")
@@ -209,17 +210,26 @@ def test_the_hosts_apis_take_config_and_checkpoint_in_a_process_of_their_own(
     assert done.stdout.strip().endswith("agree"), done.stderr
 
 
-def test_variable_frame_rates_are_no_damage(model, tmp_path):
-    times = np.cumsum(np.random.default_rng(1).integers(1, 15, 40)).tolist()
-    path = tmp_path / "varying.mkv"  # whose header promises 12 frames in each second
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", 12)
-        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
-        for time, image in zip(times, moving(40)):
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts = time
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+VIDEOS = {
+    "portrait.mp4": dict(size=(90, 160)),
+    "landscape.mkv": dict(size=(160, 90)),
+    "eight_frames.mp4": dict(times=range(8)),
+    "five_thousand_frames.mp4": dict(times=range(5000), size=(32, 32)),
+    "sixty_fps.mp4": dict(times=range(120), fps=60),
+    "twelve_fps.avi": dict(times=range(40), fps=12),
+    "grey.mp4": dict(pixels="gray"),
+    "vp9.webm": dict(codec="libvpx-vp9"),
+    "mjpeg.avi": dict(codec="mjpeg", pixels="yuvj420p"),
+    "variable.mkv": dict(times=np.cumsum(np.random.default_rng(1).integers(1, 15, 40)).tolist()),
+}
+
+
+@pytest.mark.parametrize("name", VIDEOS)
+def test_videos_it_was_not_made_for_are_recognized_and_drawn(model, tmp_path, name):
+    path = encode(tmp_path / name, **VIDEOS[name])
     result = recognize(model, path)[0]
     assert result.error == ""
-    assert result.total_frames == 40
+    assert result.total_frames == len(VIDEOS[name].get("times", range(24)))
+    assert result.frames.shape == (4, 4, 64, 64, 3)
+    assert result.frame_inds.max() < result.total_frames
+    assert all(file.stat().st_size > 1000 for file in save_attention(result, tmp_path))

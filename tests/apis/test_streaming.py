@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
-import av
 import numpy as np
 import pytest
+from encoding import CODECS, encode
 
 from f4d_mmaction.apis import average_fps, stream_frames
 from f4d_mmaction.datasets.bad_videos import BadVideoError
 from f4d_mmaction.datasets.transforms import VideoReader
-
-CODECS = {".mp4": "libx264", ".avi": "mpeg4", ".webm": "libvpx", ".mkv": "libx264"}
-
-
-def encode(path, times=range(24), fps=12, size=(64, 48), grey=False):
-    """Write frames shown at the given multiples of 1 / fps; each has a brightness of its own."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(CODECS[path.suffix], fps)
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, fps)
-        for number, time in enumerate(times):
-            image = np.full((size[1], size[0], 3), (40 + 8 * number) % 256, np.uint8)
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            if grey:
-                frame = frame.reformat(format="gray")
-            frame.pts, frame.time_base = time, Fraction(1, fps)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
 
 
 @pytest.mark.parametrize("suffix", CODECS)

@@ -1,0 +1,43 @@
+"""Videos of any container, codec, size, pace and colour format, made to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+CODECS = {".mp4": "libx264", ".avi": "mpeg4", ".webm": "libvpx", ".mkv": "libx264"}
+
+
+def encode(
+    path: Path,
+    times: Iterable[int] = range(24),
+    fps: int = 12,
+    size: tuple[int, int] = (64, 48),
+    codec: str | None = None,
+    pixels: str = "yuv420p",
+) -> Path:
+    """Write frames shown at multiples of 1 / fps; each has a brightness of its own.
+
+    Args:
+        path: Its suffix chooses the container, and the codec where none is given.
+        times: When each frame is shown.
+        fps: What the header says.
+        size: (width, height).
+        codec: Of FFmpeg.
+        pixels: Pixel format, such as 'gray'.
+    """
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec or CODECS[path.suffix], fps)
+        stream.width, stream.height, stream.pix_fmt = *size, pixels
+        stream.codec_context.time_base = Fraction(1, fps)
+        for number, time in enumerate(times):
+            image = np.full((size[1], size[0], 3), (40 + 8 * number) % 256, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixels)
+            frame.pts, frame.time_base = time, Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
