@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from mmaction.registry import MODELS
-from mmcv.cnn import build_activation_layer, build_norm_layer
-from mmengine.model import constant_init, kaiming_init
+from mmcv.cnn import build_activation_layer, build_conv_layer, build_norm_layer
+from mmengine.model import constant_init
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -55,7 +55,7 @@ class Residual4d(nn.Module):
         """Draw all weights anew so that the block is close to the identity and yet learns."""
         for module in self.modules():
             if isinstance(module, Conv4d):
-                kaiming_init(module)
+                module.reset_parameters()
             elif isinstance(module, _BatchNorm):
                 constant_init(module, 1)
 
@@ -71,10 +71,11 @@ def build_attention(entry: str | dict, **defaults: object) -> nn.Module:
         ValueError: the name is not registered.
     """
     config = dict(type=entry) if isinstance(entry, str) else dict(entry)
-    cls = MODELS.get(config["type"]) if isinstance(config["type"], str) else config["type"]
-    if cls is None or not issubclass(cls, nn.Module):
+    kind = config.get("type")
+    cls = MODELS.get(kind) if isinstance(kind, str) else kind
+    if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
         raise ValueError(
-            f"unknown attention {config['type']!r}; expected a module registered in "
+            f"unknown attention {kind!r}; expected a module registered in "
             "mmaction.registry.MODELS, such as 'TemporalAttention'"
         )
     wanted = inspect.signature(cls).parameters
@@ -99,10 +100,11 @@ class F4DBlock(Residual4d):
         dropout: Probability of dropping a whole channel of a unit.
         norm_cfg: Normalisation, as MMAction2 configures it.
         act_cfg: Activation.
+        conv_cfg: Kind of 4D convolution; None for ``dict(type='Conv4d')``.
         with_cp: Recompute the block in the backward pass.
 
     Raises:
-        ValueError: an even kernel, a width outside its range, an unknown attention.
+        ValueError: an even kernel, a width outside its range, an unknown or repeated attention.
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class F4DBlock(Residual4d):
         channels: int,
         kernel_size: Sequence[int] = (3, 3, 1, 1),
         mid_channels: int | float | None = None,
-        attention: Sequence[str | dict] = (
+        attention: Sequence[str | dict] | str | None = (
             "TemporalAttention",
             "ChannelAttention",
             "SpatioTemporalAttention",
@@ -118,11 +120,17 @@ class F4DBlock(Residual4d):
         dropout: float = 0.1,
         norm_cfg: dict | None = None,
         act_cfg: dict | None = None,
+        conv_cfg: dict | None = None,
         with_cp: bool = False,
     ) -> None:
         super().__init__(channels, with_cp)
         norm_cfg = norm_cfg or dict(type="BN3d")
         act_cfg = act_cfg or dict(type="ReLU", inplace=True)
+        if isinstance(mid_channels, (str, bool)):
+            raise ValueError(
+                "mid_channels must be None, a whole number or a fraction such as 0.125, got "
+                f"{mid_channels!r}"
+            )
         if isinstance(mid_channels, float):
             if not 0 < mid_channels <= 1:
                 raise ValueError(
@@ -133,14 +141,17 @@ class F4DBlock(Residual4d):
             raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
         self.dropout = dropout
         self.conv = FactorizedConv4d(
-            channels, channels, kernel_size, mid_channels, norm_cfg, act_cfg
+            channels, channels, kernel_size, mid_channels, norm_cfg, act_cfg, conv_cfg
         )
         self.norm = build_norm_layer(norm_cfg, channels)[1]
         self.act = build_activation_layer(act_cfg)
         self.attention = nn.ModuleDict()
-        for entry in attention:
+        for entry in [attention] if isinstance(attention, (str, dict)) else attention or ():
             module = build_attention(entry, channels=channels, norm_cfg=norm_cfg)
-            self.attention[type(module).__name__] = module
+            name = type(module).__name__
+            if name in self.attention:
+                raise ValueError(f"attention names {name} twice: {attention}")
+            self.attention[name] = module
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -148,7 +159,8 @@ class F4DBlock(Residual4d):
         super().reset_parameters()
         constant_init(self.norm, FRESH_GAMMA)
         for attention in self.attention.values():
-            attention.reset_parameters()
+            if hasattr(attention, "reset_parameters"):
+                attention.reset_parameters()
 
     def add_branch(self, x: Tensor, maps: dict[str, Tensor] | None = None) -> Tensor:
         """Return ``x`` plus the branch, (N, U, C, T, H, W)."""
@@ -192,6 +204,7 @@ class V4DBlock(Residual4d):
         kernel_size: (u, t, h, w), odd.
         norm_cfg: Normalisation after the convolution; None for none.
         act_cfg: Activation after it; None for none.
+        conv_cfg: Kind of 4D convolution; None for ``dict(type='Conv4d')``.
         with_cp: Recompute the block in the backward pass.
 
     Raises:
@@ -204,10 +217,12 @@ class V4DBlock(Residual4d):
         kernel_size: Sequence[int] = (3, 3, 1, 1),
         norm_cfg: dict | None = dict(type="BN3d"),  # noqa: B006
         act_cfg: dict | None = dict(type="ReLU", inplace=True),  # noqa: B006
+        conv_cfg: dict | None = None,
         with_cp: bool = False,
     ) -> None:
         super().__init__(channels, with_cp)
-        self.conv = Conv4d(channels, channels, kernel_size)
+        conv_cfg = conv_cfg or dict(type="Conv4d")
+        self.conv = build_conv_layer(conv_cfg, channels, channels, kernel_size)
         self.norm = build_norm_layer(norm_cfg, channels)[1] if norm_cfg else nn.Identity()
         self.act = build_activation_layer(act_cfg) if act_cfg else nn.Identity()
         self.reset_parameters()
@@ -215,11 +230,11 @@ class V4DBlock(Residual4d):
     def reset_parameters(self) -> None:
         """Draw all weights anew; a small last gamma, or kernel, leaves the trunk in charge."""
         super().reset_parameters()
-        if isinstance(self.norm, _BatchNorm):
-            constant_init(self.norm, FRESH_GAMMA)
-        else:
+        if isinstance(self.norm, nn.Identity):
             with torch.no_grad():
                 self.conv.weight.mul_(FRESH_GAMMA)
+        else:
+            constant_init(self.norm, FRESH_GAMMA)
 
     def add_branch(self, x: Tensor, maps: dict[str, Tensor] | None = None) -> Tensor:
         """Return ``x`` plus the branch, (N, U, C, T, H, W)."""

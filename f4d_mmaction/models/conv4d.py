@@ -21,8 +21,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
-from mmcv.cnn import build_activation_layer, build_norm_layer
+from mmcv.cnn import build_activation_layer, build_conv_layer, build_norm_layer
+from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 
@@ -92,7 +94,8 @@ def conv4d(x: Tensor, weight: Tensor, kernel_size: Sequence[int], bias: Tensor |
     return y if bias is None else y + bias.view(-1, 1, 1, 1, 1)
 
 
-class Conv4d(nn.Conv3d):
+@MODELS.register_module()
+class Conv4d(nn.Module):
     """Full 4D convolution (paper, eq. 1 and 2).
 
     (N, C, U, T, H, W) -> (N, C', U, T, H, W). The kernel is kept as (C', C, u, t, h*w), 5-D, so
@@ -116,18 +119,28 @@ class Conv4d(nn.Conv3d):
         kernel_size: Sequence[int] = (3, 3, 1, 1),
         bias: bool = False,
     ) -> None:
-        u, t, h, w = self.kernel_4d = check_kernel_size(kernel_size)
-        super().__init__(in_channels, out_channels, (u, t, h * w), bias=bias)
+        super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels
+        u, t, h, w = self.kernel_size = check_kernel_size(kernel_size)
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, u, t, h * w))
+        self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the kernel as MMAction2 draws its trunks'."""
+        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, U, T, H, W) to (N, C', U, T, H, W)."""
         check_4d_form(x, self.in_channels)
-        return conv4d(x, self.weight, self.kernel_4d, self.bias)
+        return conv4d(x, self.weight, self.kernel_size, self.bias)
 
     def extra_repr(self) -> str:
-        """Show the 4D kernel rather than its 5-D storage."""
+        """Show sizes as ``nn.Conv3d`` does."""
         bias = self.bias is not None
-        return f"{self.in_channels}, {self.out_channels}, {self.kernel_4d}, bias={bias}"
+        return f"{self.in_channels}, {self.out_channels}, {self.kernel_size}, bias={bias}"
 
 
 def check_4d_form(x: Tensor, channels: int) -> None:
@@ -151,6 +164,7 @@ class FactorizedConv4d(nn.Module):
         mid_channels: M; None for the paper's :func:`matched_width`.
         norm_cfg: Normalisation between the two, as MMAction2 configures it.
         act_cfg: Activation between the two.
+        conv_cfg: Kind of each factor, a 4D convolution; None for ``dict(type='Conv4d')``.
 
     Raises:
         ValueError: ``kernel_size`` is not four odd numbers, or ``mid_channels`` is below 1.
@@ -164,6 +178,7 @@ class FactorizedConv4d(nn.Module):
         mid_channels: int | None = None,
         norm_cfg: dict | None = None,
         act_cfg: dict | None = None,
+        conv_cfg: dict | None = None,
     ) -> None:
         super().__init__()
         u, t, h, w = check_kernel_size(kernel_size)
@@ -171,10 +186,11 @@ class FactorizedConv4d(nn.Module):
             mid_channels = matched_width(in_channels, out_channels, kernel_size)
         if mid_channels < 1:
             raise ValueError(f"mid_channels must be at least 1, got {mid_channels}")
-        self.spatial = Conv4d(in_channels, mid_channels, (u, 1, h, w))
+        conv_cfg = conv_cfg or dict(type="Conv4d")
+        self.spatial = build_conv_layer(conv_cfg, in_channels, mid_channels, (u, 1, h, w))
         self.norm = build_norm_layer(norm_cfg or dict(type="BN3d"), mid_channels)[1]
         self.act = build_activation_layer(act_cfg or dict(type="ReLU", inplace=True))
-        self.temporal = Conv4d(mid_channels, out_channels, (1, t, 1, 1))
+        self.temporal = build_conv_layer(conv_cfg, mid_channels, out_channels, (1, t, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, U, T, H, W) to (N, C', U, T, H, W)."""

@@ -8,6 +8,16 @@ from mmaction.registry import MODELS
 from torch import Tensor
 
 
+def check_packed_units(inputs: list[Tensor]) -> None:
+    """Raise ``ValueError`` unless each video is (views, U, C, T, H, W)."""
+    for video in inputs:
+        if video.ndim != 6:
+            raise ValueError(
+                f"expected (views, U, C, T, H, W) per video, got {tuple(video.shape)}; the "
+                "pipeline must end in FormatActionUnits and PackActionInputs"
+            )
+
+
 @MODELS.register_module()
 class UnitsAsFrames(ActionDataPreprocessor):
     """Hand units to a 2D recognizer (TSN, TSM, ...) as one sequence of frames.
@@ -26,6 +36,7 @@ class UnitsAsFrames(ActionDataPreprocessor):
         self, inputs: list[Tensor], data_samples: list | None, training: bool = False
     ) -> tuple[Tensor, list | None]:
         """Reorder each video's units into frames, then normalise as the host does."""
+        check_packed_units(inputs)
         frames = [video.transpose(2, 3).flatten(0, 2) for video in inputs]
         return super().preprocess(frames, data_samples, training)
 
@@ -47,6 +58,7 @@ class UnitsAsClip(ActionDataPreprocessor):
         self, inputs: list[Tensor], data_samples: list | None, training: bool = False
     ) -> tuple[Tensor, list | None]:
         """Join each video's units along time, then normalise as the host does."""
+        check_packed_units(inputs)
         clips = [torch.flatten(video.transpose(1, 2), 2, 3) for video in inputs]
         return super().preprocess(clips, data_samples, training)
 

@@ -36,11 +36,14 @@ class Recast4d:
         block4d: Config of the 4D block, or one per stage (None where there is none). The trunk's
             ``norm_cfg`` and the stage's ``with_cp`` are passed on unless it sets its own.
         placement: Per stage, where blocks follow: ``'last'`` after its last residual block, 1
-            after each, 0 nowhere, or one flag per residual block, as ``non_local`` has it.
+            after each, 0 nowhere, or one flag per residual block, as ``non_local`` has it; None
+            for ``'last'`` everywhere.
         stem_block4d: Config of a block after the stem's pooling, the paper's "conv1"; True for
             ``block4d``.
         channels_last: Run in ``channels_last_3d`` memory, where blocks copy nothing.
         with_cp: Recompute activations in the backward pass; one flag for all stages or each.
+        compile: Compile the backbone as one graph with ``torch.compile`` at its first call; names
+            of parameters stay.
         **kwargs: Of the trunk.
 
     Raises:
@@ -57,27 +60,31 @@ class Recast4d:
         self,
         *args: object,
         block4d: dict | Sequence[dict | None] = dict(type="F4DBlock", mid_channels=1 / 8),  # noqa: B006
-        placement: Sequence[Placement] = ("last", "last", "last", "last"),
+        placement: Sequence[Placement] | None = None,
         stem_block4d: dict | bool = False,
         channels_last: bool = False,
         with_cp: bool | Sequence[bool] = False,
+        compile: bool = False,
         **kwargs: object,
     ) -> None:
         stages_cp = with_cp if isinstance(with_cp, Sequence) else None
         super().__init__(*args, with_cp=any(stages_cp) if stages_cp else with_cp, **kwargs)
         stages = [getattr(self, name) for name in self.res_layers]
         stages_cp = stages_cp or [with_cp] * len(stages)
-        placement = placement[: len(stages)] if len(stages) < 4 else placement
-        per_stage = [block4d] * len(stages) if isinstance(block4d, dict) else list(block4d)
+        placement = ["last"] * len(stages) if placement is None else placement
+        per_stage = [block4d] * len(stages) if isinstance(block4d, dict) else block4d
         for name, value in (
             ("block4d", per_stage),
             ("placement", placement),
             ("with_cp", stages_cp),
         ):
-            if len(value) != len(stages):
+            if not isinstance(value, (list, tuple)) or len(value) != len(stages):
                 raise ValueError(
-                    f"{name} has {len(value)} entries for a trunk of {len(stages)} stages: {value}"
+                    f"{name} must have one entry for each of the trunk's {len(stages)} stages, got "
+                    f"{value!r}"
                 )
+        if stem_block4d is True and not isinstance(block4d, dict):
+            raise ValueError("stem_block4d must be a config where block4d differs between stages")
 
         for name, flag in (("maxpool", "with_pool1"), ("pool2", "with_pool2")):
             if not getattr(self, flag, True):
@@ -98,10 +105,14 @@ class Recast4d:
                     self._insert(f"layer{i + 1}_{j}", i + 1, config, channels, stages_cp[i])
         if channels_last:
             self.to(memory_format=torch.channels_last_3d)
+        if compile:
+            self.compile(fullgraph=True)
 
     def _insert(
         self, location: str, stage: int, config: dict, channels: int, with_cp: bool
     ) -> None:
+        if "type" not in config:
+            raise ValueError(f"block4d must name its type, such as 'F4DBlock', got {config}")
         defaults = dict(channels=channels, norm_cfg=self.norm_cfg, with_cp=with_cp)
         self.blocks4d[location] = MODELS.build({**defaults, **config})
         self.block_stage[location] = stage
@@ -234,7 +245,15 @@ class ResNet2Plus1d4d(Recast4d, ResNet2Plus1d):
 
 @MODELS.register_module()
 class CSN4d(Recast4d, ResNet3dCSN):
-    """Channel-separated networks recast in 4D."""
+    """Channel-separated networks recast in 4D; ``bn_frozen`` concerns the trunk alone."""
+
+    def train(self, mode: bool = True) -> CSN4d:
+        """Set the training mode; the blocks' normalisation learns unless its stage is frozen."""
+        super().train(mode)
+        for location, stage in self.block_stage.items():
+            if stage > self.frozen_stages:
+                self.blocks4d[location].requires_grad_()
+        return self
 
 
 @MODELS.register_module()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from mmaction.registry import MODELS
@@ -21,6 +23,8 @@ BLOCKS = {
         type="F4DBlock", attention=("SpatioTemporalAttention", "TemporalAttention")
     ),
     "V4D": dict(type="V4DBlock"),
+    "F4D GN": dict(type="F4DBlock", norm_cfg=dict(type="GN", num_groups=4)),
+    "V4D GN": dict(type="V4DBlock", norm_cfg=dict(type="GN", num_groups=4)),
     "V4D as its code": dict(type="V4DBlock", norm_cfg=None, act_cfg=None),
 }
 
@@ -43,7 +47,8 @@ def test_f4d_block_applies_its_parts_in_the_papers_order(name: str) -> None:
     block = build(name).double().eval()
     with torch.no_grad():
         for norm in (block.norm, block.conv.norm):
-            norm.running_mean.normal_()
+            if isinstance(norm, nn.BatchNorm3d):
+                norm.running_mean.normal_()
             norm.weight.uniform_(0.5, 1)
     x = features(dtype=torch.float64)
     y = block.conv(x.transpose(1, 2))
@@ -113,11 +118,17 @@ def test_matched_f4d_costs_what_v4d_costs() -> None:
     assert f4d == v4d == 9 * C * C
 
 
-def test_v4d_block_is_one_convolution() -> None:
+def test_v4d_block_is_one_convolution_beside_the_identity() -> None:
     torch.manual_seed(0)
-    block = build("V4D as its code")
-    x = features()
-    expected = x + block.conv(x.transpose(1, 2)).transpose(1, 2)
+    block = build("V4D as its code").double()
+    x = features(dtype=torch.float64)
+    expected = x.clone()
+    for du, dt in itertools.product(range(-1, 2), range(-1, 2)):
+        tap = block.conv.weight[:, :, du + 1, dt + 1, 0]
+        for u, t in itertools.product(range(U), range(T)):
+            if 0 <= u + du < U and 0 <= t + dt < T:
+                seen = x[:, u + du, :, t + dt]
+                expected[:, u, :, t] += torch.einsum("oc,nchw->nohw", tap, seen)
     torch.testing.assert_close(block(x), expected)
 
 
@@ -129,6 +140,17 @@ def test_dropout_drops_whole_channels_of_a_unit_in_training_only() -> None:
     dropped = branch.flatten(3).abs().amax(3) == 0  # (N, U, C)
     assert 0.3 < dropped.float().mean() < 0.7
     assert not ((block.eval()(x) - x).flatten(3).abs().amax(3) == 0).any()
+
+
+def test_kind_of_convolution_is_a_config() -> None:
+    block = build("F4D", conv_cfg=dict(type="Conv4d", bias=True))
+    assert block.conv.spatial.bias is not None
+    assert build("V4D", conv_cfg=dict(type="Conv4d", bias=True)).conv.bias is not None
+
+
+def test_one_attention_needs_no_list() -> None:
+    assert list(build("F4D", attention="ChannelAttention").attention) == ["ChannelAttention"]
+    assert not build("F4D", attention=None).attention
 
 
 def test_maps_are_those_of_the_modules() -> None:
@@ -152,7 +174,10 @@ def test_maps_are_those_of_the_modules() -> None:
         (dict(mid_channels=1.5), r"\(0, 1\]"),
         (dict(mid_channels=0), "at least 1"),
         (dict(dropout=1.0), r"\[0, 1\)"),
+        (dict(mid_channels="1/8"), "a fraction such as 0.125, got '1/8'"),
         (dict(attention=("NoSuchAttention",)), "unknown attention 'NoSuchAttention'"),
+        (dict(attention=(dict(reduction=4),)), "unknown attention None"),
+        (dict(attention=("TemporalAttention",) * 2), "names TemporalAttention twice"),
     ],
 )
 def test_wrong_options_are_named(options: dict, message: str) -> None:

@@ -105,3 +105,10 @@ def test_units_as_clip_joins_units_in_time() -> None:
     got = preprocessor(data)["inputs"]
     assert got.shape == (2, 3, 3, U * T, SIZE, SIZE)
     assert torch.equal(got[0, 2, :, T], data["inputs"][0][2, 1, :, 0].float())
+
+
+@pytest.mark.parametrize("name", ["UnitsAsFrames", "UnitsAsClip"])
+def test_other_inputs_than_packed_units_are_refused(name: str) -> None:
+    data = dict(inputs=[torch.zeros(8, 3, 32, 32)], data_samples=None)
+    with pytest.raises(ValueError, match="must end in FormatActionUnits"):
+        MODELS.build(dict(type=name))(data)

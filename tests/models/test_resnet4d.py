@@ -206,8 +206,23 @@ def test_placement_and_kind_of_block_per_stage() -> None:
     [
         (dict(placement=("last", (0, 1, 0), 0, 0)), "2 residual blocks"),
         (dict(placement=("first", 0, 0, 0)), "'last', 0, 1 or 2 flags"),
-        (dict(placement=(1, 1)), "2 entries for a trunk of 4 stages"),
-        (dict(block4d=(None, None)), "block4d has 2 entries"),
+        (dict(placement=(1, 1)), "placement must have one entry for each of the trunk's 4 stages"),
+        (dict(placement=1), "placement must have one entry"),
+        (
+            dict(
+                num_stages=3,
+                spatial_strides=(1, 2, 2),
+                temporal_strides=(1, 1, 1),
+                dilations=(1, 1, 1),
+                inflate=(0, 1, 1),
+                out_indices=(2,),
+                placement=(0, 0, 0, "last"),
+            ),
+            "3 stages",
+        ),
+        (dict(block4d=(None, None)), "block4d must have one entry"),
+        (dict(block4d=dict(mid_channels=4)), "must name its type"),
+        (dict(block4d=(None,) * 4, stem_block4d=True), "stem_block4d must be a config"),
     ],
 )
 def test_wrong_placements_are_named(options: dict, message: str) -> None:
@@ -241,6 +256,12 @@ def test_norm_eval_holds_in_blocks() -> None:
     assert norms
     assert not any(norm.training for norm in norms)
     assert model.training
+
+
+def test_frozen_trunk_normalisation_leaves_fresh_blocks_learning() -> None:
+    model = build("CSN4d", norm_eval=True, bn_frozen=True).train()
+    assert not model.layer1[0].conv1.bn.weight.requires_grad
+    assert all(p.requires_grad for p in model.blocks4d.parameters())
 
 
 def test_sync_bn_reaches_the_blocks_and_can_be_reverted() -> None:

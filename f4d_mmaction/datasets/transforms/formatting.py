@@ -41,6 +41,8 @@ class FormatActionUnits(BaseTransform):
         sizes = {np.shape(frame) for frame in frames}
         if len(sizes) > 1:
             raise ValueError(f"frames differ in size {sorted(sizes)}; resize or crop them alike")
+        if len(frames[0].shape) != 3:
+            raise ValueError(f"expected frames of (H, W, channels), got {frames[0].shape}")
         order = (distinct * np.arange(views)[:, None] + index).reshape(-1)
         video = np.stack([frames[place] for place in order])
         video = video.reshape(views, units, length, *frames[0].shape)

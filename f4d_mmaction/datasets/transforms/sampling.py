@@ -99,8 +99,10 @@ class SampleActionUnits(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Add the sampled indices to ``results``."""
         total_frames = results["total_frames"]
+        name = results.get("filename", results.get("frame_dir", "the video"))
+        if not isinstance(total_frames, (int, np.integer)):
+            raise TypeError(f"{name}: total_frames must be a whole number, got {total_frames!r}")
         if total_frames < 1:
-            name = results.get("filename", results.get("frame_dir", "the video"))
             raise ValueError(
                 f"{name} has {total_frames} frames; action units need at least one. "
                 "Remove it from the annotation file or repair it."
