@@ -24,6 +24,8 @@ class BuildWithConfigs(build_py):
         target = Path(self.build_lib) / "f4d_mmaction" / ".mim"
         for name in CARRIED:
             source = ROOT / name
+            if name in ("configs", "tools") and not source.is_dir():
+                raise FileNotFoundError(f"{source} is missing: build from the whole repository")
             if source.is_dir():
                 ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
                 shutil.copytree(source, target / name, dirs_exist_ok=True, ignore=ignore)
@@ -38,10 +40,9 @@ exec((ROOT / "f4d_mmaction" / "version.py").read_text(), version)
 # mmcv is not required here: mmcv and mmcv-lite install the same module, and requiring one would
 # overwrite the other. `import f4d_mmaction` says what to do where both are missing.
 standalone = ["mmcv-lite>=2.0.1,<2.2"]
-web = ["gradio>=5"]
+web = ["gradio>=6"]  # themes and styles moved in 6
 export = ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.1"]
 test = [
-    *standalone,
     *export,
     *web,
     "tensorboard",
@@ -61,16 +62,16 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    classifiers=["Operating System :: POSIX :: Linux", "Programming Language :: Python :: 3.11"],
     packages=find_packages(include=["f4d_mmaction", "f4d_mmaction.*"]),
     cmdclass={"build_py": BuildWithConfigs},
-    python_requires=">=3.9",
+    python_requires=">=3.10",
     install_requires=[
-        "torch>=2.1",
+        "torch>=2.6",  # loads checkpoints weights-only by default
         "mmengine>=0.10,<1",
         "mmaction2>=1.2,<2",
         "importlib_metadata",  # mmaction2 1.2 imports it without asking for it
-        "decord>=0.6; platform_machine != 'aarch64' and platform_machine != 'arm64'",
-        "decord2; platform_machine == 'aarch64' or platform_machine == 'arm64'",
+        "decord>=0.6",
         "numpy",
         "av>=14.2",
         "packaging",

@@ -4,6 +4,7 @@
 # single node (several nodes: let the scheduler requeue the job).
 # A single node without PORT takes a free port, so that two runs do not meet.
 set -euo pipefail
+[[ $# -ge 2 ]] || { echo "usage: $0 GPUS SCRIPT [ARGS...]" >&2; exit 2; }
 
 GPUS=$1
 SCRIPT=$2

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from pathlib import Path
 
 import f4d_mmaction  # noqa: F401
 from f4d_mmaction.analysis.quickstart import run_quickstart
@@ -14,6 +15,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="V4D, TSN and TSM as well")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each training")
     args = parser.parse_args()
+    os.chdir(Path(__file__).resolve().parents[1])  # configs and data are named from there
     study = Study.load("docs/experiments/quickstart.py")
     rows = list(study.rows) if args.all else ["f4d", "slowonly"]
     failed = run_quickstart(study, rows, args.threads)

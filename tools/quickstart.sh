@@ -2,7 +2,7 @@
 # From a fresh clone to two trained networks: see README.md. `--all` adds V4D, TSN and TSM.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
-install_package standalone
+install_package ""
 
 # The benchmark is left alone where it is there already.
 python tools/data/make_benchmark.py data/phase_order

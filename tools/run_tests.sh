@@ -8,4 +8,4 @@ install_package test
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 ruff check .
 ruff format --check .
-exec python -m pytest -n "${TEST_PROCESSES:-$(nproc)}" --dist loadfile "$@"
+exec python -m pytest -n "${TEST_PROCESSES:-$(getconf _NPROCESSORS_ONLN)}" --dist loadfile "$@"

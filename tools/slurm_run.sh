@@ -3,6 +3,7 @@
 # GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS as in MMAction2. Slurm signals a job it is about
 # to stop with SIGTERM; the run then saves, and `--requeue` in SRUN_ARGS lets it go on.
 set -euo pipefail
+[[ $# -ge 3 ]] || { echo "usage: $0 PARTITION JOB_NAME SCRIPT [ARGS...]" >&2; exit 2; }
 
 GPUS=${GPUS:-8}
 GPUS_PER_NODE=${GPUS_PER_NODE:-$((GPUS < 8 ? GPUS : 8))}
