@@ -27,6 +27,7 @@ _base_ = "{root}/configs/recognition/f4d/f4d_r18_phase_order.py"
 for loader in (_base_.train_dataloader, _base_.val_dataloader, _base_.test_dataloader):
     loader.dataset.ann_file = "{data}/" + loader.dataset.ann_file.split("/")[-1]
     loader.dataset.data_prefix.video = "{data}/"
+    loader.dataset.metainfo = dict(classes="{data}/classes.txt")
     loader.batch_size = 4
 _base_.model.backbone.base_channels = 8
 _base_.model.backbone.block4d.dropout = 0.5
