@@ -74,7 +74,7 @@ class Trial:
         """Format the figures and the checks."""
         train, test = (Counter(self.injected[split].values()) for split in ("train", "test"))
         found = Counter(
-            kind for path, kind in self.reported.items() if self.injected["train"].get(path) == kind
+            kind for path, kind in self.reported if self.injected["train"].get(path) == kind
         )
         rows = [
             [kind, train[kind], found[kind], test[kind], self.counts.get(kind, 0)]
