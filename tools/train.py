@@ -42,18 +42,19 @@ def main() -> None:
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
         if args.amp:
             use_mixed_precision(config)
+        if args.auto_scale_lr and "auto_scale_lr" not in config:
+            raise ValueError("--auto-scale-lr needs auto_scale_lr.base_batch_size in the config")
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
     if args.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
     if args.auto_scale_lr:
         config.auto_scale_lr.enable = True
-    if config.get("randomness") is None or args.seed is not None:
-        config.randomness = dict(
-            seed=args.seed,
-            diff_rank_seed=args.diff_rank_seed,
-            deterministic=args.deterministic,
-        )
+    given = dict(
+        seed=args.seed, diff_rank_seed=args.diff_rank_seed, deterministic=args.deterministic
+    )
+    given = {name: value for name, value in given.items() if value not in (None, False)}
+    config.randomness = {**config.get("randomness", {}), **given}
 
     def train() -> None:
         if args.resume:

@@ -17,9 +17,23 @@ from ..compat import init_gloo_without_cuda
 from ..datasets.bad_videos import BadVideoError
 from .checkpoints import CheckpointError, check_resumable, last_good_checkpoint, load_checked
 from .hooks import InvalidLossError, TooManyBadVideosError
+from .hooks.labels import LabelError
+
+
+class ConfigError(ValueError):
+    """A config from which no runner can be built."""
+
 
 # What a person can mend: told in one sentence, without a traceback.
-_MENDABLE = (BadVideoError, CheckpointError, InvalidLossError, TooManyBadVideosError)
+_MENDABLE = (
+    BadVideoError,
+    CheckpointError,
+    ConfigError,
+    FileNotFoundError,
+    InvalidLossError,
+    LabelError,
+    TooManyBadVideosError,
+)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +89,7 @@ def resume(config: Config, checkpoint: str) -> None:
         DamagedCheckpointError: it is damaged, or all in the folder are.
     """
     if checkpoint == "auto":
-        folder = config.default_hooks.get("checkpoint", {}).get("out_dir")
+        folder = config.get("default_hooks", {}).get("checkpoint", {}).get("out_dir")
         folder = Path(folder, Path(config.work_dir).name) if folder else Path(config.work_dir)
         checkpoint = last_good_checkpoint(folder)
         if checkpoint is None:
@@ -112,10 +126,17 @@ def run(action: Callable[[], object]) -> None:
 
 
 def build_runner(config: Config) -> Runner:
-    """Build the Runner, over NCCL with CUDA and over gloo without."""
+    """Build the Runner, over NCCL with CUDA and over gloo without.
+
+    Raises:
+        ConfigError: the config is wrong; the message says where.
+    """
     if config.launcher != "none":
         init_gloo_without_cuda(config)
-    return RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+    try:
+        return RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{config.filename}: {error}") from error
 
 
 def use_mixed_precision(config: Config) -> None:
@@ -127,8 +148,10 @@ def use_mixed_precision(config: Config) -> None:
     kind = config.optim_wrapper.get("type", "OptimWrapper")
     if kind not in ("OptimWrapper", "AmpOptimWrapper", "BFloat16OptimWrapper"):
         raise ValueError(f"--amp cannot change optim_wrapper.type={kind!r}; set it in the config")
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() and kind != "BFloat16OptimWrapper":
         config.optim_wrapper.type = "AmpOptimWrapper"
         config.optim_wrapper.setdefault("loss_scale", "dynamic")
     else:
         config.optim_wrapper.type = "BFloat16OptimWrapper"
+        for key in ("loss_scale", "dtype"):  # of AmpOptimWrapper alone
+            config.optim_wrapper.pop(key, None)

@@ -69,6 +69,21 @@ def test_checkpoint_of_another_model_is_refused(
     assert "is of another model" in run(tmp_path, 1, "train.py", config, *where, *options)
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("model.backbone.placement=[0,1]", "placement must have one entry for each of the trunk's"),
+        ("model.cls_head.num_classes=3", "have a label outside 0 to 2"),
+        ("train_dataloader.dataset.ann_file=nowhere.txt", "nowhere.txt"),
+    ],
+)
+def test_wrong_configs_are_told_in_one_sentence(
+    config: Path, tmp_path: Path, option: str, message: str
+) -> None:
+    output = run(tmp_path, 1, "train.py", config, "--work-dir", tmp_path, "--cfg-options", option)
+    assert message in output.splitlines()[-1]
+
+
 def test_part_of_a_checkpoint_starts_a_training(
     config: Path, checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -9,12 +9,16 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 
+class LabelError(ValueError):
+    """A dataset holds labels that the head has no class for."""
+
+
 @HOOKS.register_module()
 class CheckLabelsHook(Hook):
     """Check that every label of a dataset is one of the head's classes, 0 to ``num_classes - 1``.
 
     Raises:
-        ValueError: names the annotation file, the first wrong sample and how many there are.
+        LabelError: names the annotation file, the first wrong sample and how many there are.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -37,7 +41,7 @@ class CheckLabelsHook(Hook):
         if wrong:
             first = wrong[0]
             name = first.get("filename") or first.get("frame_dir")
-            raise ValueError(
+            raise LabelError(
                 f"{len(wrong)} of {len(dataset)} samples of {dataset.ann_file} have a label "
                 f"outside 0 to {num_classes - 1}, first {name} with {first.get('label')}; correct "
                 "the list or set model.cls_head.num_classes"
