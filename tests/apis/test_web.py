@@ -1,0 +1,322 @@
+"""The web page over real HTTP: what it answers, what it refuses, and what it leaves behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import torch
+from mmaction.apis import init_recognizer
+from mmengine.config import Config
+
+pytest.importorskip("gradio", reason="the extra `web` is not installed")
+import httpx
+
+from f4d_mmaction.analysis.browser import addresses, chromium, shown, upload_video, wait_until
+from f4d_mmaction.apis.web import bind, sample_videos, server
+from f4d_mmaction.apis.web_guard import MEGABYTE, Limits
+
+LIMITS = Limits(megabytes=1, waiting=4)
+
+
+def tiny_config(root: Path, benchmark: Path) -> Config:
+    config = Config.fromfile(root / "configs/recognition/f4d/f4d_r18_phase_order.py")
+    config.model.backbone.base_channels, config.model.cls_head.in_channels = 8, 64
+    config.test_dataloader.dataset.ann_file = str(benchmark / "test.txt")
+    config.test_dataloader.dataset.data_prefix.video = str(benchmark)
+    return config
+
+
+@contextlib.contextmanager
+def running(model: torch.nn.Module, limits: Limits = LIMITS):
+    """A page on a free port, served by a thread."""
+    with server(model, port=0, limits=limits) as page:
+        thread = threading.Thread(target=page.run)
+        thread.start()
+        try:
+            while not page.started:
+                time.sleep(0.05)
+            yield page
+        finally:
+            page.should_exit = True
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def model(root: Path, benchmark: Path) -> torch.nn.Module:
+    torch.manual_seed(0)
+    model = init_recognizer(tiny_config(root, benchmark), device="cpu")
+    model.class_names = [f"class <{k}>" for k in range(8)]
+    return model
+
+
+@pytest.fixture(scope="module")
+def page(model: torch.nn.Module):
+    with running(model) as page:
+        yield page
+
+
+@pytest.fixture
+def client(page):
+    with httpx.Client(base_url=page.address, timeout=60, trust_env=False) as client:
+        yield client
+
+
+def upload(client: httpx.Client, path: Path, name: str = "") -> httpx.Response:
+    content = path.read_bytes()
+    return client.post("/gradio_api/upload", files={"files": (name or path.name, content)})
+
+
+def recognize(client: httpx.Client, path: str, session: str = "visitor") -> dict:
+    """Ask as the page does, and wait for the answer."""
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    ask = {"data": [file], "fn_index": 0, "session_hash": session, "trigger_id": 1}
+    joined = client.post("/gradio_api/queue/join", json=ask)
+    if joined.status_code != 200:
+        return {"success": False, "output": {"error": joined.text}}
+    with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as lines:
+        for line in lines.iter_lines():
+            message = json.loads(line[5:]) if line.startswith("data:") else {}
+            if message.get("msg") in ("process_completed", "unexpected_error"):
+                return message
+    raise AssertionError("the queue closed without an answer")
+
+
+def a_video(benchmark: Path, place: int = 0) -> Path:
+    return sorted((benchmark / "test").glob("*.mp4"))[place]
+
+
+def test_an_uploaded_video_is_recognized_and_shown(client, benchmark) -> None:
+    (path,) = upload(client, a_video(benchmark)).json()
+    answer = recognize(client, path)
+    assert answer["success"]
+    top, overlay, sheet = answer["output"]["data"]
+    assert len(top["confidences"]) == 5
+    assert top["confidences"][0]["label"].startswith("class <")
+    play = client.get(urlsplit(overlay["url"]).path)
+    assert play.headers["content-type"] == "video/mp4"
+    assert client.get(urlsplit(sheet["url"]).path).content.startswith(b"\x89PNG")
+
+
+def test_the_page_asks_browsers_for_nothing_from_elsewhere(client) -> None:
+    answer = client.get("/")
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert "fonts.googleapis" not in answer.text
+    assert "fonts.googleapis" not in client.get("/theme.css").text
+    assert '"analytics_enabled":false' in answer.text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/passwd", "{folder}/../../etc/passwd", "http://127.0.0.1:9/x.mp4", "{sample}", "{cwd}"],
+)
+def test_a_request_can_name_no_file_but_uploaded_ones(client, benchmark, path) -> None:
+    (uploaded,) = upload(client, a_video(benchmark)).json()
+    folder = Path(uploaded).parents[1]
+    path = path.format(folder=folder, sample=a_video(benchmark), cwd=Path("setup.py").resolve())
+    files = set(folder.rglob("*"))
+    answer = recognize(client, path)
+    assert not answer["success"]
+    assert set(folder.rglob("*")) == files  # nothing was fetched or copied
+    assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
+
+
+def test_names_of_uploads_lead_nowhere_and_pages_among_them_do_not_open(client, page, tmp_path):
+    (tmp_path / "page").write_bytes(b"<script>alert(1)</script>")
+    for name in ("../../../evil.html", "..\\evil.html", "/etc/evil.html", "a" * 300 + ".html"):
+        (path,) = upload(client, tmp_path / "page", name).json()
+        assert ".." not in Path(path).parts
+        served = client.get(f"/gradio_api/file={path}")
+        assert served.status_code == 200
+        assert "attachment" in served.headers["content-disposition"]
+    folder = Path(path).parents[1]
+    assert folder.name.startswith("f4d_web_")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("notes.mp4", b"no video at all\n" * 40, "text under the name of a .mp4 file"),
+        ("noise.mp4", bytes(range(256)) * 40, "garbage"),
+        ("script.sh", b"#!/bin/sh\n" * 40, "Invalid file type"),
+        ("<b>.mp4", b"text " * 40, "cannot be used|text"),
+    ],
+)
+def test_what_is_no_video_is_told(client, tmp_path, name, content, says) -> None:
+    import re
+
+    (tmp_path / "file").write_bytes(content)
+    (path,) = upload(client, tmp_path / "file", name).json()
+    answer = recognize(client, path)
+    assert not answer["success"]
+    assert re.search(says, answer["output"]["error"])
+    assert "/tmp" not in answer["output"]["error"]
+    assert "<b>" not in answer["output"]["error"]
+
+
+def test_too_large_an_upload_is_refused(client, tmp_path) -> None:
+    (tmp_path / "big.mp4").write_bytes(bytes(MEGABYTE + 1))
+    assert upload(client, tmp_path / "big.mp4").status_code == 413
+    with contextlib.suppress(httpx.HTTPError):  # it may hang up before all is sent
+        content = (bytes(MEGABYTE) for _ in range(30))
+        kind = {"content-type": "multipart/form-data; boundary=x"}
+        assert client.post("/gradio_api/upload", content=content, headers=kind).status_code >= 400
+
+
+def test_slow_clients_are_hung_up_on(model) -> None:
+    """One that never ends its headers, one that never ends its body."""
+    head = "POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"
+    kind = "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\nContent-Disposition: "
+    body = kind + 'form-data; name="files"; filename="slow.mp4"\r\n\r\nabc'
+    with running(model, Limits(uploading=1)) as page:
+        address = urlsplit(page.address)
+        for sent, answered in ((head, b""), (head + body, b"408")):
+            with socket.create_connection((address.hostname, address.port), timeout=60) as slow:
+                slow.sendall(sent.encode())
+                assert httpx.get(page.address, timeout=60, trust_env=False).status_code == 200
+                answer = b""
+                while part := slow.recv(4096):
+                    answer += part
+                assert answered in answer
+
+
+def test_many_visitors_at_once_are_served_or_told_to_wait(page, benchmark) -> None:
+    def visit(number: int) -> dict | int:
+        with httpx.Client(base_url=page.address, timeout=120, trust_env=False) as client:
+            answer = upload(client, a_video(benchmark, number % 4))
+            if answer.status_code != 200:
+                return answer.status_code
+            return recognize(client, answer.json()[0], session=f"visitor {number}")
+
+    with ThreadPoolExecutor(12) as crowd:
+        answers = list(crowd.map(visit, range(12)))
+    served = [answer for answer in answers if isinstance(answer, dict) and answer["success"]]
+    told = [answer for answer in answers if answer not in served]
+    assert len(served) >= LIMITS.waiting
+    assert all(answer == 503 or "full" in answer["output"]["error"] for answer in told)
+    with httpx.Client(base_url=page.address, trust_env=False) as client:
+        assert client.get("/").status_code == 200
+
+
+def test_other_sites_cannot_reach_it_through_a_visitors_browser(client) -> None:
+    assert client.get("/", headers={"host": "evil.example"}).status_code == 400
+    answer = client.get("/config", headers={"origin": "https://evil.example"})
+    assert answer.headers.get("access-control-allow-origin") != "https://evil.example"
+
+
+def test_temporary_files_go_after_a_while_and_at_the_end(model, benchmark) -> None:
+    with running(model, Limits(keep=1.0)) as page:
+        with httpx.Client(base_url=page.address, timeout=60, trust_env=False) as client:
+            (path,) = upload(client, a_video(benchmark)).json()
+            folder = Path(path).parents[1]
+            assert recognize(client, path)["success"]
+        deadline = time.monotonic() + 20
+        while Path(path).exists() or list(folder.rglob("attention.*")):
+            assert time.monotonic() < deadline, list(folder.rglob("*"))
+            time.sleep(0.1)
+        assert list(folder.rglob("*"))  # the samples stay
+    assert not folder.exists()
+
+
+def test_a_port_in_use_is_told(root, benchmark, model, tmp_path, capsys, monkeypatch) -> None:
+    config = tiny_config(root, benchmark)
+    config.dump(tmp_path / "config.py")
+    torch.save(model.state_dict(), tmp_path / "weights.pth")
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        arguments = [str(tmp_path / "config.py"), str(tmp_path / "weights.pth"), "--port", port]
+        monkeypatch.setattr(sys, "argv", ["webdemo.py", *map(str, arguments)])
+        with pytest.raises(SystemExit, match="2"):
+            runpy.run_path(str(root / "tools" / "webdemo.py"), run_name="__main__")
+    said = capsys.readouterr().err
+    assert f"cannot listen on 127.0.0.1:{port}" in said
+    assert "--port" in said
+    with pytest.raises(ValueError, match="cannot listen on no"):
+        bind("no.such.host.invalid", 0)
+
+
+def test_the_command_serves_and_cleans_up_when_it_is_ended(
+    root, benchmark, model, tmp_path, subprocess_env
+) -> None:
+    tiny_config(root, benchmark).dump(tmp_path / "config.py")
+    torch.save(model.state_dict(), tmp_path / "weights.pth")
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-u", "tools/webdemo.py", tmp_path / "config.py"]
+    process = subprocess.Popen(
+        [*map(str, command), str(tmp_path / "weights.pth"), "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
+        env={**subprocess_env, "TMPDIR": str(tmp_path / "tmp")},
+    )
+    try:
+        line = next(line for line in process.stdout if "open http" in line)
+        address = line.split("open ")[1].split()[0]
+        with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
+            assert upload(client, a_video(benchmark)).status_code == 200
+        assert list((tmp_path / "tmp").glob("f4d_web_*"))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
+    assert not list((tmp_path / "tmp").glob("f4d_web_*"))
+
+
+def test_samples_are_the_first_test_videos_that_exist(root, benchmark) -> None:
+    config = tiny_config(root, benchmark)
+    assert sample_videos(config, 2) == [str(a_video(benchmark, 0)), str(a_video(benchmark, 1))]
+    config.test_dataloader.dataset.ann_file = "no/such/list.txt"
+    assert sample_videos(config) == []
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real one, where it is installed."""
+    session = chromium()
+    try:
+        browser = session.__enter__()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    with contextlib.ExitStack() as stack:
+        stack.push(session)
+        yield browser
+
+
+def test_a_visitor_sees_it_all_in_a_real_browser(page, browser, benchmark) -> None:
+    addresses(browser)  # those of the browser's own start page
+    upload_video(browser, page.address, a_video(benchmark))
+    said = browser.find_element("css selector", "#top").text
+    assert said.count("class <") == 6  # the best is also the heading
+    assert said.count("%") == 5
+    play = "const v = document.querySelector('#overlay video'); v.muted = true; v.play(); "
+    wait_until(browser, play + "return v.currentTime > 0.2")
+    sheet = browser.find_element("css selector", "#sheet img").get_property("src")
+    browser.find_elements("css selector", "#samples button")[-1].click()
+    wait_until(browser, shown(besides=sheet))
+    elsewhere = {address for address in addresses(browser) if not address.startswith(page.address)}
+    assert not elsewhere
+    errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert not errors
+
+
+def test_a_visitor_is_told_what_is_wrong_with_a_file(page, browser, tmp_path) -> None:
+    (tmp_path / "letter.mp4").write_text("Dear all,\n" * 99)
+    browser.get(page.address)
+    wait_until(browser, "return !!document.querySelector('#upload input[type=file]')")
+    choose = browser.find_element("css selector", "#upload input[type=file]")
+    choose.send_keys(str(tmp_path / "letter.mp4"))
+    error = "letter.mp4: wrong_extension video: text under the name of a .mp4 file"
+    wait_until(browser, f"return document.body.innerText.includes('{error}')")
