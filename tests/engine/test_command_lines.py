@@ -65,8 +65,9 @@ def test_checkpoint_of_another_model_is_refused(
     assert "is of another model" in output
     stranger = tmp_path / "stranger.pth"
     torch.save({"state_dict": {"layer.weight": torch.zeros(1)}}, stranger)
-    options = ("--cfg-options", f"load_from={stranger}")
-    assert "is of another model" in run(tmp_path, 1, "train.py", config, *where, *options)
+    for foreign in (stranger, checkpoint):  # nothing fits; of the narrow one counters alone do
+        options = ("--cfg-options", f"load_from={foreign}")
+        assert "is of another model" in run(tmp_path, 1, "train.py", wider, *where, *options)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,8 @@ def check_fits(network: nn.Module, weights: dict, name: str, partly: bool = Fals
         weights: Of the checkpoint, by parameter name; those the network does not know are left to
             the host, which lists them.
         name: Of the checkpoint, for the message.
-        partly: Be content with one that fits.
+        partly: Be content if half of the checkpoint's kernels and matrices fit, as those of
+            a trunk do that gets other blocks and another head.
 
     Raises:
         ForeignCheckpointError: they are another network's.
@@ -111,7 +112,9 @@ def check_fits(network: nn.Module, weights: dict, name: str, partly: bool = Fals
     own = network.state_dict()
     given = {key.removeprefix("module."): value for key, value in weights.items()}
     wrong = [key for key, value in own.items() if _shape(given.get(key)) != value.shape]
-    if len(wrong) == len(own) if partly else wrong:
+    kernels = [key for key, value in given.items() if len(_shape(value) or ()) > 1]
+    fitting = [key for key in kernels if key in own and key not in wrong]
+    if 2 * len(fitting) < max(len(kernels), 1) if partly else wrong:
         key = wrong[0]
         found = f"has shape {tuple(given[key].shape)}" if key in given else "is missing"
         raise ForeignCheckpointError(
