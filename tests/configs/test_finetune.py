@@ -65,6 +65,7 @@ def test_trains_and_validates(name: str, data_root: Path, tmp_path: Path) -> Non
 
 def test_learning_rate_follows_the_batch(data_root: Path, tmp_path: Path) -> None:
     run = runner("f4d_r50_finetune", data_root, tmp_path)
+    assert run.cfg.param_scheduler[0].milestones == [15, 25]
     run.train()
     assert run.optim_wrapper.get_lr()["lr"][0] == pytest.approx(0.01 * 2 / 128)
 

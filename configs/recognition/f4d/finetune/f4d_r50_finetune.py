@@ -19,5 +19,4 @@ test_dataloader = dict(dataset=dict(data_root=data_root))
 # A pretrained trunk needs fewer epochs; the learning rate follows the number of videos a step.
 train_cfg = dict(max_epochs=30, val_interval=1)
 _base_.param_scheduler[0].update(end=30, milestones=[15, 25])
-param_scheduler = _base_.param_scheduler
 auto_scale_lr = dict(enable=True)
