@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 from mmengine.config import Config
 
-from ..datasets.dataset_facts import DATASETS
+from ..datasets.dataset_facts import facts_of
 from .complexity import Complexity, complexity, protocol
 from .report import markdown_table, replace_section
 
@@ -42,7 +42,7 @@ class Entry:
         dataset = self.config.train_dataloader.dataset
         key = Path(dataset.get("data_root") or dataset.ann_file.rpartition("/")[0]).name
         titles = {"phase_order": "shipped benchmark", "mine": "your own"}
-        return titles[key] if key in titles else DATASETS[key].title
+        return titles[key] if key in titles else facts_of(key).title
 
     @property
     def pretrained(self) -> str:
@@ -182,7 +182,7 @@ def paper_table(rows: dict, entries: dict[Path, Entry], folder: Path) -> str:
             command = f"`python tools/train.py {path.as_posix()}`"
             here = entry.accuracy(folder)
             lines.append(
-                [name, DATASETS[dataset].title, command, entry.macs, entry.params, accuracy, here]
+                [name, facts_of(dataset).title, command, entry.macs, entry.params, accuracy, here]
             )
     header = ["row", "dataset", "command", "GMACs x views", "params (M)", "top-1, paper"]
     return markdown_table([*header, "top-1, here"], lines)
