@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from rich.progress import track
 
 from f4d_mmaction.apis import iter_recognize, list_videos, load_recognizer
+from f4d_mmaction.models.inference import prepare_for_inference
 from f4d_mmaction.visualization import save_attention
 
 
@@ -20,6 +21,9 @@ def main() -> int:
     parser.add_argument("--topk", type=int, default=5)
     parser.add_argument("--batch", type=int, default=1, help="videos in one forward pass")
     parser.add_argument("--device", help="cuda where there is one, else cpu")
+    parser.add_argument(
+        "--fast", action="store_true", help="compile the network, in low precision where native"
+    )
     parser.add_argument("--json", metavar="OUT.jsonl", help="also write a line for each video")
     parser.add_argument("--out-dir", help="also draw the attention of each video there")
     parser.add_argument(
@@ -30,7 +34,9 @@ def main() -> int:
     try:
         videos = list_videos(args.source)
         model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
-        results = iter_recognize(model, videos, args.topk, args.batch)
+        if args.fast:
+            prepare_for_inference(model)
+        results = iter_recognize(model, videos, args.topk, args.batch, bool(args.out_dir))
         blocks = wanted_blocks(model, args.location)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))

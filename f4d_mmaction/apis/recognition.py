@@ -78,6 +78,7 @@ def recognize(
     videos: str | os.PathLike | Sequence[str | os.PathLike],
     topk: int = 5,
     batch_size: int = 1,
+    attention: bool = True,
 ) -> list[Recognition]:
     """Recognize videos; a bad file becomes a result with an ``error``, the others go on.
 
@@ -86,6 +87,8 @@ def recognize(
         videos: Path of a video, or several.
         topk: Number of classes to name.
         batch_size: Videos in one forward pass.
+        attention: Keep the attention maps. Without them a network of ``prepare_for_inference``
+            runs compiled.
 
     Returns:
         A result for each video, in order.
@@ -95,11 +98,15 @@ def recognize(
     """
     if isinstance(videos, (str, os.PathLike)):
         videos = [videos]
-    return list(iter_recognize(model, videos, topk, batch_size))
+    return list(iter_recognize(model, videos, topk, batch_size, attention))
 
 
 def iter_recognize(
-    model: nn.Module, videos: Iterable[str | os.PathLike], topk: int = 5, batch_size: int = 1
+    model: nn.Module,
+    videos: Iterable[str | os.PathLike],
+    topk: int = 5,
+    batch_size: int = 1,
+    attention: bool = True,
 ) -> Iterator[Recognition]:
     """Yield what :func:`recognize` returns one by one; the next batch is read meanwhile."""
     if topk < 1 or batch_size < 1:
@@ -114,7 +121,7 @@ def iter_recognize(
         waiting = reader.submit(read_batch)
         while batch := waiting.result():
             waiting = reader.submit(read_batch)
-            yield from _recognize_batch(model, batch, topk)
+            yield from _recognize_batch(model, batch, topk, attention)
 
 
 def video_pipeline(config: Config) -> Compose:
@@ -168,7 +175,7 @@ def _too_short(path: str, results: dict, needed: int) -> Recognition:
 
 
 def _recognize_batch(
-    model: nn.Module, batch: list[tuple[str, dict | Recognition]], topk: int
+    model: nn.Module, batch: list[tuple[str, dict | Recognition]], topk: int, attention: bool
 ) -> Iterator[Recognition]:
     """Run videos of one size together; results come in the order of the batch."""
     results = {i: read for i, (_, read) in enumerate(batch) if isinstance(read, Recognition)}
@@ -178,7 +185,7 @@ def _recognize_batch(
             sizes.setdefault(read["inputs"].shape, []).append(i)
     names = getattr(model, "class_names", None)
     for members in sizes.values():
-        found = _recognize_packed(model, [batch[i] for i in members], names, topk)
+        found = _recognize_packed(model, [batch[i] for i in members], names, topk, attention)
         results.update(zip(members, found))
     for i in range(len(batch)):
         yield results[i]
@@ -192,10 +199,14 @@ def recognize_sample(
 
 
 def _recognize_packed(
-    model: nn.Module, batch: list[tuple[str, dict]], names: Sequence[str] | None, topk: int
+    model: nn.Module,
+    batch: list[tuple[str, dict]],
+    names: Sequence[str] | None,
+    topk: int,
+    attention: bool = True,
 ) -> list[Recognition]:
     """Run packed videos of one size together."""
-    scores, maps = predict(model, [packed for _, packed in batch])
+    scores, maps = predict(model, [packed for _, packed in batch], attention)
     results = []
     for place, (path, packed) in enumerate(batch):
         result = Recognition(path, scores=scores[place])
@@ -230,7 +241,7 @@ def unit_frames(packed: dict) -> np.ndarray | None:
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, packed: list[dict]
+    model: nn.Module, packed: list[dict], attention: bool = True
 ) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
     """Run packed videos of one size through a recognizer.
 
@@ -241,7 +252,7 @@ def predict(
     data = model.data_preprocessor(pseudo_collate(packed), False)
     inputs, samples = data["inputs"], data["data_samples"]
     maps: dict[str, dict[str, Tensor]] = {}
-    if isinstance(model.backbone, Recast4d) and not model.with_neck:
+    if attention and isinstance(model.backbone, Recast4d) and not model.with_neck:
         features = model.backbone(inputs.flatten(0, 1), maps)
         samples = model.cls_head.predict(features, samples)
     else:

@@ -18,6 +18,7 @@ from mmengine.config import Config
 from f4d_mmaction.apis import list_videos, load_recognizer, recognize
 from f4d_mmaction.apis.recognition import video_pipeline
 from f4d_mmaction.datasets.transforms import VideoReader
+from f4d_mmaction.models.inference import prepare_for_inference
 from f4d_mmaction.visualization import save_attention, write_video
 
 
@@ -73,6 +74,24 @@ def test_the_result_holds_names_frames_and_maps(model, videos):
         assert maps["TemporalAttention"].shape == (4, 1, 4, 1, 1)
         assert maps["SpatioTemporalAttention"].shape[:3] == (4, 1, 4)
         assert all(weights.min() > 0 and weights.max() < 1 for weights in maps.values())
+
+
+def test_without_attention_the_scores_are_the_same(model, videos):
+    with_maps, without = (
+        recognize(model, videos[0])[0],
+        recognize(model, videos[0], attention=False)[0],
+    )
+    assert without.maps == {}
+    np.testing.assert_allclose(without.scores, with_maps.scores, atol=1e-6)
+
+
+def test_a_network_prepared_for_inference_recognizes_the_same(config_path, checkpoint, videos):
+    fast = load_recognizer(config_path, checkpoint, "cpu")
+    plain = recognize(fast, videos[:2])
+    prepare_for_inference(fast, dtype=torch.float32, compile=False)
+    for expected, found in zip(plain, recognize(fast, videos[:2])):
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+        assert found.maps.keys() == expected.maps.keys()
 
 
 def test_networks_without_units_are_recognized_without_maps(root, videos):
