@@ -11,6 +11,9 @@ def main() -> None:
     parser.add_argument("config")
     parser.add_argument("checkpoint")
     parser.add_argument("--dump", metavar="FILE.pkl", help="also write the predictions there")
+    parser.add_argument(
+        "--fast", action="store_true", help="lower precision and compiled; see docs/performance.md"
+    )
     add_common_arguments(parser)
     args = parser.parse_args()
 
@@ -26,6 +29,9 @@ def main() -> None:
         evaluators = config.test_evaluator
         evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
         config.test_evaluator = [*evaluators, dict(type="DumpResults", out_file_path=args.dump)]
+    if args.fast:
+        hooks = config.get("custom_hooks") or []
+        config.custom_hooks = [*hooks, dict(type="FastInferenceHook")]
     run(lambda: test(config, args.checkpoint))
 
 

@@ -3,6 +3,7 @@
 from .attention import ChannelAttention, SpatioTemporalAttention, TemporalAttention
 from .blocks import F4DBlock, V4DBlock
 from .conv4d import Conv4d, FactorizedConv4d, matched_width
+from .inference import prepare_for_inference
 from .preprocessing import UnitCombinations, UnitsAsClip, UnitsAsFrames
 from .resnet4d import CSN4d, I3D4d, ResNet2Plus1d4d, ResNet4d, X3D4d
 from .rivals import CBAMAttention, SEAttention, STMAttention, TEAAttention
@@ -28,4 +29,5 @@ __all__ = [
     "V4DBlock",
     "X3D4d",
     "matched_width",
+    "prepare_for_inference",
 ]

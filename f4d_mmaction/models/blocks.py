@@ -165,9 +165,21 @@ class F4DBlock(Residual4d):
     def add_branch(self, x: Tensor, maps: dict[str, Tensor] | None = None) -> Tensor:
         """Return ``x`` plus the branch, (N, U, C, T, H, W)."""
         y = norm_act_4d(self.norm, self.act, self.conv(x.transpose(1, 2))).transpose(1, 2)
+        gain = self.drop_channels(y)
+        # The products that attention leaves behind are as large as the features, which the ReLU
+        # keeps anyway. Compilers find that out by themselves, with_cp recomputes still more.
+        cheap = all(isinstance(attention, Attention) for attention in self.attention.values())
+        plain = maps is None and not self.with_cp and not torch.compiler.is_compiling()
+        if cheap and plain and y.requires_grad:
+            return recomputed(self.attend, self.attention, x, y, gain)
+        return self.attend(x, y, gain, maps)
+
+    def attend(
+        self, x: Tensor, y: Tensor, gain: Tensor, maps: dict[str, Tensor] | None = None
+    ) -> Tensor:
+        """Return ``x`` plus the attended ``y * gain``, all (N, U, C, T, H, W)."""
         # What scales whole frames of a channel (dropout, TA, CA) is collected in one gain and
         # applied in one pass; each map sees the pools as the gain before it leaves them.
-        gain = self.drop_channels(y)
         pools = None
         for name, attention in self.attention.items():
             per_frame = isinstance(attention, FrameAttention)

@@ -2,6 +2,7 @@
 
 from .bad_videos import BadVideoHook, BadVideoMetric, TooManyBadVideosError
 from .checkpoint import SafeCheckpointHook
+from .fast_inference import FastInferenceHook
 from .invalid_numbers import InvalidLossError, InvalidNumbersHook
 from .labels import CheckLabelsHook
 from .pictures import AttentionVisualizationHook, ErrorCurveHook
@@ -13,6 +14,7 @@ __all__ = [
     "BadVideoMetric",
     "CheckLabelsHook",
     "ErrorCurveHook",
+    "FastInferenceHook",
     "InvalidLossError",
     "InvalidNumbersHook",
     "PreemptionHook",

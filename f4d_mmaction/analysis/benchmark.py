@@ -1,0 +1,407 @@
+"""Time and peak memory of recognizers, compared on one machine in one run.
+
+Machines differ and are shared, so what counts are ratios: the subjects take turns (A B A B), and
+a ratio is the median over rounds of the quotient of two neighbours.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.registry import init_default_scope
+
+from ..models import FactorizedConv4d, prepare_for_inference
+from .complexity import complexity
+from .report import markdown_table
+
+MODES = ("eager", "compiled", "fast")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One network with one input, run in one way.
+
+    Args:
+        config: Path of an MMAction2 config.
+        batch: Videos.
+        num_units: U.
+        clip_len: T.
+        size: Height and width.
+        mode: ``'eager'``, ``'compiled'`` (the backbone as one graph), or ``'fast'``
+            (:func:`prepare_for_inference`).
+        training: A training step (forward, backward, SGD) instead of a forward pass.
+        dtype: ``'float32'``, or the autocast type; with ``'fast'`` None is the device's best.
+        device: Where to run.
+        options: Changes to the config, by dotted key.
+    """
+
+    config: str
+    batch: int = 2
+    num_units: int = 4
+    clip_len: int = 8
+    size: int = 224
+    mode: str = "eager"
+    training: bool = False
+    dtype: str | None = None
+    device: str = "cpu"
+    options: dict = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """A short name: the config and what was changed."""
+        changes = [f"{key.rpartition('.')[2]}={value}" for key, value in self.options.items()]
+        way = [self.mode, self.dtype or ("best" if self.mode == "fast" else "float32")]
+        return ", ".join([Path(self.config).stem, *way, *changes])
+
+    def load(self) -> Config:
+        """Read the config with the changes; nothing is downloaded."""
+        config = Config.fromfile(self.config)
+        config.merge_from_dict({"model.backbone.pretrained": None, **self.options})
+        return config
+
+
+def build_step(subject: Subject) -> Callable[[], None]:
+    """Build the network and its input, and return what runs it once.
+
+    Raises:
+        ValueError: an unknown mode, or the fast mode in training.
+    """
+    if subject.mode not in MODES or (subject.training and subject.mode == "fast"):
+        raise ValueError(
+            f"mode must be one of {MODES}, and 'fast' does not train, got {subject.mode!r}"
+        )
+    config = subject.load()
+    init_default_scope(config.get("default_scope", "mmaction"))
+    torch.manual_seed(0)
+    model = MODELS.build(config.model).to(subject.device).train(subject.training)
+    shape = (3, subject.clip_len, subject.size, subject.size)
+    videos = [
+        torch.randint(256, (1, subject.num_units, *shape), dtype=torch.uint8)
+        for _ in range(subject.batch)
+    ]
+    inputs = model.data_preprocessor(dict(inputs=videos, data_samples=None))["inputs"]
+    dtype = getattr(torch, subject.dtype) if subject.dtype else None
+    if subject.mode == "fast":
+        prepare_for_inference(model, dtype=dtype)
+        dtype = None
+    elif subject.mode == "compiled":
+        model.backbone.compile(fullgraph=True)
+    context = torch.autocast(
+        torch.device(subject.device).type, dtype, enabled=dtype not in (None, torch.float32)
+    )
+    return (
+        training_step(model, inputs, context)
+        if subject.training
+        else forward(model, inputs, context)
+    )
+
+
+def forward(model: BaseModel, inputs: torch.Tensor, context: torch.autocast) -> Callable[[], None]:
+    """Return a forward pass to the scores."""
+
+    @torch.no_grad()
+    def step() -> None:
+        with context:
+            model(inputs, mode="tensor", stage="head")
+
+    return step
+
+
+def training_step(
+    model: BaseModel, inputs: torch.Tensor, context: torch.autocast
+) -> Callable[[], None]:
+    """Return a step of SGD with momentum on a loss over the scores."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with context:
+            scores = model(inputs, mode="tensor", stage="head")
+        scores.float().logsumexp(1).sum().backward()
+        optimizer.step()
+
+    return step
+
+
+def timed(step: Callable[[], None], device: str) -> float:
+    """Seconds of one call, the device's queue drained before and after."""
+    cuda = torch.device(device).type == "cuda"
+    if cuda:
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    step()
+    if cuda:
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def interleave(subjects: Sequence[Subject], rounds: int, warmup: int = 2) -> list[list[float]]:
+    """Time the subjects in turns; return the seconds of each, round by round."""
+    steps = [build_step(subject) for subject in subjects]
+    for step in steps:
+        for _ in range(warmup):
+            step()
+    seconds: list[list[float]] = [[] for _ in subjects]
+    for _ in range(rounds):
+        for subject, step, times in zip(subjects, steps, seconds):
+            times.append(timed(step, subject.device))
+    return seconds
+
+
+def peak_memory(subject: Subject) -> int:
+    """Bytes that the subject needs at its peak, weights included.
+
+    On CUDA the allocator's peak; on the CPU the peak resident size of a fresh process over its
+    size before the network was built. Its tensors are mapped one by one, since a heap keeps holes
+    that say more about the order of freeing than about the network.
+    """
+    os.environ["MALLOC_MMAP_THRESHOLD_"] = str(2**18)  # read by glibc as the process starts
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak_memory, (subject,))
+
+
+def _peak_memory(subject: Subject) -> int:
+    if torch.device(subject.device).type == "cuda":
+        step = build_step(subject)
+        torch.cuda.reset_peak_memory_stats(subject.device)
+        for _ in range(2):
+            step()
+        return torch.cuda.max_memory_allocated(subject.device)
+    before = resident_peak(reset=True)
+    step = build_step(subject)
+    for _ in range(2):
+        step()
+    return resident_peak() - before
+
+
+def resident_peak(reset: bool = False) -> int:
+    """Bytes of this process's peak resident size; ``reset`` forgets earlier peaks, on Linux."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if platform.system() == "Darwin" else peak * 1024
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def matmul_rate(device: str = "cpu", dtype: torch.dtype = torch.float32, size: int = 2048) -> float:
+    """Multiply-adds a second of this machine's own matrix product."""
+    a = torch.rand(size, size, dtype=dtype, device=device)
+    step = lambda: a @ a  # noqa: E731
+    step()
+    return size**3 / statistics.median(timed(step, device) for _ in range(9))
+
+
+@torch.no_grad()
+def convolution_rate(device: str = "cpu", channels: int = 512, pixels: int = 28) -> float:
+    """Multiply-adds a second of the factorised 4D convolution at the size of conv3, 2 x U4 x T8."""
+    N, U, T = 2, 4, 8
+    conv = FactorizedConv4d(channels, channels, mid_channels=channels // 8).to(device).eval()
+    conv = conv.to(memory_format=torch.channels_last_3d)
+    x = torch.rand(N * U, channels, T, pixels, pixels, device=device)
+    x = x.contiguous(memory_format=torch.channels_last_3d).unflatten(0, (N, U)).transpose(1, 2)
+    macs = 2 * 3 * channels * (channels // 8) * N * U * T * pixels**2
+    step = lambda: conv(x)  # noqa: E731
+    step()
+    return macs / statistics.median(timed(step, device) for _ in range(9))
+
+
+def environment(device: str = "cpu") -> str:
+    """Name the machine, as far as it matters for a timing."""
+    if torch.device(device).type == "cuda":
+        hardware = torch.cuda.get_device_name(device)
+    else:
+        instructions = torch.backends.cpu.get_cpu_capability()
+        hardware = f"{platform.machine()} CPU ({instructions}), {torch.get_num_threads()} threads"
+    return f"torch {torch.__version__}, Python {platform.python_version()}, {hardware}"
+
+
+def compare(subjects: Sequence[Subject], rounds: int = 5, memory: bool = True) -> list[dict]:
+    """Measure the subjects in turns.
+
+    Returns:
+        One record per subject, fit for JSON: the subject, seconds per round, videos a second,
+        peak bytes (None without ``memory``), multiply-adds a second of the forward pass, and the
+        speed (videos a second) relative to the first.
+    """
+    seconds = interleave(subjects, rounds)
+    records = []
+    for subject, times in zip(subjects, seconds):
+        macs = complexity(subject.load(), subject.num_units, subject.clip_len, subject.size).macs
+        median = statistics.median(times)
+        records.append(
+            dict(
+                name=subject.name,
+                subject=asdict(subject),
+                seconds=times,
+                videos_per_second=subject.batch / median,
+                macs_per_second=(3 if subject.training else 1) * macs * subject.batch / median,
+                peak_bytes=peak_memory(subject) if memory else None,
+                speed=quotient(seconds[0], times) * subject.batch / subjects[0].batch,
+            )
+        )
+    return records
+
+
+def quotient(times: Sequence[float], others: Sequence[float]) -> float:
+    """Median over rounds of one time over the other."""
+    return statistics.median(a / b for a, b in zip(times, others))
+
+
+def to_markdown(records: Sequence[dict]) -> str:
+    """Show the records; ratios are to the first."""
+    first = records[0]
+    device, training = first["subject"]["device"], first["subject"]["training"]
+    rate = matmul_rate(device)
+    rows = []
+    for record in records:
+        subject, times = record["subject"], record["seconds"]
+        peak = record["peak_bytes"]
+        rows.append(
+            [
+                record["name"],
+                "{batch} x U{num_units} x T{clip_len}, {size}".format(**subject),
+                f"{statistics.median(times):.3f} ({min(times):.3f} to {max(times):.3f})",
+                f"{record['videos_per_second']:.2f}",
+                f"{record['speed']:.2f}",
+                f"{record['macs_per_second'] / rate:.2f}",
+                f"{peak / 2**20:.0f}" if peak else "-",
+                f"{peak / first['peak_bytes']:.2f}" if peak else "-",
+            ]
+        )
+    what = "Training step" if training else "Forward pass"
+    table = markdown_table(
+        [
+            "network",
+            "input",
+            "seconds, median (range)",
+            "videos/s",
+            "speed to the first",
+            "of matmul rate",
+            "peak MiB",
+            "peak to the first",
+        ],
+        rows,
+    )
+    return (
+        f"{what}; {environment(device)}; float32 matrix product {rate / 1e9:.0f} G "
+        f"multiply-adds/s.\n\n{table}"
+    )
+
+
+def sweep(
+    subjects: Sequence[Subject], units: Sequence[int], lengths: Sequence[int], rounds: int
+) -> dict[str, list[list[float]]]:
+    """Seconds of each subject at each U (with its own T) and at each T (with its own U)."""
+
+    def medians(changes: Sequence[dict]) -> list[list[float]]:
+        columns = []
+        for change in changes:
+            times = interleave([replace(subject, **change) for subject in subjects], rounds)
+            columns.append([statistics.median(t) for t in times])
+        return [list(row) for row in zip(*columns)]
+
+    return dict(
+        num_units=medians([dict(num_units=U) for U in units]),
+        clip_len=medians([dict(clip_len=T) for T in lengths]),
+    )
+
+
+def plot_sweep(
+    path: str | Path,
+    subjects: Sequence[Subject],
+    units: Sequence[int],
+    lengths: Sequence[int],
+    seconds: dict[str, list[list[float]]],
+) -> None:
+    """Draw seconds against U and against T."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    for axis, key, values in zip(
+        figure.subplots(1, 2, sharey=True), ("num_units", "clip_len"), (units, lengths)
+    ):
+        for subject, line in zip(subjects, seconds[key]):
+            axis.plot(values, line, marker="o", label=Path(subject.config).stem)
+        axis.set(
+            xlabel=f"{'units U' if key == 'num_units' else 'frames per unit T'}", ylim=(0, None)
+        )
+        axis.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("seconds")
+    figure.axes[0].legend()
+    figure.savefig(path, dpi=120)
+
+
+def check(path: str | Path, rounds: int = 5, device: str = "cpu") -> list[dict]:
+    """Hold this machine to the ratios stated in a JSON file.
+
+    Each target names a ``measure``: ``speed`` (videos a second), ``time``, ``memory`` (peak) and
+    ``macs`` compare the subject ``of`` to the subject ``to``; ``convolution`` is the factorised
+    convolution's rate over the matrix product's. It has ``at_least`` or ``at_most``.
+
+    Returns:
+        The targets with ``ratio`` and ``met``.
+
+    Raises:
+        ValueError: an unknown measure.
+    """
+    targets = json.loads(Path(path).read_text(encoding="utf-8"))["targets"]
+    results = []
+    for target in targets:
+        ratio = measure(target, rounds, device)
+        met = ratio >= target.get("at_least", ratio) and ratio <= target.get("at_most", ratio)
+        results.append(dict(target, ratio=ratio, met=met))
+    return results
+
+
+def measure(target: dict, rounds: int, device: str) -> float:
+    """Measure one target's ratio, see :func:`check`."""
+    kind = target["measure"]
+    if kind == "convolution":
+        return convolution_rate(device) / matmul_rate(device)
+    of, to = (Subject(device=device, **target[role]) for role in ("of", "to"))
+    if kind == "macs":
+        counts = [complexity(s.load(), s.num_units, s.clip_len, s.size).macs for s in (of, to)]
+        return counts[0] / counts[1]
+    if kind == "memory":
+        return peak_memory(of) / peak_memory(to)
+    if kind not in ("speed", "time"):
+        raise ValueError(
+            f"measure of {target['name']!r} must be speed, time, memory, macs or convolution, "
+            f"got {kind!r}"
+        )
+    of_seconds, to_seconds = interleave([of, to], rounds)
+    if kind == "time":
+        return quotient(of_seconds, to_seconds)
+    return quotient(to_seconds, of_seconds) * of.batch / to.batch
+
+
+def check_markdown(results: Sequence[dict], device: str = "cpu") -> str:
+    """Show targets, ratios and whether they were met."""
+    rows = [
+        [
+            result["name"],
+            f"at least {result['at_least']}"
+            if "at_least" in result
+            else f"at most {result['at_most']}",
+            f"{result['ratio']:.2f}",
+            "yes" if result["met"] else "**no**",
+        ]
+        for result in results
+    ]
+    return f"{environment(device)}.\n\n" + markdown_table(["target", "bound", "here", "met"], rows)
