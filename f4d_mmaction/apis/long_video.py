@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmaction.models.data_preprocessors import ActionDataPreprocessor
 from mmaction.structures import ActionDataSample
 from mmengine.dataset import Compose
 from torch import Tensor, nn
@@ -103,9 +104,15 @@ class SlidingWindow:
     """
 
     def __init__(self, model: nn.Module, fps: float, seconds: float | None = None) -> None:
-        if not isinstance(model.backbone, Recast4d) or model.with_neck:
+        backbone, preprocessor = type(model.backbone), type(model.data_preprocessor)
+        if (
+            not issubclass(backbone, Recast4d)
+            or preprocessor is not ActionDataPreprocessor
+            or model.with_neck
+        ):
             raise ValueError(
-                f"long videos need a backbone that takes units, got {type(model.backbone).__name__}"
+                "long videos need a backbone that takes units right from ActionDataPreprocessor, "
+                f"got {backbone.__name__} after {preprocessor.__name__}"
             )
         steps = video_pipeline(model.cfg).transforms
         sampler = next((step for step in steps if isinstance(step, SampleActionUnits)), None)

@@ -111,6 +111,8 @@ def iter_recognize(
     """Yield what :func:`recognize` returns one by one; the next batch is read meanwhile."""
     if topk < 1 or batch_size < 1:
         raise ValueError(f"topk and batch_size must be at least 1, got {topk} and {batch_size}")
+    if (model.test_cfg or {}).get("max_testing_views"):  # the host then takes one video at a time
+        batch_size = 1
     pipeline = video_pipeline(model.cfg)
     paths = map(str, videos)
 
@@ -252,7 +254,9 @@ def predict(
     data = model.data_preprocessor(pseudo_collate(packed), False)
     inputs, samples = data["inputs"], data["data_samples"]
     maps: dict[str, dict[str, Tensor]] = {}
-    if attention and isinstance(model.backbone, Recast4d) and not model.with_neck:
+    # A preprocessor may regroup units, as V4D's combinations do; their maps fit no frames.
+    as_packed = inputs.shape[1:3] == packed[0]["inputs"].shape[:2]
+    if attention and as_packed and isinstance(model.backbone, Recast4d) and not model.with_neck:
         features = model.backbone(inputs.flatten(0, 1), maps)
         samples = model.cls_head.predict(features, samples)
     else:

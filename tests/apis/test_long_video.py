@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from mmaction.apis import init_recognizer
+from mmengine.config import Config
 
 from f4d_mmaction.apis import SlidingWindow, compare, load_recognizer
 from f4d_mmaction.datasets.bad_videos import BadVideoError
@@ -70,7 +71,17 @@ def test_a_video_of_whole_sections_ends_with_its_last_frame(model, tmp_path):
     assert SlidingWindow(model, FPS).timeline(path).edges[-1] == pytest.approx(4.0)
 
 
-def test_what_cannot_slide_is_told(model, root, video, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "options"), [("UnitCombinations", dict(train_units=2)), ("UnitsAsFrames", {})]
+)
+def test_networks_that_regroup_units_are_refused(config_path, kind, options):
+    config = Config.fromfile(config_path)
+    config.model.data_preprocessor = dict(type=kind, **options)
+    with pytest.raises(ValueError, match=f"got ResNet4d after {kind}"):
+        SlidingWindow(init_recognizer(config, None, "cpu"), FPS)
+
+
+def test_what_cannot_slide_is_told(model, video, tmp_path):
     short = write_video(tmp_path / "short.mp4", moving(3 * SECTION), FPS)
     with pytest.raises(ValueError, match="too short: 3 sections of 8 frames"):
         SlidingWindow(model, FPS).timeline(short)

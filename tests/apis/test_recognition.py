@@ -94,6 +94,19 @@ def test_a_network_prepared_for_inference_recognizes_the_same(config_path, check
         assert found.maps.keys() == expected.maps.keys()
 
 
+def test_combinations_of_units_are_averaged_without_maps(config_path, videos):
+    config = Config.fromfile(config_path)
+    config.model.data_preprocessor.type = "UnitCombinations"
+    config.model.data_preprocessor.train_units = 2
+    config.model.data_preprocessor.pop("format_shape")
+    config.model.test_cfg = dict(max_testing_views=3)
+    combined = init_recognizer(config, None, "cpu")
+    for result in recognize(combined, videos[:3], batch_size=2):
+        expected = inference_recognizer(combined, result.path).pred_score
+        torch.testing.assert_close(torch.from_numpy(result.scores), expected, atol=1e-5, rtol=1e-4)
+        assert result.maps == {}
+
+
 def test_networks_without_units_are_recognized_without_maps(root, videos):
     config = Config.fromfile(root / "configs/recognition/tsn/tsn_r18_phase_order.py")
     config.model.backbone.pop("base_channels", None)
