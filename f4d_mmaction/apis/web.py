@@ -70,7 +70,7 @@ def server(
     """Make the server of :func:`serve`; its temporary files go when the context ends.
 
     Yields:
-        A server that is bound (``server.address``) and runs on ``run()``.
+        A server that is bound (to ``address``), runs on ``run()`` and has its files in ``folder``.
     """
     limits = limits or Limits()
     with ExitStack() as stack:
@@ -109,6 +109,7 @@ def server(
         )
         page = uvicorn.Server(options)
         page.address = "http://{}:{}".format(*listener.getsockname()[:2])
+        page.folder = folder
         page.run = partial(page.run, sockets=[listener])
         yield page
 

@@ -53,17 +53,17 @@ class Limits:
         keep: Seconds for which temporary files are kept.
     """
 
-    megabytes: float = 100
-    seconds: float = 300
+    megabytes: float = 100.0
+    seconds: float = 300.0
     frames: int = 20_000
     pixels: int = 4096 * 2304
-    reading: float = 30
-    memory: float = 2048
+    reading: float = 30.0
+    memory: float = 2048.0
     uploads: int = 4
-    uploading: float = 120
+    uploading: float = 120.0
     waiting: int = 16
-    disk: float = 2000
-    keep: float = 900
+    disk: float = 2000.0
+    keep: float = 900.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
