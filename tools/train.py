@@ -53,8 +53,10 @@ def main() -> None:
     given = dict(
         seed=args.seed, diff_rank_seed=args.diff_rank_seed, deterministic=args.deterministic
     )
-    given = {name: value for name, value in given.items() if value not in (None, False)}
-    config.randomness = {**config.get("randomness", {}), **given}
+    given = {
+        name: value for name, value in given.items() if value is not None and value is not False
+    }
+    config.randomness = {"seed": None, **config.get("randomness", {}), **given}
 
     def train() -> None:
         if args.resume:
