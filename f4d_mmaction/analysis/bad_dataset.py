@@ -91,7 +91,7 @@ def write_folder(frames: Iterable[np.ndarray], folder: Path) -> None:
 def spoil(clean: Path, root: Path, share: float, seed: int = 0) -> dict[str, dict[str, str]]:
     """Copy a dataset of :func:`write_mixed` and replace a share of its videos by bad ones.
 
-    Each storage loses the same share, to its faults in turn. Lists ``{split}_sound_videos.txt``
+    Each storage loses the same share, to the faults in turn. Lists ``{split}_sound_videos.txt``
     and ``{split}_sound_folders.txt`` name what is left.
 
     Args:
@@ -108,11 +108,11 @@ def spoil(clean: Path, root: Path, share: float, seed: int = 0) -> dict[str, dic
     injected: dict[str, dict[str, str]] = {}
     for split in SPLITS:
         injected[split] = {}
+        of_videos, of_folders = (cycle(f.values()) for f in (VIDEO_FAULTS, FOLDER_FAULTS))
         for storage in STORAGES:
             paths = [path for path in sorted((root / split).iterdir()) if path.suffix == storage]
             chosen = rng.permutation(len(paths))[: round(share * len(paths))]
-            faults = VIDEO_FAULTS if storage else FOLDER_FAULTS
-            for place, (damage, kind) in zip(chosen, cycle(faults.values())):
+            for place, (damage, kind) in zip(chosen, of_videos if storage else of_folders):
                 damage(paths[place])
                 injected[split][str(paths[place])] = kind.value
         for kind in ("videos", "folders"):

@@ -82,7 +82,8 @@ def try_mutant(seeds: Path, reader: str, item: tuple[str, int]) -> str:
 
     Returns:
         A kind of bad video, or ``'frames as before'``, ``'first frames only'`` (each as before),
-        ``'other frames'`` (damage that was not noticed), or ``'error: ...'``.
+        ``'frames out of place'`` (one was lost that was not missed), ``'other frames'`` (damage
+        that was not noticed), or ``'error: ...'``.
     """
     name, number = item
     original = (seeds / name).read_bytes()
@@ -102,7 +103,9 @@ def try_mutant(seeds: Path, reader: str, item: tuple[str, int]) -> str:
     count = min(len(truth), len(frames))
     same = all(np.array_equal(*pair) for pair in zip(frames, truth))
     if not same or len(frames) > len(truth):
-        return "other frames"
+        places = {frame.tobytes(): place for place, frame in enumerate(truth)}
+        moved = any(places.get(f.tobytes(), place) != place for place, f in enumerate(frames))
+        return "frames out of place" if moved else "other frames"
     return "frames as before" if count == len(truth) else "first frames only"
 
 

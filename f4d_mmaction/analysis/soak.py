@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from f4d_mmaction.analysis.bad_video_trial import make_datasets
+from f4d_mmaction.datasets.bad_videos import BadVideoError, BadVideoKind
+from f4d_mmaction.datasets.phase_order import options_of
 from f4d_mmaction.datasets.transforms import VideoReader
 
 _SAMPLES = 50  # of the footprint, over a soak
@@ -72,18 +76,30 @@ class Growth:
         return cls(*(Footprint(*map(int, each)) for each in middle))
 
 
+def good_and_bad_videos(folder: Path) -> list[Path]:
+    """Write 120 small videos in three containers, 30 % of them bad, and name them.
+
+    The endless ones are left out: without a time limit each reading takes its seconds.
+    """
+    options = options_of("easy", num_classes=2, num_train=160, num_test=8, num_frames=32, size=32)
+    injected = make_datasets(folder, options, share=0.3)["train"]
+    data = folder.resolve() / "bad"
+    lines = (data / "train_videos.txt").read_text().splitlines()
+    paths = [data / line.split()[0] for line in lines]
+    return [path for path in paths if injected.get(str(path)) != BadVideoKind.TIMEOUT.value]
+
+
 def soak_decoding(videos: list[Path], decodes: int) -> list[Footprint]:
-    """Read whole videos in turn, opening each anew.
+    """Read whole videos in turn, opening each anew; bad ones fail as they do in training.
 
     Args:
-        videos: Files to read.
+        videos: Files to read, or to fail at.
         decodes: How many readings in all.
     """
     series = []
     for number in range(decodes):
-        reader = VideoReader(str(videos[number % len(videos)]))
-        reader.read(np.arange(len(reader)))
-        reader.close()
+        with suppress(BadVideoError), closing(VideoReader(str(videos[number % len(videos)]))) as it:
+            it.read(np.arange(len(it)))
         if number % max(1, decodes // _SAMPLES) == 0:
             series.append(footprint())
     return series

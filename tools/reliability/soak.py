@@ -7,7 +7,13 @@ import sys
 from pathlib import Path
 
 import f4d_mmaction  # noqa: F401
-from f4d_mmaction.analysis.soak import Growth, soak_decoding, soak_training, to_markdown
+from f4d_mmaction.analysis.soak import (
+    Growth,
+    good_and_bad_videos,
+    soak_decoding,
+    soak_training,
+    to_markdown,
+)
 from f4d_mmaction.datasets.phase_order import generate, options_of
 from f4d_mmaction.engine.launch import load_config
 
@@ -33,6 +39,9 @@ def main() -> int:
     growths = {
         f"{args.decodes} videos read": Growth.over(
             soak_decoding(sorted(data.glob("*/*.mp4")), args.decodes)
+        ),
+        f"{args.decodes} videos tried, 30 % of them bad": Growth.over(
+            soak_decoding(good_and_bad_videos(args.folder / "mixed"), args.decodes)
         ),
         f"{args.steps} steps of training": Growth.over(soak_training(config, args.steps)),
     }
