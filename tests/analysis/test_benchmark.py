@@ -1,0 +1,81 @@
+"""The benchmark compares what it says; no test asserts a time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+import f4d_mmaction  # noqa: F401
+from f4d_mmaction.analysis import benchmark
+from f4d_mmaction.analysis.benchmark import Subject, build_step, check, check_markdown, compare
+from f4d_mmaction.analysis.training_memory import training_bytes
+
+ROOT = Path(__file__).parents[2]
+SMALL = str(ROOT / "configs" / "recognition" / "f4d" / "f4d_r18_phase_order.py")
+TINY = dict(config=SMALL, batch=1, num_units=2, clip_len=1, size=16)
+
+
+def test_ratios_are_of_neighbouring_rounds_per_video(monkeypatch):
+    seconds = [[1.0, 10.0, 1.0], [2.0, 20.0, 2.0]]
+    monkeypatch.setattr(benchmark, "interleave", lambda *_: seconds)
+    records = compare([Subject(**TINY), Subject(**{**TINY, "batch": 4})], memory=False)
+    assert [record["speed"] for record in records] == [1.0, 2.0]
+    assert records[1]["videos_per_second"] == 2.0
+
+
+def test_subjects_take_turns_and_give_every_round():
+    seconds = benchmark.interleave([Subject(**TINY), Subject(**TINY, training=True)], 3, warmup=1)
+    assert [len(times) for times in seconds] == [3, 3]
+    assert all(time > 0 for times in seconds for time in times)
+
+
+def test_peak_memory_grows_with_the_input():
+    small = benchmark.peak_memory(Subject(**{**TINY, "size": 32}, training=True))
+    large = benchmark.peak_memory(Subject(**{**TINY, "size": 128, "batch": 4}, training=True))
+    assert large > 2 * small > 0
+
+
+def test_targets_are_met_or_missed(tmp_path):
+    target = dict(measure="macs", of={**TINY, "clip_len": 4}, to=TINY)
+    path = tmp_path / "targets.json"
+    targets = [
+        dict(target, name="met", at_most=4.1),
+        dict(target, name="missed", at_least=5),
+        dict(target, name="what", measure="joy", at_least=1),
+    ]
+    path.write_text(json.dumps(dict(targets=targets[:2])))
+    results = check(path)
+    assert [result["met"] for result in results] == [True, False]
+    assert "**no**" in check_markdown(results)
+    path.write_text(json.dumps(dict(targets=targets[2:])))
+    with pytest.raises(ValueError, match="joy"):
+        check(path)
+
+
+def test_stated_targets_name_configs_and_options_that_exist():
+    for target in json.loads((ROOT / "docs" / "performance_targets.json").read_text())["targets"]:
+        assert ("at_least" in target) != ("at_most" in target)
+        for role in {"of", "to"} & set(target):
+            subject = Subject(**target[role])
+            config = Config.fromfile(ROOT / subject.config)
+            config.merge_from_dict(subject.options)
+            assert config.model.backbone.type == "ResNet4d"
+
+
+def test_fast_mode_does_not_train():
+    with pytest.raises(ValueError, match="does not train"):
+        build_step(Subject(**TINY, mode="fast", training=True))
+
+
+def test_recomputation_keeps_less():
+    kept = []
+    for options in ({}, {"block4d.with_cp": True}, {"with_cp": True}):
+        config = Config.fromfile(SMALL)
+        config.merge_from_dict({f"model.backbone.{key}": v for key, v in options.items()})
+        fixed, per_video = training_bytes(config, 2, 4, 64)
+        kept.append(per_video)
+    assert kept[0] > kept[1] > kept[2] > 0
+    assert fixed > 0

@@ -1,0 +1,89 @@
+"""The fast inference mode: the same numbers, for every kind of network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from f4d_mmaction.models import prepare_for_inference
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "recognition"
+VIDEOS = torch.linspace(-1, 1, 2 * 4 * 3 * 4 * 32 * 32).view(2, 1, 4, 3, 4, 32, 32)
+
+
+def recognizer(kind: str, **backbone: object) -> nn.Module:
+    config = Config.fromfile(CONFIGS / kind / f"{kind}_r18_phase_order.py")
+    init_default_scope("mmaction")
+    torch.manual_seed(0)
+    config.model.backbone.update(backbone)
+    return MODELS.build(config.model).eval()
+
+
+def scores(model: nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return model(VIDEOS, mode="tensor", stage="head")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)], ids=str
+)
+@pytest.mark.parametrize("kind", ["f4d", "v4d", "slowonly"])
+def test_scores_stay_within_the_types_rounding(kind, dtype, tolerance):
+    plain = scores(recognizer(kind, channels_last=False))
+    model = recognizer(kind, channels_last=False)
+    names = list(model.state_dict())
+    fast = prepare_for_inference(model, dtype=dtype, compile=False)
+    found = scores(fast)
+    assert found.dtype == torch.float32
+    assert (found - plain).abs().max() < tolerance * plain.abs().max()
+    assert list(fast.state_dict()) == names
+
+
+def test_attention_maps_are_still_there():
+    model = prepare_for_inference(recognizer("f4d"), compile=False)
+    maps: dict = {}
+    model.backbone(VIDEOS[:, 0], maps=maps)
+    assert all(len(found) == 3 for found in maps.values())
+
+
+@pytest.mark.slow
+def test_compiled_scores_are_those_of_the_plain_network():
+    plain = scores(recognizer("f4d"))
+    fast = scores(prepare_for_inference(recognizer("f4d"), dtype=torch.float32))
+    torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("kind", ["f4d", "v4d"])
+def test_backbone_is_one_graph(kind, training):
+    backbone = recognizer(kind).backbone.train(training)
+    x = VIDEOS[:, 0]
+    torch.manual_seed(1)
+    expected = backbone(x)
+    graph = torch.compile(backbone, backend="eager", fullgraph=True)
+    torch.manual_seed(1)
+    torch.testing.assert_close(graph(x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_compile_is_a_key_of_the_config_and_renames_nothing():
+    plain, compiled = recognizer("f4d"), recognizer("f4d", compile=True)
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+    assert compiled.backbone._compiled_call_impl is not None
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "error"),
+    [
+        (nn.Linear(1, 1), {}, TypeError),
+        (nn.ModuleDict(dict(backbone=nn.Linear(1, 1))), dict(dtype=torch.int8), ValueError),
+    ],
+)
+def test_refuses_what_it_cannot_speed_up(model, options, error):
+    with pytest.raises(error, match=r"expected a recognizer|must be float32"):
+        prepare_for_inference(model, **options)

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Remake every table and picture of docs/performance.md, from the root of the repository.
+set -u
+page=docs/performance.md
+root=configs/recognition
+f4d=$root/f4d/f4d_r50_sthv1.py
+v4d=$root/v4d/v4d_r50_sthv1.py
+trunk=$root/slowonly/slowonly_r50_sthv1.py
+
+python tools/analysis/complexity.py "$trunk" "$v4d" "$root/f4d/f4d_r50_conv3_matched_sthv1.py" \
+    "$root/f4d/f4d_r50_matched_sthv1.py" "$f4d" --markdown $page complexity
+python tools/analysis/training_memory.py "$f4d" --markdown $page gpu
+[ "${1:-}" = computed ] && exit
+python tools/analysis/benchmark.py "$f4d" "$v4d" "$trunk" --mode eager fast --markdown $page forward
+python tools/analysis/benchmark.py "$f4d" "$v4d" "$trunk" --training --clip-len 4 \
+    --markdown $page training
+python tools/analysis/benchmark.py "$f4d" "$v4d" "$trunk" --batch 1 --size 112 \
+    --plot docs/performance_scaling.png
+python tools/analysis/benchmark.py --check docs/performance_targets.json --markdown $page check
