@@ -85,4 +85,5 @@ def test_a_trained_network_looks_at_the_moving_shape(root, tmp_path, subprocess_
     rows = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("| layer")]
     shares = {row[0].strip(): (float(row[3]), float(row[4].strip(" %"))) for row in rows}
     chance = float(rows[0][5].strip(" %"))
-    assert any(ratio > 1 and peak > 2 * chance for ratio, peak in shares.values()), table
+    # An untrained map may peak there too, but weighs the shape and the rest alike: ratio 1.00.
+    assert any(ratio > 1.03 and peak > 2 * chance for ratio, peak in shares.values()), table
