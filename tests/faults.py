@@ -13,20 +13,37 @@ from mmengine.runner import Runner
 
 @HOOKS.register_module(force=True)
 class FaultHook(Hook):
-    """Once in the life of a work directory, one process fails in the sixth iteration.
+    """Once in the life of a work directory, one process fails.
 
     Args:
-        kind: 'raise', or the name of the signal the process sends itself.
+        kind: 'raise', or the name of a signal, which the process sends itself.
+        rank: Of the process.
+        workers: Send the signal to its data-loading workers, too.
+        stage: 'train' for the sixth iteration, 'val' for the first of the second validation.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(
+        self, kind: str, rank: int = 1, workers: bool = False, stage: str = "train"
+    ) -> None:
         self.kind = kind
+        self.rank = rank
+        self.workers = workers
+        self.stage = stage
 
     def after_train_iter(self, runner: Runner, *_: object, **__: object) -> None:
+        if self.stage == "train" and runner.iter == 5:
+            self._fail(runner)
+
+    def after_val_iter(self, runner: Runner, *_: object, **__: object) -> None:
+        if self.stage == "val" and runner.epoch == 2:
+            self._fail(runner)
+
+    def _fail(self, runner: Runner) -> None:
         mark = Path(runner.work_dir) / "failed"
-        if runner.rank != 1 or runner.iter != 5 or mark.exists():
+        if runner.rank != self.rank or mark.exists():
             return
         mark.touch()
         if self.kind == "raise":
             raise ArithmeticError("process 1 has had enough")
-        os.kill(os.getpid(), getattr(signal, self.kind))
+        send = os.killpg if self.workers else os.kill
+        send(os.getpid(), getattr(signal, self.kind))

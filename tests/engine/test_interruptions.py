@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
@@ -12,7 +11,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import finish, said, same, start_training, train, wait_for, weights, write_config
+from mmengine.config import Config
+from tiny_run import (
+    ROOT,
+    said,
+    same,
+    start_training,
+    train,
+    wait_for,
+    weights,
+    write_config,
+)
 
 from f4d_mmaction.engine.checkpoints import (
     DamagedCheckpointError,
@@ -106,28 +115,50 @@ def test_full_disk(config: Path, uninterrupted: Path, one_epoch: Path) -> None:
     assert_equal(one_epoch, uninterrupted)
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2])
-def test_terminated_in_an_epoch(benchmark: Path, tmp_path: Path, workers: int) -> None:
-    """SIGTERM to the training and all its workers, as Slurm and torchrun send it."""
-    config = write_config(
-        tmp_path,
-        benchmark,
-        f"_base_.train_dataloader.update(batch_size=1, num_workers={workers}, "
-        f"persistent_workers={workers > 0})\n",
-    )
-    folder = tmp_path / "run"
-    process = start_training(config, folder)
-    wait_for("[2][ 3/16]", folder, process)
-    os.killpg(process.pid, signal.SIGTERM)
-    output = finish(process, folder / "output.txt", code=143)
-    assert "SIGTERM: saved" in output
+def terminated(stage: str, changes: str = "") -> str:
+    """Changes of a config that send SIGTERM to the training and all its workers."""
+    fault = f'dict(type="FaultHook", kind="SIGTERM", rank=0, workers=True, stage="{stage}")'
+    imports = 'custom_imports = dict(imports=["f4d_mmaction", "faults"])'
+    return f"{imports}\ncustom_hooks = [{fault}]\n{changes}\n"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_terminated_in_an_epoch(
+    benchmark: Path, uninterrupted: Path, tmp_path: Path, workers: int
+) -> None:
+    """As Slurm and torchrun send it."""
+    options = f"num_workers={workers}, persistent_workers={workers > 0}"
+    changes = terminated("train", f"_base_.train_dataloader.update({options})")
+    config, folder = write_config(tmp_path, benchmark, changes), tmp_path / "run"
+    before = train(config, folder, code=143)
+    assert "SIGTERM: saved" in before
     assert (folder / "preempted.pth").exists()
-    output = train(config, folder, "--resume")
-    assert "[1][ 1/16]" not in output.split("SIGTERM: saved")[1]
-    assert "[2][ 2/16]" not in output.split("SIGTERM: saved")[1]
+    after = train(config, folder, "--resume").removeprefix(before)
+    assert "Epoch(train) [2][2/4]" not in after
+    assert "Epoch(train) [2][3/4]" in after
     assert not (folder / "preempted.pth").exists()
-    train(config, tmp_path / "whole")
-    assert same(weights(folder / LAST), weights(tmp_path / "whole" / LAST))
+    assert_equal(folder, uninterrupted)
+
+
+def test_terminated_in_a_validation(benchmark: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    """The run exits at once, and the validation is made up for."""
+    config, folder = write_config(tmp_path, benchmark, terminated("val")), tmp_path / "run"
+    before = train(config, folder, code=143)
+    assert "Epoch(val) [2][2/2]" not in before
+    after = train(config, folder, "--resume").removeprefix(before)
+    assert "Epoch(val) [2][2/2]" in after
+    assert_equal(folder, uninterrupted)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "configs/recognition").rglob("*.py")), ids=lambda path: path.stem
+)
+def test_every_config_can_be_resumed(path: Path) -> None:
+    config = Config.fromfile(path)
+    assert config.train_cfg.type == "ResumableEpochLoop"
+    assert config.default_hooks.checkpoint.type == "SafeCheckpointHook"
+    assert config.default_hooks.preemption.type == "PreemptionHook"
+    assert config.default_hooks.invalid_numbers.type == "InvalidNumbersHook"
 
 
 def test_workers_change_nothing(config: Path, uninterrupted: Path, tmp_path: Path) -> None:
@@ -223,7 +254,7 @@ def test_weights_alone_cannot_be_resumed(uninterrupted: Path, tmp_path: Path) ->
 
 
 def test_mid_epoch_checkpoint_needs_epochs_of_the_same_length(
-    benchmark: Path, tmp_path: Path
+    benchmark: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     options = "_base_.default_hooks.checkpoint.update(by_epoch=False, interval=3)\n"
     config = write_config(tmp_path, benchmark, options)
@@ -234,5 +265,4 @@ def test_mid_epoch_checkpoint_needs_epochs_of_the_same_length(
     output = train(config, tmp_path / "run", "--resume", *option, code=1)
     assert "saved after 2 of 4 batches of an epoch, which now has 2" in output
     train(config, tmp_path / "run", "--resume")
-    train(config, tmp_path / "whole")
-    assert same(weights(tmp_path / "run/iter_12.pth"), weights(tmp_path / "whole/iter_12.pth"))
+    assert same(weights(tmp_path / "run" / "iter_12.pth"), weights(uninterrupted / LAST))
