@@ -95,7 +95,7 @@ def main():
             frames = read_views(path, sampling, steps)
             scores = session.run(["scores"], {"frames": frames})[0][0]
         except Exception as error:  # decord and onnxruntime have errors of their own
-            print(f"{path}: {str(error).strip().splitlines()[-1]}", file=sys.stderr)
+            print(f"{path}: {' '.join(str(error).split())}", file=sys.stderr)
             failed = 1
             continue
         best = np.argsort(-scores)[: args.top]
