@@ -156,8 +156,8 @@ def try_bad_videos(
     accuracies = {}
     for name, data in {"clean": clean, "replaced": bad}.items():
         runner = build_runner(run(name, data, clean, max_share=1.0))
-        runner.train()
-        accuracies[name] = runner.test()["acc/top1"]
+        runner.train()  # validates on the test split, after the last epoch only
+        accuracies[name] = runner.message_hub.get_scalar("val/acc/top1").current()
     listed = (folder / "runs" / "replaced" / "bad_videos.jsonl").read_text().splitlines()
     reports = [json.loads(line) for line in listed]
 
@@ -182,7 +182,7 @@ def try_bad_videos(
             for key, value in counted.items()
             if key.startswith("bad_videos/") and key != "bad_videos/all"
         },
-        videos=len(runner.test_dataloader.dataset),
+        videos=len(runner.val_dataloader.dataset),
         counted=counted["acc/top1"],
         sound=test("sound", split="test_sound")["acc/top1"],
         **accuracies,
