@@ -46,6 +46,7 @@ test = [
     *export,
     *web,
     "tensorboard",
+    "seaborn",  # of MMAction2's own plots
     "selenium>=4.10",
     "pytest>=7",
     "setuptools>=70.1",  # builds the wheel that is tested
