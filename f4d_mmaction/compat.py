@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import sys
 import types
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ def require_mmcv() -> None:
     module: requiring one would overwrite the other.
     """
     remedy = f'pip install "mmcv-lite{MMCV_RANGE}" (or the full mmcv in the same range)'
+    # mmcv-lite warns on every import that it lacks a CUDA operator that no model here uses.
+    warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformableAttention``")
     try:
         version = importlib.import_module("mmcv").__version__
     except ImportError as error:

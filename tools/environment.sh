@@ -18,9 +18,9 @@ install_package() {
     local wanted
     wanted="$PWD $1 $(cat setup.py f4d_mmaction/version.py requirements/constraints.txt | cksum)"
     if [[ ! -f $stamp || $(cat "$stamp") != "$wanted" ]]; then
-        echo "Installing f4d_mmaction[$extras] into $(python -c 'import sys; print(sys.prefix)')"
+        echo "Installing f4d_mmaction${extras:+[$extras]} into $(python -c 'import sys; print(sys.prefix)')"
         python -m pip install --quiet --constraint requirements/constraints.txt \
-            --editable ".[$extras]"
+            --editable ".${extras:+[$extras]}"
         echo "$wanted" > "$stamp"
     fi
 }
