@@ -161,6 +161,42 @@ def interleave(subjects: Sequence[Subject], rounds: int, warmup: int = 2) -> lis
     return seconds
 
 
+def profile(subject: Subject, top: int = 10) -> list[dict]:
+    """Share of each operator in one step's time on the CPU (or of its kernels on CUDA).
+
+    Returns:
+        The ``top`` operators with ``operator``, ``share`` and ``calls``, the longest first.
+    """
+    step = build_step(subject)
+    for _ in range(2):
+        step()
+    cuda = torch.device(subject.device).type == "cuda"
+    kinds = [torch.profiler.ProfilerActivity.CPU]
+    kinds += [torch.profiler.ProfilerActivity.CUDA] if cuda else []
+    with torch.profiler.profile(activities=kinds) as profiler:
+        timed(step, subject.device)
+    spent = "self_device_time_total" if cuda else "self_cpu_time_total"
+    events = profiler.key_averages()
+    total = sum(getattr(event, spent) for event in events)
+    shares = [
+        dict(operator=event.key, share=getattr(event, spent) / total, calls=event.count)
+        for event in events
+    ]
+    return sorted(shares, key=lambda share: -share["share"])[:top]
+
+
+def profile_markdown(profiles: dict[str, list[dict]]) -> str:
+    """Show the profiles of several subjects, by name, below each other."""
+    return "\n\n".join(
+        f"{name}:\n\n"
+        + markdown_table(
+            ["operator", "share", "calls"],
+            [[f"`{row['operator']}`", f"{row['share']:.1%}", row["calls"]] for row in rows],
+        )
+        for name, rows in profiles.items()
+    )
+
+
 def peak_memory(subject: Subject) -> int:
     """Bytes that the subject needs at its peak, weights included.
 

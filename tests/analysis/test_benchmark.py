@@ -79,3 +79,10 @@ def test_recomputation_keeps_less():
         kept.append(per_video)
     assert kept[0] > kept[1] > kept[2] > 0
     assert fixed > 0
+
+
+def test_profile_names_convolutions_and_shares_add_up():
+    rows = benchmark.profile(Subject(**TINY), top=1000)
+    assert sum(row["share"] for row in rows) == pytest.approx(1)
+    convolutions = [row for row in rows if row["operator"] == "aten::convolution"]
+    assert convolutions[0]["calls"] > 20

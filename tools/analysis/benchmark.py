@@ -17,6 +17,8 @@ from f4d_mmaction.analysis.benchmark import (
     check_markdown,
     compare,
     plot_sweep,
+    profile,
+    profile_markdown,
     sweep,
     to_markdown,
 )
@@ -40,6 +42,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument("--contiguous", action="store_true", help="do without channels_last")
     parser.add_argument("--checkpointing", choices=["none", "blocks", "all"], default="none")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={}, metavar="K=V")
+    parser.add_argument("--profile", action="store_true", help="show where the time goes")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-memory", action="store_true", help="measure time only")
     parser.add_argument("--json", type=Path, help="also write the records here")
@@ -84,6 +87,9 @@ def main() -> int:
         if args.check:
             records = check(args.check, args.rounds, args.device)
             text = check_markdown(records, args.device)
+        elif args.profile:
+            records = {subject.name: profile(subject) for subject in subjects_of(args)}
+            text = profile_markdown(records)
         elif args.plot:
             subjects = subjects_of(args)
             records = sweep(subjects, args.plot_units, args.plot_lengths, args.rounds)
