@@ -103,8 +103,15 @@ def allow_message_hub_in_checkpoints() -> None:
     from mmengine.logging import HistoryBuffer
     from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
-    if not hasattr(torch.serialization, "add_safe_globals"):  # torch < 2.4 never refuses
-        return
+    class LoadedHistory(HistoryBuffer):
+        """A log history whose file cannot replace the statistics of all others.
+
+        The host keeps those in the class and updates them from every file it loads.
+        """
+
+        def __setstate__(self, state: dict) -> None:
+            super().__setstate__({**state, "statistics_methods": {}})
+            self.__class__ = HistoryBuffer
 
     methods = {
         HistoryBuffer: ("min", "max", "mean", "current"),
@@ -113,6 +120,7 @@ def allow_message_hub_in_checkpoints() -> None:
 
     def known_method(owner: object, name: str) -> object:
         """Stand for ``builtins.getattr``: pickle names methods through it."""
+        owner = HistoryBuffer if owner is LoadedHistory else owner
         if isinstance(owner, type) and name in methods.get(owner, ()):
             return getattr(owner, name)
         raise ValueError(f"checkpoint asks for getattr({owner!r}, {name!r}), which is refused")
@@ -120,7 +128,9 @@ def allow_message_hub_in_checkpoints() -> None:
     multiarray = np.array(0).__reduce__()[0].__module__.rpartition(".")[0]
     core = importlib.import_module(f"{multiarray}.multiarray")
     arrays = {"_reconstruct": core._reconstruct, "scalar": core.scalar}
-    allowed: list = [*methods, np.ndarray, np.dtype, (known_method, "builtins.getattr")]
+    allowed: list = [OneCycleParamScheduler, np.ndarray, np.dtype]
+    allowed += [(known_method, "builtins.getattr")]
+    allowed += [(LoadedHistory, "mmengine.logging.history_buffer.HistoryBuffer")]
     for home in ("numpy._core.multiarray", "numpy.core.multiarray"):  # numpy 2 and numpy 1 files
         allowed += [(function, f"{home}.{name}") for name, function in arrays.items()]
     allowed += [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "bool")]

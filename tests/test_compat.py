@@ -112,6 +112,22 @@ def test_checkpoint_with_log_history_loads_weights_only(tmp_path: Path) -> None:
     assert loaded.statistics("max") == 3.0
 
 
+def test_a_checkpoint_cannot_change_the_statistics_of_other_logs(tmp_path: Path) -> None:
+    buffer = HistoryBuffer([1.0], [1])
+    torch.save(buffer, tmp_path / "honest.pth")
+    forged = tmp_path / "forged.pth"
+    methods, HistoryBuffer._statistics_methods = HistoryBuffer._statistics_methods, {"mean": 7}
+    try:
+        torch.save(buffer, forged)
+    finally:
+        HistoryBuffer._statistics_methods = methods
+        buffer.__dict__.pop("statistics_methods", None)
+    loaded = torch.load(forged, weights_only=True)
+    assert type(loaded) is HistoryBuffer
+    assert loaded.statistics("mean") == HistoryBuffer([3.0], [1]).statistics("mean") - 2 == 1.0
+    torch.save(loaded, forged)  # and goes into the next checkpoint like any other
+
+
 class Hostile:
     """Pickles to a call of ``function(*arguments)``."""
 

@@ -59,7 +59,7 @@ def read_ours(path: Path) -> list[np.ndarray]:
     if path.suffix == ".jpg":
         info = {"frame_dir": str(path.parent), "filename_tmpl": path.name, "frame_inds": [0]}
         return DecodeRawUnits()({**info, "modality": "RGB"})["imgs"]
-    reader = VideoReader(str(path), time_limit=10)
+    reader = VideoReader(str(path), time_limit=30)
     try:
         return reader.read(np.arange(len(reader)))
     finally:
@@ -123,7 +123,7 @@ def write_seeds(folder: Path) -> list[str]:
 
 
 def fuzz(
-    mutants: int, reader: str = "ours", seed: int = 0, workers: int = 2, time_limit: float = 20.0
+    mutants: int, reader: str = "ours", seed: int = 0, workers: int = 2, time_limit: float = 60.0
 ) -> dict[str, Counter[str]]:
     """Read mutated files in other processes and count the outcomes by container.
 

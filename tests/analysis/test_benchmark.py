@@ -34,7 +34,7 @@ def test_subjects_take_turns_and_give_every_round():
 
 def test_peak_memory_grows_with_the_input():
     small = benchmark.peak_memory(Subject(**{**TINY, "size": 32}, training=True))
-    large = benchmark.peak_memory(Subject(**{**TINY, "size": 128, "batch": 4}, training=True))
+    large = benchmark.peak_memory(Subject(**{**TINY, "size": 224, "batch": 8}, training=True))
     assert large > 2 * small > 0
 
 
