@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 
-from f4d_mmaction.engine.launch import build_runner, load_config
+from f4d_mmaction.engine.launch import build_runner, load_config, run
 
 
 def main() -> None:
@@ -42,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

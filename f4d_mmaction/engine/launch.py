@@ -123,6 +123,19 @@ def run(action: Callable[[], object]) -> None:
         record(action)()
     except _MENDABLE as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
+    except SystemExit:  # asked to leave: PreemptionHook
+        _leave_process_group()
+        raise
+    _leave_process_group()
+
+
+def _leave_process_group() -> None:
+    """Join the group's threads: one that still wants Python while it ends aborts the process.
+
+    Not after an error, where work may be pending that waits for the other processes.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def build_runner(config: Config) -> Runner:

@@ -175,17 +175,17 @@ def test_two_processes_count_like_one(tmp_path, subprocess_env):
 import sys
 sys.path.insert(0, {str(here)!r})
 from pathlib import Path
-import f4d_mmaction
-import torch.distributed
-from mmengine.runner import Runner
+from f4d_mmaction.engine.launch import build_runner, run
+from mmengine.dist import is_main_process
 from test_bad_video_hook import config
-torch.distributed.init_process_group("gloo")
-wrapper = dict(type="MMDistributedDataParallel", device_ids=None)
-cfg = config(Path({str(tmp_path)!r}), dict(test="count"), workers=1, launcher="pytorch",
-             model_wrapper_cfg=wrapper, env_cfg=dict(dist_cfg=dict(backend="gloo")))
-result = Runner.from_cfg(cfg).test()
-if torch.distributed.get_rank() == 0:
-    print("RESULT", result["acc/top1"] * 7, result["bad_videos/all"])
+
+def test():
+    cfg = config(Path({str(tmp_path)!r}), dict(test="count"), workers=1, launcher="pytorch")
+    result = build_runner(cfg).test()
+    if is_main_process():
+        print("RESULT", result["acc/top1"] * 7, result["bad_videos/all"])
+
+run(test)
 """
     )
     run = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]

@@ -1,0 +1,28 @@
+"""How a run ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch.distributed
+
+from f4d_mmaction.engine.launch import run
+
+
+@pytest.mark.parametrize("code", [None, 143])
+def test_run_leaves_its_process_group(tmp_path: Path, code: int | None) -> None:
+    """A thread of the group that outlives Python's end aborts the process (exit code -6)."""
+
+    def work() -> None:
+        store = f"file://{tmp_path}/store"
+        torch.distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
+        if code is not None:
+            raise SystemExit(code)
+
+    if code is None:
+        run(work)
+    else:
+        with pytest.raises(SystemExit, match=str(code)):
+            run(work)
+    assert not torch.distributed.is_initialized()
