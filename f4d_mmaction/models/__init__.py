@@ -7,6 +7,7 @@ from .inference import prepare_for_inference
 from .preprocessing import UnitCombinations, UnitsAsClip, UnitsAsFrames
 from .resnet4d import CSN4d, I3D4d, ResNet2Plus1d4d, ResNet4d, X3D4d
 from .rivals import CBAMAttention, SEAttention, STMAttention, TEAAttention
+from .view_conv3d import ViewConv3d
 
 __all__ = [
     "CBAMAttention",
@@ -27,6 +28,7 @@ __all__ = [
     "UnitsAsClip",
     "UnitsAsFrames",
     "V4DBlock",
+    "ViewConv3d",
     "X3D4d",
     "matched_width",
     "prepare_for_inference",

@@ -1,36 +1,17 @@
 """The paper's three attention maps (section III.E), each with its inner residual.
 
 Every module maps (N, U, C, T, H, W) to the same shape as ``x * (1 + map)``, which is the paper's
-``map * x + x`` in one pass over memory, and reads its pools off the tensor in any layout.
+``map * x + x`` in one pass over memory. A map is constant within a frame, or over the channels of a
+pixel, and comes from pools that are as small as itself (gates.py).
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import torch
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
-
-class FramePools(NamedTuple):
-    """Average and maximum over the pixels of each frame: two (N, U, C, T) tensors."""
-
-    mean: Tensor
-    peak: Tensor
-
-    @classmethod
-    def of(cls, x: Tensor) -> FramePools:
-        """Pool (N, U, C, T, H, W) over its pixels.
-
-        Channels last in the result too: a reduction is fast where both sides are laid out alike.
-        """
-        pixels = x.movedim(2, 5).flatten(3, 4)
-        return cls(pixels.mean(3).transpose(2, 3), pixels.amax(3).transpose(2, 3))
-
-    def scaled(self, gain: Tensor) -> FramePools:
-        """Return the pools of ``x * gain`` for a gain >= 0 that is constant within a frame."""
-        return FramePools(self.mean * gain, self.peak * gain)
+from .gates import FramePools, PixelPools
 
 
 class Attention(nn.Module):
@@ -47,9 +28,9 @@ class Attention(nn.Module):
 
 
 class FrameAttention(Attention):
-    """Attention whose map is constant within a frame and needs only :class:`FramePools`.
+    """Attention that weighs the channels of whole frames.
 
-    A chain of such modules reads the full tensor once: scaling a frame scales its pools.
+    A chain of such modules reads the features once: scaling a frame scales its pools.
     """
 
     def frame_map(self, pools: FramePools) -> Tensor:
@@ -59,6 +40,18 @@ class FrameAttention(Attention):
     def attention_map(self, x: Tensor) -> Tensor:
         """Map (N, U, C, T, H, W) to weights that broadcast against it."""
         return self.frame_map(FramePools.of(x))[..., None, None]
+
+
+class PixelAttention(Attention):
+    """Attention that weighs all channels of a pixel alike."""
+
+    def pixel_map(self, pools: PixelPools) -> Tensor:
+        """Map pools of (N, U, T, H, W) to weights in (0, 1) of that shape."""
+        raise NotImplementedError
+
+    def attention_map(self, x: Tensor) -> Tensor:
+        """Map (N, U, C, T, H, W) to weights that broadcast against it."""
+        return self.pixel_map(PixelPools.of(x)).unsqueeze(2)
 
 
 def check_units(x: Tensor, channels: int | None = None) -> None:
@@ -160,11 +153,11 @@ class ChannelAttention(FrameAttention):
 
 
 @MODELS.register_module()
-class SpatioTemporalAttention(Attention):
+class SpatioTemporalAttention(PixelAttention):
     """STA: where and when within each unit (paper, eq. 10 to 12).
 
     Average and maximum over C, concatenated, pass two dilated convolutions over (H, W), ReLU and
-    two over T. Map: (N, U, 1, T, H, W).
+    two over T. Map: (N, U, T, H, W).
     """
 
     def __init__(self) -> None:
@@ -183,8 +176,8 @@ class SpatioTemporalAttention(Attention):
             for path in self.space.paths:
                 path.weight.abs_()
 
-    def attention_map(self, x: Tensor) -> Tensor:
-        """Map (N, U, C, T, H, W) to weights (N, U, 1, T, H, W)."""
-        pools = torch.stack((x.mean(2), x.amax(2)), 2).flatten(0, 1)
-        weights = self.time(self.space(pools).relu()).sigmoid()
-        return weights.unflatten(0, x.shape[:2])
+    def pixel_map(self, pools: PixelPools) -> Tensor:
+        """Map pools (N, U, T, H, W) to weights of that shape."""
+        planes = torch.stack(pools, 2).flatten(0, 1)
+        weights = self.time(self.space(planes).relu()).sigmoid()
+        return weights.squeeze(1).unflatten(0, pools.mean.shape[:2])

@@ -13,9 +13,10 @@ from mmengine.model import constant_init
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .attention import Attention, FrameAttention, FramePools, check_units
-from .conv4d import Conv4d, FactorizedConv4d, norm_act_4d
-from .memory import added, recomputed, scaled
+from .attention import FrameAttention, PixelAttention, check_units
+from .conv4d import Conv4d, FactorizedConv4d, conv_norm_act
+from .gates import FramePools, PixelPools, gated, gated_sum
+from .recomputation import recomputed
 
 # A fresh block is the trunk plus one percent. It may not be zero: a ReLU follows the last
 # normalisation, so a zero gamma means zero output with zero gradient, for ever.
@@ -164,45 +165,38 @@ class F4DBlock(Residual4d):
 
     def add_branch(self, x: Tensor, maps: dict[str, Tensor] | None = None) -> Tensor:
         """Return ``x`` plus the branch, (N, U, C, T, H, W)."""
-        y = norm_act_4d(self.norm, self.act, self.conv(x.transpose(1, 2))).transpose(1, 2)
-        gain = self.drop_channels(y)
-        # The products that attention leaves behind are as large as the features, which the ReLU
-        # keeps anyway. Compilers find that out by themselves, with_cp recomputes still more.
-        cheap = all(isinstance(attention, Attention) for attention in self.attention.values())
-        plain = maps is None and not self.with_cp and not torch.compiler.is_compiling()
-        if cheap and plain and y.requires_grad:
-            return recomputed(self.attend, self.attention, x, y, gain)
-        return self.attend(x, y, gain, maps)
-
-    def attend(
-        self, x: Tensor, y: Tensor, gain: Tensor, maps: dict[str, Tensor] | None = None
-    ) -> Tensor:
-        """Return ``x`` plus the attended ``y * gain``, all (N, U, C, T, H, W)."""
-        # What scales whole frames of a channel (dropout, TA, CA) is collected in one gain and
-        # applied in one pass; each map sees the pools as the gain before it leaves them.
-        pools = None
+        y = self.conv.between(x.transpose(1, 2))
+        y = conv_norm_act(self.conv.temporal, self.norm, self.act, y).transpose(1, 2)
+        # Gains are collected, so that each kind of attention, and their product, is one pass: per
+        # frame those of dropout, TA and CA, per pixel that of STA. Pools follow the gains.
+        frames, pixels, pools = self.drop_channels(y), None, None
         for name, attention in self.attention.items():
-            per_frame = isinstance(attention, FrameAttention)
-            if not per_frame or gain.shape[-2:] != (1, 1):
-                y, gain, pools = scaled(y, gain), y.new_ones((1,) * 6), None
-            if not isinstance(attention, Attention):  # it rewrites features, there is no map
-                y = attention(y)
-                continue
-            if per_frame:
-                pools = pools or FramePools.of(y).scaled(gain[..., 0, 0])
+            if pixels is not None or not isinstance(attention, (FrameAttention, PixelAttention)):
+                y, frames, pixels, pools = gated(y, frames, pixels), None, None, None
+            if isinstance(attention, FrameAttention):
+                pools = pools or FramePools.of(y).scaled(frames)
                 weights = attention.frame_map(pools)
                 pools = pools.scaled(1 + weights)
+                frames = 1 + weights if frames is None else frames * (1 + weights)
                 weights = weights[..., None, None]
-            else:
-                weights = attention.attention_map(y)
-            gain = gain * (1 + weights)
+            elif isinstance(attention, PixelAttention):
+                if not torch.is_grad_enabled():  # once for the pools and for the sum
+                    y, frames = gated(y, frames), None
+                weights = attention.pixel_map(PixelPools.of(y, frames))
+                pixels = 1 + weights
+                weights = weights.unsqueeze(2)
+            else:  # it rewrites features, there is no map
+                y = attention(y)
+                continue
             if maps is not None:
                 maps[name] = weights
-        return added(y, x, gain)
+        return gated_sum(x, y, frames, pixels)
 
-    def drop_channels(self, y: Tensor) -> Tensor:
-        """Return a gain (N, U, C, 1, 1, 1) that drops whole channels of a unit in training."""
-        return F.dropout(y.new_ones(*y.shape[:3], 1, 1, 1), self.dropout, self.training)
+    def drop_channels(self, y: Tensor) -> Tensor | None:
+        """Return a gain (N, U, C, 1) that drops whole channels of a unit, None outside training."""
+        if not (self.training and self.dropout):
+            return None
+        return F.dropout(y.new_ones(*y.shape[:3], 1), self.dropout)
 
 
 @MODELS.register_module()
@@ -250,6 +244,5 @@ class V4DBlock(Residual4d):
 
     def add_branch(self, x: Tensor, maps: dict[str, Tensor] | None = None) -> Tensor:
         """Return ``x`` plus the branch, (N, U, C, T, H, W)."""
-        y = self.conv(x.transpose(1, 2))
-        y = norm_act_4d(self.norm, self.act, y).transpose(1, 2)
-        return added(y, x)
+        y = conv_norm_act(self.conv, self.norm, self.act, x.transpose(1, 2)).transpose(1, 2)
+        return gated_sum(x, y)

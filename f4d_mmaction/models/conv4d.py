@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from mmcv.cnn import build_activation_layer, build_conv_layer, build_norm_layer
 from mmengine.registry import MODELS
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def check_kernel_size(kernel_size: Sequence[int]) -> tuple[int, int, int, int]:
@@ -132,10 +133,21 @@ class Conv4d(nn.Module):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, U, T, H, W) to (N, C', U, T, H, W)."""
+    def forward(self, x: Tensor, norm: _BatchNorm | None = None) -> Tensor:
+        """Map (N, C, U, T, H, W) to (N, C', U, T, H, W).
+
+        Args:
+            x: Features of U units.
+            norm: Batch normalisation of C' channels to fold in, by its running statistics.
+        """
         check_4d_form(x, self.in_channels)
-        return conv4d(x, self.weight, self.kernel_size, self.bias)
+        weight, bias = self.weight, self.bias
+        if norm is not None:
+            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+            weight = weight * scale.view(-1, 1, 1, 1, 1)
+            mean = norm.running_mean if bias is None else norm.running_mean - bias
+            bias = norm.bias - mean * scale
+        return conv4d(x, weight, self.kernel_size, bias)
 
     def extra_repr(self) -> str:
         """Show sizes as ``nn.Conv3d`` does."""
@@ -192,15 +204,25 @@ class FactorizedConv4d(nn.Module):
         self.act = build_activation_layer(act_cfg or dict(type="ReLU", inplace=True))
         self.temporal = build_conv_layer(conv_cfg, mid_channels, out_channels, (1, t, 1, 1))
 
+    def between(self, x: Tensor) -> Tensor:
+        """Map (N, C, U, T, H, W) to what the temporal factor reads, (N, M, U, T, H, W)."""
+        return conv_norm_act(self.spatial, self.norm, self.act, x)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, U, T, H, W) to (N, C', U, T, H, W)."""
-        return self.temporal(norm_act_4d(self.norm, self.act, self.spatial(x)))
+        return self.temporal(self.between(x))
 
 
-def norm_act_4d(norm: nn.Module, act: nn.Module, x: Tensor) -> Tensor:
-    """Apply a 5-D normalisation and an activation to the 4D form (N, C, U, T, H, W).
+def conv_norm_act(conv: nn.Module, norm: nn.Module, act: nn.Module, x: Tensor) -> Tensor:
+    """Apply a 4D convolution, a 5-D normalisation and an activation to (N, C, U, T, H, W).
 
-    The activation may work in place, which autograd does without copies on a tensor but not on a
-    view: so it comes before the result is seen as 6-D.
+    In inference batch normalisation is folded into the kernel, which is small, and saves a pass
+    over the features, which are not.
     """
+    fixed = isinstance(norm, _BatchNorm) and norm.affine and not norm.training
+    if fixed and isinstance(conv, Conv4d) and not torch.is_grad_enabled():
+        return act(conv(x, norm))
+    x = conv(x)
+    # The activation may work in place, which autograd does without copies on a tensor but not on a
+    # view: so it comes before the result is seen as 6-D.
     return act(norm(x.flatten(2, 3))).unflatten(2, x.shape[2:4])

@@ -50,14 +50,15 @@ def prepare_for_inference(
     use_channels_last(backbone)
     # The last `forward` in place is the plain one, so that preparing twice compiles once.
     plain = type(backbone).forward.__get__(backbone)
-    options = {"freezing": True} if device.type == "cpu" else None
-    forward = torch.compile(plain, fullgraph=True, options=options) if compile else plain
+    forward = torch.compile(plain, fullgraph=True) if compile else plain
+    # Not an option of `torch.compile`, which the tracing of the graph would not see.
+    freezing = torch._inductor.config.patch(freezing=device.type == "cpu")
 
     @torch.no_grad()
     def fast_forward(x: Tensor, *args: object, **kwargs: object) -> Tensor | tuple[Tensor, ...]:
         # Whoever wants more than features, such as attention maps, gets it uncompiled.
         run = plain if args or kwargs else forward
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        with freezing, torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             features = run(x, *args, **kwargs)
         return (
             features.float()

@@ -228,7 +228,18 @@ def place(where: Placement, length: int, stage: int) -> list[bool]:
 
 @MODELS.register_module()
 class ResNet4d(Recast4d, ResNet3dSlowOnly):
-    """SlowOnly recast in 4D: F4D as published, V4D with another ``block4d``."""
+    """SlowOnly recast in 4D: F4D as published, V4D with another ``block4d``.
+
+    All of SlowOnly's kernels span one frame or one pixel, so its convolutions run on 2D views.
+    """
+
+    def __init__(
+        self,
+        *args: object,
+        conv_cfg: dict = dict(type="ViewConv3d"),  # noqa: B006
+        **kwargs: object,
+    ) -> None:
+        super().__init__(*args, conv_cfg=conv_cfg, **kwargs)
 
 
 @MODELS.register_module()

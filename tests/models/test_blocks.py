@@ -192,3 +192,22 @@ def test_wrong_options_are_named(options: dict, message: str) -> None:
 def test_wrong_inputs_are_told_apart(name: str, shape: tuple) -> None:
     with pytest.raises(ValueError, match=rf"expected \(N, U, {C}, T, H, W\)"):
         build(name)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("conv_bias", [False, True], ids=["no bias", "bias"])
+def test_inference_with_folded_normalisation_gives_the_same_numbers(
+    name: str, conv_bias: bool
+) -> None:
+    torch.manual_seed(0)
+    conv_cfg = dict(type="Conv4d", bias=conv_bias)
+    block = build(name, conv_cfg=conv_cfg).double().train()
+    x = features(dtype=torch.float64)
+    for _ in range(3):
+        block(x)  # statistics of its own
+    block.eval()
+    with torch.no_grad():
+        for parameter in block.parameters():
+            parameter.add_(0.1 * torch.rand_like(parameter))
+        folded = block(x)
+    torch.testing.assert_close(folded, block(x))

@@ -52,6 +52,42 @@ def test_attention_maps_are_still_there():
     assert all(len(found) == 3 for found in maps.values())
 
 
+class Toy(nn.Module):
+    """As much of a recognizer as the fast mode looks at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = ConvNormAct()
+
+
+class ConvNormAct(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Conv3d(4, 8, (1, 3, 3), bias=False), nn.BatchNorm3d(8), nn.ReLU())
+        with torch.no_grad():
+            self[1].running_mean.uniform_(-1, 1)
+            self[1].running_var.uniform_(0.5, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x)
+
+
+def test_compiled_weights_are_frozen_with_the_normalisation_folded_in():
+    torch.manual_seed(0)
+    model, x = Toy().eval(), torch.randn(2, 4, 2, 8, 8)
+    with torch.no_grad():
+        expected = model.backbone(x)
+    fast = prepare_for_inference(model, dtype=torch.float32)
+    torch.testing.assert_close(fast.backbone(x), expected, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        model.backbone[0].weight.zero_()  # unseen: the graph has weights of its own
+    torch.testing.assert_close(fast.backbone(x), expected, rtol=1e-4, atol=1e-5)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        fast.backbone(x)
+    kernels = {event.key for event in profiler.key_averages()}
+    assert "mkldnn::_convolution_pointwise" in kernels  # convolution, shift and ReLU in one
+    assert not any("batch_norm" in kernel for kernel in kernels)
+
+
 @pytest.mark.slow
 def test_compiled_scores_are_those_of_the_plain_network():
     plain = scores(recognizer("f4d"))

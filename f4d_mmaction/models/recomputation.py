@@ -1,10 +1,4 @@
-"""What keeps the blocks' element-wise passes cheap, none of which changes a number.
-
-- Without gradients a fresh tensor may be overwritten: on the CPU a new large tensor costs several
-  times the arithmetic that fills it, because each of its pages must first be mapped.
-- With gradients autograd keeps every factor of a product. What depends on tensors that are kept
-  anyway is computed again in the backward pass instead (:func:`recomputed`).
-"""
+"""Computing a block again in the backward pass instead of keeping its results."""
 
 from __future__ import annotations
 
@@ -15,18 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
-
-
-def scaled(y: Tensor, gain: Tensor) -> Tensor:
-    """Return ``y * gain``, in ``y``'s own memory where no gradient is recorded."""
-    return y * gain if torch.is_grad_enabled() else y.mul_(gain)
-
-
-def added(y: Tensor, x: Tensor, gain: Tensor | None = None) -> Tensor:
-    """Return ``x + y * gain``, in ``y``'s own memory where no gradient is recorded."""
-    if not torch.is_grad_enabled():
-        return (y if gain is None else y.mul_(gain)).add_(x)
-    return x + y if gain is None else torch.addcmul(x, y, gain)
 
 
 def recomputed(function: Callable[..., Tensor], module: nn.Module, *inputs: Tensor) -> Tensor:

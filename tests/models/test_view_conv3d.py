@@ -1,0 +1,79 @@
+"""`ViewConv3d` against `nn.Conv3d`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+
+from f4d_mmaction.models import ResNet4d, ViewConv3d
+
+IN_VIEWS = [
+    dict(kernel_size=1),
+    dict(kernel_size=(1, 3, 3), padding=(0, 1, 1)),
+    dict(kernel_size=(1, 3, 5), stride=(1, 2, 3), padding=(0, 2, 1), dilation=(1, 2, 1), bias=True),
+    dict(kernel_size=(1, 7, 7), groups=2),
+    dict(kernel_size=(3, 1, 1), padding=(1, 0, 0)),
+    dict(kernel_size=(3, 1, 1), stride=(2, 1, 1), padding=(2, 0, 0), dilation=(2, 1, 1), bias=True),
+]
+IN_3D = [
+    dict(kernel_size=3, padding=1),
+    dict(kernel_size=1, stride=2),
+    dict(kernel_size=1, stride=(2, 1, 1), padding=(1, 0, 0)),
+    dict(kernel_size=(3, 1, 1), stride=(1, 2, 1)),
+    dict(kernel_size=(1, 3, 3), padding=1, padding_mode="replicate"),
+    dict(kernel_size=(1, 3, 3), padding=(1, 1, 1)),
+]
+
+
+def pair(**settings: object) -> tuple[nn.Conv3d, ViewConv3d]:
+    torch.manual_seed(0)
+    plain = nn.Conv3d(4, 6, **{"bias": False, **settings})
+    other = ViewConv3d(4, 6, **{"bias": False, **settings})
+    other.load_state_dict(plain.state_dict())
+    return plain, other
+
+
+def operators(function: object, *inputs: torch.Tensor) -> set[str]:
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        function(*inputs)
+    return {event.key for event in profiler.key_averages()}
+
+
+@pytest.mark.parametrize("channels_last", [True, False], ids=["last", "first"])
+@pytest.mark.parametrize("settings", IN_VIEWS + IN_3D, ids=str)
+def test_numbers_and_gradients_are_those_of_conv3d(settings: dict, channels_last: bool) -> None:
+    plain, other = pair(**settings)
+    layout = torch.channels_last_3d if channels_last else torch.contiguous_format
+    x = torch.randn(2, 4, 5, 9, 8).contiguous(memory_format=layout)
+    inputs = [x.clone().requires_grad_() for _ in range(2)]
+    outputs = [conv(value) for conv, value in zip((plain, other), inputs)]
+    torch.testing.assert_close(outputs[1], outputs[0])
+    weights = torch.randn_like(outputs[0])
+    for output in outputs:
+        (output * weights).sum().backward()
+    torch.testing.assert_close(inputs[1].grad, inputs[0].grad)
+    for name, parameter in plain.named_parameters():
+        found = other.get_parameter(name).grad
+        torch.testing.assert_close(found, parameter.grad, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("settings", IN_VIEWS, ids=str)
+def test_channels_last_stay_last_without_copies(settings: dict) -> None:
+    _, conv = pair(**settings)
+    conv = conv.to(memory_format=torch.channels_last_3d)
+    x = torch.randn(2, 4, 5, 9, 8).contiguous(memory_format=torch.channels_last_3d)
+    assert conv(x).is_contiguous(memory_format=torch.channels_last_3d)
+    found = operators(conv, x)
+    assert "aten::conv2d" in found
+    assert not found & {"aten::conv3d", "aten::copy_", "aten::clone"}
+
+
+def test_every_convolution_of_the_slow_only_trunk_runs_on_views() -> None:
+    trunk = ResNet4d(
+        depth=50, pretrained=None, base_channels=8, channels_last=True, placement=(0, 0, 0, 0)
+    ).eval()
+    found = operators(trunk, torch.randn(1, 2, 3, 2, 32, 32))
+    assert "aten::conv2d" in found
+    assert "aten::conv3d" not in found
