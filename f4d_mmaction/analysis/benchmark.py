@@ -24,6 +24,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 
 from ..models import FactorizedConv4d, prepare_for_inference
+from . import loading
 from .complexity import complexity
 from .report import markdown_table
 
@@ -388,7 +389,9 @@ def check(path: str | Path, rounds: int = 5, device: str = "cpu") -> list[dict]:
 
     Each target names a ``measure``: ``speed`` (videos a second), ``time``, ``memory`` (peak) and
     ``macs`` compare the subject ``of`` to the subject ``to``; ``convolution`` is the factorised
-    convolution's rate over the matrix product's. It has ``at_least`` or ``at_most``.
+    convolution's rate over the matrix product's; ``loading`` is the speed of a ``config``'s test
+    pipeline over that of MMAction2's stock one, on videos of ``frames``. It has ``at_least`` or
+    ``at_most``.
 
     Returns:
         The targets with ``ratio`` and ``met``.
@@ -410,6 +413,10 @@ def measure(target: dict, rounds: int, device: str) -> float:
     kind = target["measure"]
     if kind == "convolution":
         return convolution_rate(device) / matmul_rate(device)
+    if kind == "loading":
+        config = Config.fromfile(target["config"])
+        init_default_scope(config.get("default_scope", "mmaction"))
+        return loading.compare(config, frames=[target["frames"]], videos=6)[0]["ratio"]
     of, to = (Subject(device=device, **target[role]) for role in ("of", "to"))
     if kind == "macs":
         counts = [complexity(s.load(), s.num_units, s.clip_len, s.size).macs for s in (of, to)]
@@ -418,8 +425,8 @@ def measure(target: dict, rounds: int, device: str) -> float:
         return peak_memory(of) / peak_memory(to)
     if kind not in ("speed", "time"):
         raise ValueError(
-            f"measure of {target['name']!r} must be speed, time, memory, macs or convolution, "
-            f"got {kind!r}"
+            f"measure of {target['name']!r} must be speed, time, memory, macs, convolution or "
+            f"loading, got {kind!r}"
         )
     of_seconds, to_seconds = interleave([of, to], rounds)
     if kind == "time":
