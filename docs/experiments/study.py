@@ -72,6 +72,7 @@ options = dict(
 # ----------------------------------------------------------------- networks, in the order they run
 configs = "configs/recognition"
 f4d = f"{configs}/f4d/f4d_r18_phase_order.py"
+v4d = f"{configs}/v4d/v4d_r18_phase_order.py"
 TA, CA, STA = "TemporalAttention", "ChannelAttention", "SpatioTemporalAttention"
 
 
@@ -101,7 +102,7 @@ longer = {"train_cfg.max_epochs": 2 * epochs, "param_scheduler.0.total_steps": 2
 
 rows = dict(
     f4d=variant(),
-    v4d=dict(config=f"{configs}/v4d/v4d_r18_phase_order.py"),
+    v4d=dict(config=v4d),
     slowonly=dict(config=f"{configs}/slowonly/slowonly_r18_phase_order.py"),
     tsn=dict(config=f"{configs}/tsn/tsn_r18_phase_order.py"),
     reading_a=variant((0, 1, 0, 0), **{"block4d.mid_channels": None}),
@@ -114,6 +115,8 @@ rows = dict(
     units_3=units(3),
     units_6=units(6),
     f4d_longer=dict(config=f4d, options=longer),
+    v4d_longer=dict(config=v4d, options=longer),
+    no_attention_longer=dict(config=f4d, options=attention()["options"] | longer),
     conv1=variant((0, 0, 0, 0), stem_block4d=True),
     conv2=variant(("last", 0, 0, 0)),
     conv4=variant((0, 0, "last", 0)),
@@ -144,7 +147,9 @@ tables = dict(
             "SlowOnly (no 4D block)": "slowonly",
             "V4D (two blocks in conv3)": "v4d",
             "F4D": "f4d",
+            "V4D, 32 epochs": "v4d_longer",
             "F4D, 32 epochs": "f4d_longer",
+            "F4D without attention, 32 epochs": "no_attention_longer",
         },
     ),
     readings=dict(

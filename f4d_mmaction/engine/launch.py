@@ -124,18 +124,19 @@ def run(action: Callable[[], object]) -> None:
     except _MENDABLE as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
     except SystemExit:  # asked to leave: PreemptionHook
-        _leave_process_group()
+        _leave_gloo()
         raise
-    _leave_process_group()
+    _leave_gloo()
 
 
-def _leave_process_group() -> None:
-    """Join the group's threads: one that still wants Python while it ends aborts the process.
+def _leave_gloo() -> None:
+    """Join gloo's threads: one that still wants Python while it ends aborts the process.
 
     Not after an error, where work may be pending that waits for the other processes.
     """
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    group = torch.distributed
+    if group.is_initialized() and group.get_backend() == "gloo":
+        group.destroy_process_group()
 
 
 def build_runner(config: Config) -> Runner:

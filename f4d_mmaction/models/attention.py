@@ -15,7 +15,11 @@ from .gates import FramePools, PixelPools
 
 
 class Attention(nn.Module):
-    """A module that weighs its input by ``1 + map``: (N, U, C, T, H, W) in and out."""
+    """A module that weighs its input by ``1 + map``: (N, U, C, T, H, W) in and out.
+
+    A block records the maps of its two kinds, :class:`FrameAttention` and :class:`PixelAttention`,
+    and applies any other module as it is.
+    """
 
     def attention_map(self, x: Tensor) -> Tensor:
         """Map (N, U, C, T, H, W) to weights in (0, 1) that broadcast against it."""

@@ -185,7 +185,7 @@ class F4DBlock(Residual4d):
                 weights = attention.pixel_map(PixelPools.of(y, frames))
                 pixels = 1 + weights
                 weights = weights.unsqueeze(2)
-            else:  # it rewrites features, there is no map
+            else:  # it rewrites features
                 y = attention(y)
                 continue
             if maps is not None:

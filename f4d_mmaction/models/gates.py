@@ -4,6 +4,7 @@ A block weighs its features (N, U, C, T, H, W) by a gain per frame and channel, 
 one per pixel, (N, U, T, H, W). All else about attention is small. Where gradients are recorded, the
 three operations on whole features have backward passes of their own: autograd's would keep each
 product, fill one tensor for every average and several for every maximum, and add them all up.
+They cannot be differentiated twice, and of equal maxima one gets the gradient.
 """
 
 from __future__ import annotations
@@ -78,8 +79,13 @@ def gated_sum(
     Computed in the trunk's 3D form: only there do compilers see which layout its next convolution
     wants, and write the sum in it.
     """
-    if _records(y) and not (frames is None and pixels is None):
-        return _GatedSum.apply(x, y, _per_frame(frames, y), _per_pixel(pixels, y))
+    gains = _per_frame(frames, y), _per_pixel(pixels, y)
+    last = gains[0] if pixels is None else gains[1]
+    if last is not None and _records(y):
+        return _GatedSum.apply(x, y, *gains)
+    if last is not None and _may_overwrite():
+        y = y if last is gains[0] else gated(y, frames)
+        return torch.addcmul(x, y, last, out=y)
     y = gated(y, frames, pixels)
     U, x, y = x.shape[1], x.flatten(0, 1), y.flatten(0, 1)
     return (y.add_(x) if _may_overwrite() else x + y).unflatten(0, (-1, U))
@@ -120,10 +126,12 @@ class _PoolFrames(Function):
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor) -> tuple[Tensor, Tensor]:
-        frames = x.transpose(2, 3).flatten(0, 2)
-        # Unlike `max`, this finds the places with vector instructions.
-        found = F.max_pool2d(frames, frames.shape[2:], return_indices=True)
-        peak, where = (z.view(*x.shape[:2], *x.shape[3:1:-1]).transpose(2, 3) for z in found)
+        if x.is_cuda:
+            peak, where = x.flatten(4).max(4)
+        else:  # with vector instructions, unlike `max`
+            frames = x.transpose(2, 3).flatten(0, 2)
+            found = F.max_pool2d(frames, frames.shape[2:], return_indices=True)
+            peak, where = (z.view(*x.shape[:2], *x.shape[3:1:-1]).transpose(2, 3) for z in found)
         ctx.save_for_backward(x, where)
         return _over_pixels(x, Tensor.mean), peak
 
@@ -154,7 +162,9 @@ class _PoolPixels(Function):
         _spread(grad, 2, *(z.unsqueeze(2) for z in (mean, peak, where)))
         if gain is None:
             return grad, None
-        of_gain = _over_pixels(grad * x)[..., None, None]
+        of_gain = None
+        if ctx.needs_input_grad[1]:  # not where dropout alone is before
+            of_gain = _over_pixels(grad * x)[..., None, None]
         return grad.mul_(gain), of_gain
 
 
@@ -186,6 +196,7 @@ class _GatedSum(Function):
             return grad, grad * pixels, None, product.sum(2, keepdim=True)
         if pixels is None:
             return grad, grad * frames, _over_pixels(product)[..., None, None], None
-        of_pixels = (product * frames).sum(2, keepdim=True)
-        of_frames = _over_pixels(product.mul_(pixels))[..., None, None]
+        of_pixels, of_frames = (product * frames).sum(2, keepdim=True), None
+        if ctx.needs_input_grad[2]:
+            of_frames = _over_pixels(product.mul_(pixels))[..., None, None]
         return grad, (grad * pixels).mul_(frames), of_frames, of_pixels

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from torch import Tensor, nn
+from torch._inductor import config as inductor
 
 
 def prepare_for_inference(
@@ -16,9 +19,10 @@ def prepare_for_inference(
 ) -> BaseModel:
     """Make a recognizer's backbone fast on its device, in place; features come out in float32.
 
-    The backbone is laid out channels last and compiled as one graph. On the CPU its weights are
-    frozen into the graph with the normalisations folded in, so weights loaded later go unseen;
-    the first call of each input shape compiles, which takes from seconds to minutes.
+    The backbone is laid out channels last and, unless ``compile`` is off, compiled as one graph. On
+    the CPU its weights are frozen into the graph with the normalisations folded in, so weights
+    loaded later go unseen; the first call of each input shape compiles, which takes from seconds to
+    minutes.
 
     Args:
         model: A recognizer with its weights loaded; any of MMAction2's with a ``backbone``.
@@ -51,13 +55,14 @@ def prepare_for_inference(
     # The last `forward` in place is the plain one, so that preparing twice compiles once.
     plain = type(backbone).forward.__get__(backbone)
     forward = torch.compile(plain, fullgraph=True) if compile else plain
-    # Not an option of `torch.compile`, which the tracing of the graph would not see.
-    freezing = torch._inductor.config.patch(freezing=device.type == "cpu")
+    freezes = compile and device.type == "cpu"
 
     @torch.no_grad()
     def fast_forward(x: Tensor, *args: object, **kwargs: object) -> Tensor | tuple[Tensor, ...]:
         # Whoever wants more than features, such as attention maps, gets it uncompiled.
         run = plain if args or kwargs else forward
+        # Not an option of `torch.compile`, which the tracing of the graph would not see.
+        freezing = inductor.patch(freezing=True) if freezes else nullcontext()
         with freezing, torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             features = run(x, *args, **kwargs)
         return (

@@ -211,3 +211,33 @@ def test_inference_with_folded_normalisation_gives_the_same_numbers(
             parameter.add_(0.1 * torch.rand_like(parameter))
         folded = block(x)
     torch.testing.assert_close(folded, block(x))
+
+
+def test_normalisation_by_the_batch_alone_is_not_folded() -> None:
+    torch.manual_seed(0)
+    block = build("F4D", norm_cfg=dict(type="BN3d", track_running_stats=False)).double().eval()
+    x = features(dtype=torch.float64)
+    with torch.no_grad():
+        found = block(x)
+    torch.testing.assert_close(found, block(x))
+
+
+@pytest.mark.parametrize("order", [("TemporalAttention", "SpatioTemporalAttention"), None], ids=str)
+def test_bfloat16_autocast_trains_and_tests_alike(order: tuple | None) -> None:
+    torch.manual_seed(0)
+    block = build("F4D C/8", **({"attention": order} if order else {})).train()
+    block.dropout = 0.0
+    x = features()
+    results = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            y = block(x)
+        (gradient,) = torch.autograd.grad(y.float().square().sum(), x)
+        results.append((y.float(), gradient))
+    (exact, exact_gradient), (rounded, gradient) = results
+    torch.testing.assert_close(rounded, exact, rtol=0.05, atol=0.05)
+    # Rounding moves a few maxima, and their gradients, to another place.
+    assert torch.cosine_similarity(gradient.flatten(), exact_gradient.flatten(), dim=0) > 0.999
+    block.eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert block(x).isfinite().all()
