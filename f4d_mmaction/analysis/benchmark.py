@@ -359,6 +359,24 @@ def sweep(
     )
 
 
+def sweep_markdown(
+    subjects: Sequence[Subject],
+    units: Sequence[int],
+    lengths: Sequence[int],
+    seconds: dict[str, list[list[float]]],
+) -> str:
+    """Show what :func:`sweep` measured."""
+    tables = []
+    for key, letter, values in (("num_units", "U", units), ("clip_len", "T", lengths)):
+        header = ["seconds", *(f"{letter} = {value}" for value in values), "last to first"]
+        rows = [
+            [Path(subject.config).stem, *(f"{t:.3f}" for t in times), f"{times[-1] / times[0]:.1f}"]
+            for subject, times in zip(subjects, seconds[key])
+        ]
+        tables.append(markdown_table(header, rows))
+    return f"{environment(subjects[0].device)}.\n\n" + "\n\n".join(tables)
+
+
 def plot_sweep(
     path: str | Path,
     subjects: Sequence[Subject],
@@ -384,7 +402,7 @@ def plot_sweep(
     figure.savefig(path, dpi=120)
 
 
-def check(path: str | Path, rounds: int = 5, device: str = "cpu") -> list[dict]:
+def check(path: str | Path, rounds: int = 5, device: str = "cpu", only: str = "") -> list[dict]:
     """Hold this machine to the ratios stated in a JSON file.
 
     Each target names a ``measure``: ``speed`` (videos a second), ``time``, ``memory`` (peak) and
@@ -393,13 +411,22 @@ def check(path: str | Path, rounds: int = 5, device: str = "cpu") -> list[dict]:
     pipeline over that of MMAction2's stock one, on videos of ``frames``. It has ``at_least`` or
     ``at_most``.
 
+    Args:
+        path: The file.
+        rounds: Of each timing.
+        device: Where to run; videos are loaded on the CPU.
+        only: Check the targets whose name has this text.
+
     Returns:
         The targets with ``ratio`` and ``met``.
 
     Raises:
-        ValueError: an unknown measure.
+        ValueError: an unknown measure, or no target to check.
     """
     targets = json.loads(Path(path).read_text(encoding="utf-8"))["targets"]
+    targets = [target for target in targets if only in target["name"]]
+    if not targets:
+        raise ValueError(f"{path} has no target whose name has {only!r}")
     results = []
     for target in targets:
         ratio = measure(target, rounds, device)

@@ -5,12 +5,22 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import pytest
 from mmengine.config import Config
 
 import f4d_mmaction  # noqa: F401
 from f4d_mmaction.analysis import benchmark
-from f4d_mmaction.analysis.benchmark import Subject, build_step, check, check_markdown, compare
+from f4d_mmaction.analysis.benchmark import (
+    Subject,
+    build_step,
+    check,
+    check_markdown,
+    compare,
+    plot_sweep,
+    sweep,
+    sweep_markdown,
+)
 from f4d_mmaction.analysis.training_memory import training_bytes
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +60,9 @@ def test_targets_are_met_or_missed(tmp_path):
     results = check(path)
     assert [result["met"] for result in results] == [True, False]
     assert "**no**" in check_markdown(results)
+    assert [result["name"] for result in check(path, only="miss")] == ["missed"]
+    with pytest.raises(ValueError, match="no target whose name has 'nothing'"):
+        check(path, only="nothing")
     path.write_text(json.dumps(dict(targets=targets[2:])))
     with pytest.raises(ValueError, match="joy"):
         check(path)
@@ -63,6 +76,18 @@ def test_stated_targets_name_configs_and_options_that_exist():
             config = Config.fromfile(ROOT / subject.config)
             config.merge_from_dict(subject.options)
             assert config.model.backbone.type == "ResNet4d"
+
+
+def test_cost_against_units_and_frames_is_shown(tmp_path):
+    subjects = [Subject(**TINY), Subject(**TINY, dtype="bfloat16")]
+    seconds = sweep(subjects, units=[1, 2], lengths=[1, 2, 4], rounds=1)
+    assert [len(line) for line in seconds["num_units"]] == [2, 2]
+    assert [len(line) for line in seconds["clip_len"]] == [3, 3]
+    text = sweep_markdown(subjects, [1, 2], [1, 2, 4], seconds)
+    first = seconds["clip_len"][1]
+    assert f"| {first[0]:.3f} | {first[1]:.3f} | {first[2]:.3f} |" in text
+    plot_sweep(tmp_path / "cost.png", subjects, [1, 2], [1, 2, 4], seconds)
+    assert cv2.imread(str(tmp_path / "cost.png")).std() > 0
 
 
 def test_fast_mode_does_not_train():

@@ -20,6 +20,7 @@ from f4d_mmaction.analysis.benchmark import (
     profile,
     profile_markdown,
     sweep,
+    sweep_markdown,
     to_markdown,
 )
 from f4d_mmaction.analysis.report import write_section
@@ -29,6 +30,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("configs", nargs="*", metavar="CONFIG", help="ratios are to the first")
     parser.add_argument("--check", metavar="FILE", help="measure these targets; exit 1 if missed")
+    parser.add_argument("--only", default="", help="of these, the targets that have this text")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--num-units", type=int, default=4)
     parser.add_argument("--clip-len", type=int, default=8)
@@ -85,7 +87,7 @@ def main() -> int:
         parser.error("give configs to compare, or --check FILE")
     try:
         if args.check:
-            records = check(args.check, args.rounds, args.device)
+            records = check(args.check, args.rounds, args.device, args.only)
             text = check_markdown(records, args.device)
         elif args.profile:
             records = {subject.name: profile(subject) for subject in subjects_of(args)}
@@ -94,7 +96,7 @@ def main() -> int:
             subjects = subjects_of(args)
             records = sweep(subjects, args.plot_units, args.plot_lengths, args.rounds)
             plot_sweep(args.plot, subjects, args.plot_units, args.plot_lengths, records)
-            text = f"Written to {args.plot}"
+            text = sweep_markdown(subjects, args.plot_units, args.plot_lengths, records)
         else:
             records = compare(subjects_of(args), args.rounds, not args.no_memory)
             text = to_markdown(records)

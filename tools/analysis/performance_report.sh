@@ -12,13 +12,13 @@ python tools/analysis/complexity.py "$trunk" "$v4d" "$root/f4d/f4d_r50_conv3_mat
     "$root/f4d/f4d_r50_matched_sthv1.py" "$f4d" --markdown $page complexity
 python tools/analysis/training_memory.py "$f4d" --markdown $page gpu
 [ "${1:-}" = computed ] && exit
-$benchmark --check docs/performance_targets.json --rounds 7 --markdown $page check
-$benchmark "$f4d" --contiguous --mode eager fast --no-memory --markdown $page huge_pages
-THP_MEM_ALLOC_ENABLE=0 \
-    $benchmark "$f4d" --contiguous --mode eager fast --no-memory --markdown $page small_pages
+$benchmark --check docs/performance_targets.json --markdown $page check
+THP_MEM_ALLOC_ENABLE=0 $benchmark --check docs/performance_targets.json --only contiguous \
+    --markdown $page small_pages
 $benchmark "$f4d" "$v4d" "$trunk" --mode eager fast --markdown $page forward
 $benchmark "$f4d" "$v4d" "$trunk" --training --clip-len 4 --markdown $page training
 $benchmark "$f4d" "$v4d" --mode eager fast --profile --markdown $page profile
 $benchmark "$f4d" "$v4d" --training --clip-len 4 --profile --markdown $page training_profile
-$benchmark "$f4d" "$v4d" "$trunk" --batch 1 --size 112 --plot docs/performance_scaling.png
+$benchmark "$f4d" "$v4d" "$trunk" --batch 1 --size 112 --markdown $page scaling \
+    --plot docs/performance_scaling.png
 python tools/analysis/benchmark_data.py "$f4d" --frames 40 300 --markdown $page loading
