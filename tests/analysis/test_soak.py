@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,22 +18,32 @@ from f4d_mmaction.analysis.soak import (
 )
 
 
-def test_footprint_sees_memory_files_and_children(tmp_path: Path) -> None:
-    before = footprint()
-    ballast = bytearray(os.urandom(1)) * (64 << 20)
-    opened = [open(tmp_path / str(number), "w") for number in range(5)]  # noqa: SIM115
-    after = footprint()
-    assert after.memory - before.memory > 50 << 20
-    assert after.files == before.files + 5
-    child = os.fork()
-    if child == 0:
-        os.read(os.pipe()[0], 1)
-    assert footprint().processes == after.processes + 1
-    os.kill(child, 9)
-    os.waitpid(child, 0)
-    for file in opened:
-        file.close()
-    assert len(ballast) == 64 << 20
+LOADS = """
+import json, os, sys
+from f4d_mmaction.analysis.soak import footprint
+seen = [footprint()]
+ballast = bytearray(os.urandom(1)) * (64 << 20)
+opened = [open(os.path.join(sys.argv[1], str(number)), "w") for number in range(5)]
+seen.append(footprint())
+child = os.fork()
+if child == 0:
+    os.read(os.pipe()[0], 1)
+seen.append(footprint())
+os.kill(child, 9)
+os.waitpid(child, 0)
+print(json.dumps([[each.memory, each.files, each.processes] for each in seen]))
+"""
+
+
+def test_footprint_sees_memory_files_and_children(tmp_path: Path, subprocess_env: dict) -> None:
+    """In a process of its own: what earlier tests left behind may close files at any time."""
+    command = [sys.executable, "-c", LOADS, str(tmp_path)]
+    done = subprocess.run(command, env=subprocess_env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    before, after, forked = json.loads(done.stdout.splitlines()[-1])
+    assert after[0] - before[0] > 50 << 20
+    assert after[1] == before[1] + 5
+    assert forked[2] == after[2] + 1
 
 
 @pytest.mark.parametrize(
