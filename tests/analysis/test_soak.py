@@ -17,7 +17,6 @@ from f4d_mmaction.analysis.soak import (
     soak_decoding,
 )
 
-
 LOADS = """
 import json, os, sys
 from f4d_mmaction.analysis.soak import footprint
