@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import nullcontext
 
 import torch
@@ -29,7 +30,7 @@ def prepare_for_inference(
         device: Where to run; by default where the model is.
         dtype: ``torch.float32``, or the autocast type; by default the device's best of bfloat16,
             float16 (old GPUs) and float32 (CPUs without bfloat16 instructions).
-        compile: Compile the backbone.
+        compile: Compile the backbone; on the CPU only where there is a C++ compiler.
 
     Returns:
         The model, in evaluation mode.
@@ -52,6 +53,10 @@ def prepare_for_inference(
     device = next(model.parameters()).device
     dtype = dtype or best_dtype(device)
     use_channels_last(backbone)
+    logger = MMLogger.get_current_instance()
+    if compile and device.type == "cpu" and not any(map(shutil.which, filter(None, compilers()))):
+        logger.warning("No C++ compiler found (apt-get install g++): the network is not compiled")
+        compile = False
     # The last `forward` in place is the plain one, so that preparing twice compiles once.
     plain = type(backbone).forward.__get__(backbone)
     forward = torch.compile(plain, fullgraph=True) if compile else plain
@@ -72,11 +77,17 @@ def prepare_for_inference(
         )
 
     backbone.forward = fast_forward
-    MMLogger.get_current_instance().info(
+    logger.info(
         f"Fast inference on {device}: {str(dtype).removeprefix('torch.')}, channels last, "
         f"{'compiled' if compile else 'not compiled'}"
     )
     return model
+
+
+def compilers() -> list[str | None]:
+    """Name the C++ compilers that `torch.compile` looks for on the CPU."""
+    names = inductor.cpp.cxx
+    return list(names) if isinstance(names, (tuple, list)) else [names]
 
 
 def best_dtype(device: torch.device) -> torch.dtype:

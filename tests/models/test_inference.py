@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,10 @@ class ConvNormAct(nn.Sequential):
         return super().forward(x)
 
 
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="oneDNN folds them")
+@pytest.mark.skipif(
+    not torch.backends.mkldnn.is_available() or shutil.which("g++") is None,
+    reason="oneDNN folds them, and a compiler joins them",
+)
 def test_compiled_weights_are_frozen_with_the_normalisation_folded_in():
     torch.manual_seed(0)
     model, x = Toy().eval(), torch.randn(2, 4, 2, 8, 8)
@@ -87,6 +91,15 @@ def test_compiled_weights_are_frozen_with_the_normalisation_folded_in():
     kernels = {event.key for event in profiler.key_averages()}
     assert "mkldnn::_convolution_pointwise" in kernels  # convolution, shift and ReLU in one
     assert not any("batch_norm" in kernel for kernel in kernels)
+
+
+def test_without_a_compiler_the_network_runs_uncompiled(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    model, x = Toy().eval(), torch.randn(2, 4, 2, 8, 8)
+    with torch.no_grad():
+        expected = model.backbone(x)
+    fast = prepare_for_inference(model, dtype=torch.float32)
+    torch.testing.assert_close(fast.backbone(x), expected)
 
 
 @pytest.mark.slow
