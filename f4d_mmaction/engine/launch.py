@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,20 +126,28 @@ def run(action: Callable[[], object]) -> None:
         record(action)()
     except _MENDABLE as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
-    except SystemExit:  # asked to leave: PreemptionHook
-        _leave_gloo()
+    except SystemExit as error:  # asked to leave: PreemptionHook
+        _leave_gloo(error.code)
         raise
-    _leave_gloo()
+    _leave_gloo(0)
 
 
-def _leave_gloo() -> None:
-    """Join gloo's threads: one that still wants Python while it ends aborts the process.
+def _leave_gloo(code: object) -> None:
+    """End a process of a gloo group: a thread of gloo that outlives Python would abort it.
 
-    Not after an error, where work may be pending that waits for the other processes.
+    Destroying the group joins its threads unless something still holds it, such as a DDP model; so
+    a process of torchrun ends here, without taking Python down. Not after an error, where work may
+    be pending that waits for the other processes.
     """
     group = torch.distributed
-    if group.is_initialized() and group.get_backend() == "gloo":
-        group.destroy_process_group()
+    if not group.is_initialized() or group.get_backend() != "gloo":
+        return
+    group.destroy_process_group()
+    if "TORCHELASTIC_RUN_ID" in os.environ and isinstance(code, int):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def build_runner(config: Config) -> Runner:
