@@ -74,19 +74,18 @@ def gated(y: Tensor, frames: Tensor | None = None, pixels: Tensor | None = None)
 def gated_sum(
     x: Tensor, y: Tensor, frames: Tensor | None = None, pixels: Tensor | None = None
 ) -> Tensor:
-    """Return ``x + y * frames * pixels``, with the arguments of :func:`gated`.
-
-    Computed in the trunk's 3D form: only there do compilers see which layout its next convolution
-    wants, and write the sum in it.
-    """
-    gains = _per_frame(frames, y), _per_pixel(pixels, y)
-    last = gains[0] if pixels is None else gains[1]
-    if last is not None and _records(y):
-        return _GatedSum.apply(x, y, *gains)
-    if last is not None and _may_overwrite():
-        y = y if last is gains[0] else gated(y, frames)
-        return torch.addcmul(x, y, last, out=y)
+    """Return ``x + y * frames * pixels``, with the arguments of :func:`gated`."""
+    weighed = frames is not None or pixels is not None
+    if weighed and _records(y):
+        return _GatedSum.apply(x, y, _per_frame(frames, y), _per_pixel(pixels, y))
+    if weighed and _may_overwrite():
+        if pixels is None:
+            return torch.addcmul(x, y, _per_frame(frames, y), out=y)
+        y = gated(y, frames)
+        return torch.addcmul(x, y, _per_pixel(pixels, y), out=y)
     y = gated(y, frames, pixels)
+    # Added in the trunk's 3D form: only there do compilers see which layout its next convolution
+    # wants, and write the sum in it.
     U, x, y = x.shape[1], x.flatten(0, 1), y.flatten(0, 1)
     return (y.add_(x) if _may_overwrite() else x + y).unflatten(0, (-1, U))
 

@@ -54,7 +54,7 @@ def prepare_for_inference(
     dtype = dtype or best_dtype(device)
     use_channels_last(backbone)
     logger = MMLogger.get_current_instance()
-    if compile and device.type == "cpu" and not any(map(shutil.which, filter(None, compilers()))):
+    if compile and device.type == "cpu" and not has_compiler():
         logger.warning("No C++ compiler found (apt-get install g++): the network is not compiled")
         compile = False
     # The last `forward` in place is the plain one, so that preparing twice compiles once.
@@ -84,10 +84,11 @@ def prepare_for_inference(
     return model
 
 
-def compilers() -> list[str | None]:
-    """Name the C++ compilers that `torch.compile` looks for on the CPU."""
+def has_compiler() -> bool:
+    """Whether there is a C++ compiler, which `torch.compile` needs on the CPU."""
     names = inductor.cpp.cxx
-    return list(names) if isinstance(names, (tuple, list)) else [names]
+    names = (names,) if isinstance(names, str) else names
+    return any(name and shutil.which(name) for name in names)
 
 
 def best_dtype(device: torch.device) -> torch.dtype:
