@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -66,6 +68,17 @@ def test_targets_are_met_or_missed(tmp_path):
     path.write_text(json.dumps(dict(targets=targets[2:])))
     with pytest.raises(ValueError, match="joy"):
         check(path)
+
+
+@pytest.mark.parametrize(("bound", "code"), [(4.1, 0), (3.9, 1)])
+def test_the_tool_fails_where_a_stated_ratio_is_missed(tmp_path, subprocess_env, bound, code):
+    target = dict(name="macs", measure="macs", of={**TINY, "clip_len": 4}, to=TINY, at_most=bound)
+    path = tmp_path / "targets.json"
+    path.write_text(json.dumps(dict(targets=[target])))
+    command = [sys.executable, str(ROOT / "tools/analysis/benchmark.py"), "--check", str(path)]
+    done = subprocess.run(command, env=subprocess_env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stderr
+    assert "| macs | at most" in done.stdout
 
 
 def test_stated_targets_name_configs_and_options_that_exist():
