@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import sys
 import types
 import warnings
@@ -29,19 +28,9 @@ def apply() -> None:
     Raises:
         ImportError: no mmcv, or one that mmaction2 1.2 refuses.
     """
-    ask_for_huge_pages()
     require_mmcv()
     provide_missing_drn()
     allow_message_hub_in_checkpoints()
-
-
-def ask_for_huge_pages() -> None:
-    """A quarter of a CPU forward pass goes to page faults: features are larger than malloc keeps.
-
-    PyTorch then asks Linux for huge pages, where the kernel allows it. It reads the variable at
-    its first allocation; whoever has set it is left alone. Without CPU tensors nothing changes.
-    """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def require_mmcv() -> None:

@@ -156,20 +156,6 @@ def test_hostile_checkpoints_are_refused(payload: callable, tmp_path: Path) -> N
     assert not marker.exists()
 
 
-def test_large_tensors_lie_in_huge_pages(subprocess_env: dict, tmp_path: Path) -> None:
-    switch = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-    if not switch.is_file() or "[never]" in switch.read_text():
-        pytest.skip("this kernel gives no huge pages")
-    code = (
-        "import f4d_mmaction, torch\n"
-        "features = torch.ones(2**24)\n"
-        "smaps = open('/proc/self/smaps_rollup').read()\n"
-        "print(smaps.partition('AnonHugePages:')[2].split()[0])\n"
-    )
-    env = {key: value for key, value in subprocess_env.items() if key != "THP_MEM_ALLOC_ENABLE"}
-    assert int(python(code, env, tmp_path).stdout) > 2**15  # KiB, of the tensor's 64 MiB
-
-
 def test_workarounds_do_nothing_twice() -> None:
     before = len(torch.serialization.get_safe_globals())
     drn = sys.modules.get("mmaction.models.localizers.drn")

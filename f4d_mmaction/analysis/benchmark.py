@@ -1,7 +1,7 @@
 """Time and peak memory of recognizers, compared on one machine in one run.
 
-Machines differ and are shared, so what counts are ratios: the subjects take turns (A B A B), and
-a ratio is the median over rounds of the quotient of two neighbours.
+Machines differ and are shared, so what counts are ratios: the subjects, each in a process of its
+own, take turns (A B A B), and a ratio is the median over rounds of the quotient of two neighbours.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import platform
 import resource
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 import torch
@@ -23,12 +25,14 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 
+from ..cpu_memory import keep_freed_memory
 from ..models import FactorizedConv4d, prepare_for_inference
 from . import loading
 from .complexity import complexity
 from .report import markdown_table
 
 MODES = ("eager", "compiled", "fast")
+MEMORY = {"kept": {"THP_MEM_ALLOC_ENABLE": "1"}, "plain": {"THP_MEM_ALLOC_ENABLE": "0"}}
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Subject:
         training: A training step (forward, backward, SGD) instead of a forward pass.
         dtype: ``'float32'``, or the autocast type; with ``'fast'`` None is the device's best.
         device: Where to run.
+        memory: Of the CPU: ``'kept'``, as this package's tools run (``cpu_memory.py``), or
+            ``'plain'``, as PyTorch and malloc come.
         options: Changes to the config, by dotted key.
     """
 
@@ -58,6 +64,7 @@ class Subject:
     training: bool = False
     dtype: str | None = None
     device: str = "cpu"
+    memory: str = "kept"
     options: dict = field(default_factory=dict)
 
     @property
@@ -65,6 +72,7 @@ class Subject:
         """A short name: the config and what was changed."""
         changes = [f"{key.rpartition('.')[2]}={value}" for key, value in self.options.items()]
         way = [self.mode, self.dtype or ("best" if self.mode == "fast" else "float32")]
+        way += ["plain memory"] if self.memory == "plain" else []
         return ", ".join([Path(self.config).stem, *way, *changes])
 
     def load(self) -> Config:
@@ -149,17 +157,55 @@ def timed(step: Callable[[], None], device: str) -> float:
     return time.perf_counter() - start
 
 
+@contextmanager
+def fresh_process(**environment: str) -> Iterator[Pool]:
+    """Start a process with its own environment, which malloc and PyTorch read as they start."""
+    before = dict(os.environ)
+    os.environ.update(environment)
+    try:
+        pool = multiprocessing.get_context("spawn").Pool(1)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    with pool:
+        yield pool
+
+
 def interleave(subjects: Sequence[Subject], rounds: int, warmup: int = 2) -> list[list[float]]:
-    """Time the subjects in turns; return the seconds of each, round by round."""
-    steps = [build_step(subject) for subject in subjects]
-    for step in steps:
-        for _ in range(warmup):
-            step()
+    """Time the subjects in turns; return the seconds of each, round by round.
+
+    Raises:
+        ValueError: a mode or memory that does not exist.
+    """
+    for subject in subjects:
+        if subject.memory not in MEMORY:
+            raise ValueError(f"memory must be one of {[*MEMORY]}, got {subject.memory!r}")
     seconds: list[list[float]] = [[] for _ in subjects]
-    for _ in range(rounds):
-        for subject, step, times in zip(subjects, steps, seconds):
-            times.append(timed(step, subject.device))
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(fresh_process(**MEMORY[subject.memory])) for subject in subjects
+        ]
+        for process, subject in zip(processes, subjects):
+            process.apply(_warm_up, (subject, warmup))
+        for _ in range(rounds):
+            for process, times in zip(processes, seconds):
+                times.append(process.apply(_time_once))
     return seconds
+
+
+_warm: tuple[Callable[[], None], str]  # the step and device of a process of `interleave`
+
+
+def _warm_up(subject: Subject, calls: int) -> None:
+    global _warm
+    keep_freed_memory()
+    _warm = build_step(subject), subject.device
+    for _ in range(calls):
+        _time_once()
+
+
+def _time_once() -> float:
+    return timed(*_warm)
 
 
 def profile(subject: Subject, top: int = 10) -> list[dict]:
@@ -168,6 +214,7 @@ def profile(subject: Subject, top: int = 10) -> list[dict]:
     Returns:
         The ``top`` operators with ``operator``, ``share`` and ``calls``, the longest first.
     """
+    keep_freed_memory()
     step = build_step(subject)
     for _ in range(2):
         step()
@@ -205,9 +252,8 @@ def peak_memory(subject: Subject) -> int:
     size before the network was built. Its tensors are mapped one by one, since a heap keeps holes
     that say more about the order of freeing than about the network.
     """
-    os.environ["MALLOC_MMAP_THRESHOLD_"] = str(2**18)  # read by glibc as the process starts
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak_memory, (subject,))
+    with fresh_process(**MEMORY[subject.memory], MALLOC_MMAP_THRESHOLD_=str(2**18)) as process:
+        return process.apply(_peak_memory, (subject,))
 
 
 def _peak_memory(subject: Subject) -> int:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from .report import markdown_table
 
@@ -30,17 +35,33 @@ def training_bytes(
     with torch.device("meta"):
         model = MODELS.build(config.model).to("meta").train()
         x = torch.empty(1, 1, num_units, 3, clip_len, size, size)
-    weights = {p.untyped_storage()._cdata: p.untyped_storage() for p in model.parameters()}
-    kept: dict[int, torch.UntypedStorage] = {}
+    given = [x, *model.parameters(), *model.buffers()]
+    with _Storages(given) as made:
+        scores = model(x, mode="tensor", stage="head")  # they hold the graph
+    per_video = made.alive() - scores.untyped_storage().nbytes()
+    return 3 * sum(p.untyped_storage().nbytes() for p in model.parameters()), per_video
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
-        return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        model(x, mode="tensor", stage="head")
-    per_video = sum(storage.nbytes() for key, storage in kept.items() if key not in weights)
-    return 3 * sum(storage.nbytes() for storage in weights.values()), per_video
+class _Storages(TorchDispatchMode):
+    """Sees what operators make; counts the bytes of what has not been freed since."""
+
+    def __init__(self, given: Sequence[torch.Tensor]) -> None:
+        super().__init__()
+        self.given = {tensor.untyped_storage()._cdata for tensor in given}
+        self.storages: dict[int, tuple[StorageWeakRef, int]] = {}
+
+    def __torch_dispatch__(
+        self, func: Callable, types: object, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        results = func(*args, **kwargs or {})
+        for result in tree_leaves(results):
+            storage = result.untyped_storage() if isinstance(result, torch.Tensor) else None
+            if storage is not None and storage._cdata not in self.given:
+                self.storages[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
+        return results
+
+    def alive(self) -> int:
+        return sum(n for storage, n in self.storages.values() if not storage.expired())
 
 
 def to_markdown(path: str, batch: int, num_units: int, clip_len: int, size: int) -> str:

@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from ..compat import init_gloo_without_cuda
+from ..cpu_memory import keep_freed_memory
 from ..datasets.bad_videos import BadVideoError
 from .checkpoints import CheckpointError, check_resumable, last_good_checkpoint, load_checked
 from .hooks import InvalidLossError, TooManyBadVideosError
@@ -122,6 +123,8 @@ def run(action: Callable[[], object]) -> None:
 
     Under torchrun the error that came first is shown in the summary of the failed run.
     """
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     try:
         record(action)()
     except _MENDABLE as error:

@@ -21,7 +21,7 @@ permutation copies nothing, and up to three axes of a 4D kernel fit one convolut
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -56,7 +56,13 @@ def matched_width(in_channels: int, out_channels: int, kernel_size: Sequence[int
     return full // (u * h * w * in_channels + t * out_channels)
 
 
-def conv4d(x: Tensor, weight: Tensor, kernel_size: Sequence[int], bias: Tensor | None) -> Tensor:
+def conv4d(
+    x: Tensor,
+    weight: Tensor,
+    kernel_size: Sequence[int],
+    bias: Tensor | None = None,
+    act: Callable[[Tensor], Tensor] = lambda y: y,
+) -> Tensor:
     """Convolve over (U, T, H, W) with zero padding that keeps their sizes (paper, eq. 1).
 
     Args:
@@ -64,6 +70,7 @@ def conv4d(x: Tensor, weight: Tensor, kernel_size: Sequence[int], bias: Tensor |
         weight: (C', C, u, t, h*w), the kernel's spatial axes joined.
         kernel_size: (u, t, h, w), odd.
         bias: (C',) or None.
+        act: Activation of the result; compilers join it to a convolution only before the view.
 
     Returns:
         (N, C', U, T, H, W), a view of ``channels_last_3d`` memory if ``x`` is one.
@@ -73,23 +80,24 @@ def conv4d(x: Tensor, weight: Tensor, kernel_size: Sequence[int], bias: Tensor |
     if t == h == w == 1:
         frames, kernel = x.flatten(2, 3).flatten(3), weight.flatten(3)
         y = F.conv2d(frames, kernel, bias, padding=(u // 2 * T, 0), dilation=(T, 1))
-        return y.unflatten(3, (H, W)).unflatten(2, (U, T))
+        return act(y).unflatten(3, (H, W)).unflatten(2, (U, T))
     if u == h == w == 1:
         units, kernel = x.transpose(1, 2).flatten(0, 1), weight.squeeze(2)
         if torch.is_grad_enabled():
-            y = F.conv3d(units, kernel.unsqueeze(4), bias, padding=(t // 2, 0, 0))
+            y = act(F.conv3d(units, kernel.unsqueeze(4), bias, padding=(t // 2, 0, 0)))
         else:
-            y = F.conv2d(units.flatten(3), kernel, bias, padding=(t // 2, 0)).unflatten(3, (H, W))
+            y = act(F.conv2d(units.flatten(3), kernel, bias, padding=(t // 2, 0)))
+            y = y.unflatten(3, (H, W))
         return y.unflatten(0, (-1, U)).transpose(1, 2)
     if h == w == 1:
         y = F.conv3d(x.flatten(4), weight, bias, padding=(u // 2, t // 2, 0))
-        return y.unflatten(4, (H, W))
+        return act(y).unflatten(4, (H, W))
     space = (h // 2, w // 2)
     if t == 1:
         kernel = weight.flatten(2, 3).unflatten(3, (h, w))
         padding = (u // 2 * T, *space)
         y = F.conv3d(x.flatten(2, 3), kernel, bias, padding=padding, dilation=(T, 1, 1))
-        return y.unflatten(2, (U, T))
+        return act(y).unflatten(2, (U, T))
     padded = F.pad(x, (0, 0, 0, 0, 0, 0, u // 2, u // 2))
 
     def tap(s: int) -> Tensor:
@@ -98,7 +106,7 @@ def conv4d(x: Tensor, weight: Tensor, kernel_size: Sequence[int], bias: Tensor |
         return F.conv3d(units, kernel, padding=(t // 2, *space))
 
     y = sum(tap(s) for s in range(u)).unflatten(0, (-1, U)).transpose(1, 2)
-    return y if bias is None else y + bias.view(-1, 1, 1, 1, 1)
+    return act(y if bias is None else y + bias.view(-1, 1, 1, 1, 1))
 
 
 @MODELS.register_module()
@@ -139,12 +147,18 @@ class Conv4d(nn.Module):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def forward(self, x: Tensor, norm: _BatchNorm | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        norm: _BatchNorm | None = None,
+        act: Callable[[Tensor], Tensor] = lambda y: y,
+    ) -> Tensor:
         """Map (N, C, U, T, H, W) to (N, C', U, T, H, W).
 
         Args:
             x: Features of U units.
             norm: Batch normalisation of C' channels to fold in, by its running statistics.
+            act: Activation of the result.
         """
         check_4d_form(x, self.in_channels)
         weight, bias = self.weight, self.bias
@@ -153,7 +167,7 @@ class Conv4d(nn.Module):
             mean = norm.running_mean if bias is None else norm.running_mean - bias
             bias = (norm.bias - mean * scale).to(weight.dtype)
             weight = (weight * scale.view(-1, 1, 1, 1, 1)).to(weight.dtype)
-        return conv4d(x, weight, self.kernel_size, bias)
+        return conv4d(x, weight, self.kernel_size, bias, act)
 
     def extra_repr(self) -> str:
         """Show sizes as ``nn.Conv3d`` does."""
@@ -231,7 +245,7 @@ def conv_norm_act(conv: nn.Module, norm: nn.Module, act: nn.Module, x: Tensor) -
     """
     fixed = isinstance(norm, _BatchNorm) and norm.track_running_stats and not norm.training
     if fixed and norm.affine and type(conv) is Conv4d and not torch.is_grad_enabled():
-        return act(conv(x, norm))
+        return conv(x, norm, act)
     x = conv(x)
     # The activation may work in place, which autograd does without copies on a tensor but not on a
     # view: so it comes before the result is seen as 6-D.

@@ -11,6 +11,8 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch._inductor import config as inductor
 
+from ..cpu_memory import keep_freed_memory
+
 
 def prepare_for_inference(
     model: BaseModel,
@@ -23,7 +25,7 @@ def prepare_for_inference(
     The backbone is laid out channels last and, unless ``compile`` is off, compiled as one graph. On
     the CPU its weights are frozen into the graph with the normalisations folded in, so weights
     loaded later go unseen; the first call of each input shape compiles, which takes from seconds to
-    minutes.
+    minutes. The process keeps the memory that tensors free.
 
     Args:
         model: A recognizer with its weights loaded; any of MMAction2's with a ``backbone``.
@@ -53,6 +55,8 @@ def prepare_for_inference(
     device = next(model.parameters()).device
     dtype = dtype or best_dtype(device)
     use_channels_last(backbone)
+    if device.type == "cpu":
+        keep_freed_memory()
     logger = MMLogger.get_current_instance()
     if compile and device.type == "cpu" and not has_compiler():
         logger.warning("No C++ compiler found (apt-get install g++): the network is not compiled")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import Function, FunctionCtx
+from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
@@ -19,25 +21,68 @@ def recomputed(function: Callable[..., Tensor], module: nn.Module, *inputs: Tens
     if torch.compiler.is_compiling():  # the compiler counts statistics once by itself
         return checkpoint(function, *inputs, use_reentrant=False)
     return checkpoint(
-        function,
+        lambda *inputs: _Result.apply(function(*inputs)),
         *inputs,
         use_reentrant=False,
-        context_fn=lambda: (nullcontext(), counted_statistics(module)),
+        context_fn=lambda: (nullcontext(), CountedStatistics(module)),
     )
 
 
-@contextmanager
-def counted_statistics(module: nn.Module) -> Iterator[None]:
-    """Leave the running statistics of batch normalisation as they are."""
-    norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    counts = [norm.num_batches_tracked.clone() for norm in norms if norm.track_running_stats]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta):
+class _Result(Function):
+    """The identity, which keeps what it gets: within `checkpoint`, a way to compute it again."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, result: Tensor) -> Tensor:
+        ctx.save_for_backward(result)
+        ctx.recomputes = True
+        return result.view_as(result)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, grad: Tensor) -> Tensor:
+        return grad
+
+
+def unkept(result: Tensor | None) -> AbstractContextManager:
+    """Have the next layers not keep ``result`` for their backward pass, if it was `recomputed`.
+
+    They get it as it is computed again, which its own backward pass needs anyway.
+    """
+    made_by = None if torch.compiler.is_compiling() or result is None else result.grad_fn
+    if not getattr(made_by, "recomputes", False):
+        return nullcontext()
+    storage, again = result.untyped_storage()._cdata, []
+
+    def pack(kept: Tensor) -> Tensor | tuple:
+        if kept.untyped_storage()._cdata != storage:
+            return kept
+        return kept.shape, kept.stride(), kept.storage_offset()
+
+    def unpack(kept: Tensor | tuple) -> Tensor:
+        if isinstance(kept, Tensor):
+            return kept
+        if not again:  # autograd asks once for every layer that wanted it
+            again.append(made_by.saved_tensors[0])
+        return again[0].as_strided(*kept)
+
+    return saved_tensors_hooks(pack, unpack)
+
+
+class CountedStatistics(AbstractContextManager):
+    """Within, batch normalisation leaves its running statistics as they are."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm)]
+        self.before: list[tuple[float | None, Tensor | None]] = []
+
+    def __enter__(self) -> None:
+        for norm in self.norms:
+            count = norm.num_batches_tracked
+            self.before.append((norm.momentum, None if count is None else count.clone()))
+            norm.momentum = 0.0
+
+    def __exit__(self, *_: object) -> None:
+        for norm, (momentum, count) in zip(self.norms, self.before):
             norm.momentum = momentum
-        for norm, count in zip((n for n in norms if n.track_running_stats), counts):
-            norm.num_batches_tracked.copy_(count)
+            if count is not None:
+                norm.num_batches_tracked.copy_(count)
+        self.before.clear()

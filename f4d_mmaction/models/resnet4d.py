@@ -16,6 +16,7 @@ from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from .attention import check_units
+from .recomputation import unkept
 
 STEM = "stem"  # a block's location; others are "layer{stage}_{residual block}"
 TRUNK, OUTPUT = "trunk", "output"  # steps of a forward pass that are no blocks
@@ -186,15 +187,18 @@ class Recast4d:
         steps: Iterable[tuple[str, nn.Module | None]],
         maps: dict[str, dict[str, Tensor]] | None,
     ) -> Tensor | tuple[Tensor, ...]:
-        U, x, outs = x.shape[1], self._fold(x), []
+        U, x, outs, made = x.shape[1], self._fold(x), [], None
         for name, layer in steps:
             if name == TRUNK:
-                x = layer(x)
+                with unkept(made):
+                    y = layer(x)
+                x, made = y, made if y is x else None  # a trunk may have no second pooling
             elif name == OUTPUT:
                 outs.append(x)
             else:
                 found = None if maps is None else maps.setdefault(name, {})
-                x = layer(x.unflatten(0, (-1, U)), found).flatten(0, 1)
+                made = layer(x.unflatten(0, (-1, U)), found)
+                x = made.flatten(0, 1)
         for name in self.tail:
             outs = [getattr(self, name)(x) for x in outs]
         outs = [x.unflatten(0, (-1, U)).transpose(1, 2).flatten(2, 3) for x in outs]

@@ -163,21 +163,38 @@ def test_without_blocks_order_of_units_is_invisible() -> None:
         torch.testing.assert_close(model(x).mean(2), model(x.flip(1)).mean(2))
 
 
+def gradients(model: nn.Module, x: Tensor, times: int = 1) -> list[Tensor]:
+    torch.manual_seed(1)  # the same dropout
+    loss = model(x).square().mean()
+    for i in range(times):
+        loss.backward(retain_graph=i + 1 < times)
+    return [loss, *(p.grad for p in model.parameters())]
+
+
 @pytest.mark.parametrize("with_cp", [True, (True, False, False, True)])
 def test_recomputation_gives_the_same_loss_and_gradients(with_cp: object) -> None:
     x = videos()
-    results = []
-    for flag in (False, with_cp):
-        model = build(with_cp=flag)
-        torch.manual_seed(1)
-        loss = model(x).square().mean()
-        loss.backward()
-        results.append([loss, *(p.grad for p in model.parameters())])
-    torch.testing.assert_close(results[0], results[1])
+    model = build(with_cp=with_cp)
+    torch.testing.assert_close(gradients(model, x), gradients(build(), x))
     stage_flags = with_cp if isinstance(with_cp, tuple) else (True,) * 4
     for i, flag in enumerate(stage_flags):
         assert model.blocks4d[f"layer{i + 1}_1"].with_cp is flag
         assert model.get_submodule(f"layer{i + 1}.0").with_cp is flag
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_recomputed_blocks_give_the_same_loss_gradients_and_statistics(
+    name: str, channels_last: bool
+) -> None:
+    x = videos()
+    block = dict(type="F4DBlock", mid_channels=1 / 8)
+    kept, recomputed = (
+        build(name, channels_last=channels_last, placement=(1,) * 4, stem_block4d=True, block4d=b)
+        for b in (block, dict(block, with_cp=True))
+    )
+    torch.testing.assert_close(gradients(recomputed, x, times=2), gradients(kept, x, times=2))
+    torch.testing.assert_close([*recomputed.buffers()], [*kept.buffers()])
 
 
 def test_placement_and_kind_of_block_per_stage() -> None:

@@ -11,6 +11,7 @@ from mmengine.config import DictAction
 
 import f4d_mmaction  # noqa: F401
 from f4d_mmaction.analysis.benchmark import (
+    MEMORY,
     MODES,
     Subject,
     check,
@@ -38,6 +39,9 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--mode", nargs="+", choices=MODES, default=["eager"])
+    parser.add_argument(
+        "--memory", choices=MEMORY, default="kept", help="of the CPU: as our tools have it, or not"
+    )
     parser.add_argument(
         "--training", action="store_true", help="training steps, not forward passes"
     )
@@ -74,6 +78,7 @@ def subjects_of(args: argparse.Namespace) -> list[Subject]:
             training=args.training,
             dtype=args.dtype,
             device=args.device,
+            memory=args.memory,
             options=options,
         )
         for mode in args.mode
