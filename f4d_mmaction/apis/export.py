@@ -22,7 +22,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from ..models.inference import use_channels_last
+from ..models.inference import prepare_for_inference
 from ..models.resnet4d import Recast4d
 from .loading import load_recognizer
 
@@ -130,9 +130,9 @@ def export(
             f"formats must be of {', '.join(FORMATS)}, and int8 needs onnx; got {' '.join(formats)}"
         )
     recognizer = load_recognizer(config, checkpoint, "cpu", labels)
-    network = FramesToScores(recognizer)
     # What of the fast mode a file can hold: compiling and lower precision are up to who runs it.
-    use_channels_last(recognizer.backbone)
+    prepare_for_inference(recognizer, dtype=torch.float32, compile=False)
+    network = FramesToScores(recognizer)
     metadata = describe_input(config, recognizer.class_names)
     samples = read_samples(config.test_dataloader.dataset, num_videos)
     example = samples[0]["inputs"][None]

@@ -12,7 +12,7 @@ permutation copies nothing, and up to three axes of a 4D kernel fit one convolut
   ends apart;
 - a (u, 1, 1, 1) kernel sees (N, C, U*T, H*W), likewise: the 2D convolution is the best tuned of
   all, for one video too (on the CPU, PyTorch runs a `Conv3d` of few samples without oneDNN, which
-  copies and is several times slower);
+  copies and is several times slower); a narrow one, compiled, is pointwise with its taps added up;
 - a (1, t, 1, 1) kernel sees (N*U, C, T, H*W), but (N*U, C, T, H, W) where gradients are recorded:
   oneDNN is as fast forward, and backward a third faster;
 - a (u, t, 1, 1) kernel sees (N, C, U, T, H*W);
@@ -79,7 +79,10 @@ def conv4d(
     u, t, h, w = kernel_size
     if t == h == w == 1:
         frames, kernel = x.flatten(2, 3).flatten(3), weight.flatten(3)
-        y = F.conv2d(frames, kernel, bias, padding=(u // 2 * T, 0), dilation=(T, 1))
+        if len(weight) < 64 and torch.compiler.is_dynamo_compiling():  # not exporting
+            y = conv_by_taps(frames, kernel, bias, dilation=T)
+        else:
+            y = F.conv2d(frames, kernel, bias, padding=(u // 2 * T, 0), dilation=(T, 1))
         return act(y).unflatten(3, (H, W)).unflatten(2, (U, T))
     if u == h == w == 1:
         units, kernel = x.transpose(1, 2).flatten(0, 1), weight.squeeze(2)
@@ -107,6 +110,33 @@ def conv4d(
 
     y = sum(tap(s) for s in range(u)).unflatten(0, (-1, U)).transpose(1, 2)
     return act(y if bias is None else y + bias.view(-1, 1, 1, 1, 1))
+
+
+def conv_by_taps(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+    """Convolve along one axis as a pointwise convolution to all taps, which are shifted and added.
+
+    For narrow outputs: oneDNN computes 64 channels at a time and reads its input for each tap anew.
+    Compilers make one pass of the sum.
+
+    Args:
+        x: (N, C, L, P).
+        weight: (C', C, u, 1), u odd.
+        bias: (C',) or None.
+        dilation: Distance between taps along L.
+
+    Returns:
+        (N, C', L, P).
+    """
+    length, taps = x.shape[2], weight.shape[2]
+    pointwise = weight.permute(2, 0, 1, 3).flatten(0, 1).unsqueeze(3)
+    parts = F.conv2d(x, pointwise).chunk(taps, 1)
+    y = parts[taps // 2] if bias is None else parts[taps // 2] + bias.view(-1, 1, 1)
+    for i in range(1, taps // 2 + 1):
+        shift = i * dilation
+        if shift < length:
+            y = y + F.pad(parts[taps // 2 - i][:, :, :-shift], (0, 0, shift, 0))
+            y = y + F.pad(parts[taps // 2 + i][:, :, shift:], (0, 0, 0, shift))
+    return y
 
 
 @MODELS.register_module()

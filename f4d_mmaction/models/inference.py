@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import nullcontext
 
 import torch
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from torch import Tensor, nn
+from torch._dynamo import config as dynamo
 from torch._inductor import config as inductor
 
 from ..cpu_memory import keep_freed_memory
+
+COMPILED_SHAPES = 8  # each takes a minute, and the memory of the weights
 
 
 def prepare_for_inference(
@@ -24,8 +26,9 @@ def prepare_for_inference(
 
     The backbone is laid out channels last and, unless ``compile`` is off, compiled as one graph. On
     the CPU its weights are frozen into the graph with the normalisations folded in, so weights
-    loaded later go unseen; the first call of each input shape compiles, which takes from seconds to
-    minutes. The process keeps the memory that tensors free.
+    loaded later go unseen. The first call of each input shape compiles, which takes from seconds to
+    minutes; after ``COMPILED_SHAPES`` of them others run uncompiled. The process keeps the memory
+    that tensors free.
 
     Args:
         model: A recognizer with its weights loaded; any of MMAction2's with a ``backbone``.
@@ -62,30 +65,60 @@ def prepare_for_inference(
         logger.warning("No C++ compiler found (apt-get install g++): the network is not compiled")
         compile = False
     # The last `forward` in place is the plain one, so that preparing twice compiles once.
-    plain = type(backbone).forward.__get__(backbone)
-    forward = torch.compile(plain, fullgraph=True) if compile else plain
-    freezes = compile and device.type == "cpu"
+    backbone.__dict__.pop("forward", None)
+    if compile or dtype != torch.float32:
+        backbone.forward = FastForward(backbone, device, dtype, compile)
+    logger.info(
+        f"Fast inference on {device}: {str(dtype).removeprefix('torch.')}, channels last, "
+        f"{'compiled' if compile else 'not compiled'}"
+    )
+    return model
+
+
+class FastForward:
+    """A backbone's forward pass in low precision, compiled for the input shapes that come first.
+
+    Each shape has its own graph: one for all shapes is slower, and inductor fails on some of them.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, device: torch.device, dtype: torch.dtype, compile: bool
+    ) -> None:
+        self.plain = backbone.forward
+        self.compiled = torch.compile(self.plain, fullgraph=True, dynamic=False)
+        self.device, self.dtype = device, dtype
+        self.shapes: set[tuple] = set()
+        self.room = COMPILED_SHAPES if compile else 0
 
     @torch.no_grad()
-    def fast_forward(x: Tensor, *args: object, **kwargs: object) -> Tensor | tuple[Tensor, ...]:
-        # Whoever wants more than features, such as attention maps, gets it uncompiled.
-        run = plain if args or kwargs else forward
-        # Not an option of `torch.compile`, which the tracing of the graph would not see.
-        freezing = inductor.patch(freezing=True) if freezes else nullcontext()
-        with freezing, torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            features = run(x, *args, **kwargs)
+    def __call__(self, x: Tensor, *args: object, **kwargs: object) -> Tensor | tuple[Tensor, ...]:
+        """Run like the backbone; features come out in float32."""
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            # Whoever wants more than features, such as attention maps, gets it uncompiled.
+            if args or kwargs or not self.is_compiled(x):
+                features = self.plain(x, *args, **kwargs)
+            else:
+                # No options of `torch.compile`: the tracing of the graph would not see freezing,
+                # and all networks of a process share the limit.
+                freezes = self.device.type == "cpu"
+                with inductor.patch(freezing=freezes), dynamo.patch(recompile_limit=256):
+                    features = self.compiled(x)
         return (
             features.float()
             if isinstance(features, Tensor)
             else tuple(feature.float() for feature in features)
         )
 
-    backbone.forward = fast_forward
-    logger.info(
-        f"Fast inference on {device}: {str(dtype).removeprefix('torch.')}, channels last, "
-        f"{'compiled' if compile else 'not compiled'}"
-    )
-    return model
+    def is_compiled(self, x: Tensor) -> bool:
+        """Whether inputs like ``x`` are, or will be now."""
+        shape = (x.shape, x.stride(), x.dtype)
+        if shape not in self.shapes and len(self.shapes) < self.room:
+            self.shapes.add(shape)
+            if len(self.shapes) == self.room:
+                MMLogger.get_current_instance().warning(
+                    f"{self.room} input shapes are compiled now; others will run uncompiled"
+                )
+        return shape in self.shapes
 
 
 def has_compiler() -> bool:

@@ -43,8 +43,8 @@ class Recast4d:
             ``block4d``.
         channels_last: Run in ``channels_last_3d`` memory, where blocks copy nothing.
         with_cp: Recompute activations in the backward pass; one flag for all stages or each.
-        compile: Compile the backbone as one graph with ``torch.compile`` at its first call; names
-            of parameters stay.
+        compile: Compile the backbone as one graph for each input shape with ``torch.compile``;
+            names of parameters stay.
         **kwargs: Of the trunk.
 
     Raises:
@@ -107,7 +107,7 @@ class Recast4d:
         if channels_last:
             self.to(memory_format=torch.channels_last_3d)
         if compile:
-            self.compile(fullgraph=True)
+            self.compile(fullgraph=True, dynamic=False)
 
     def _insert(
         self, location: str, stage: int, config: dict, channels: int, with_cp: bool

@@ -7,10 +7,12 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from f4d_mmaction.models import Conv4d, FactorizedConv4d, matched_width
+from f4d_mmaction.models.conv4d import conv_by_taps
 
 KERNELS = [(3, 3, 1, 1), (3, 1, 1, 1), (1, 3, 1, 1), (3, 1, 3, 3), (5, 3, 1, 3), (1, 3, 3, 3)]
 N, C, U, T, H, W = 2, 5, 4, 3, 4, 6
@@ -135,3 +137,14 @@ def test_kernels_that_cannot_keep_the_size_are_refused(kernel: object) -> None:
 def test_inputs_of_another_shape_are_refused(shape: tuple) -> None:
     with pytest.raises(ValueError, match=r"expected \(N, 4, U, T, H, W\)"):
         Conv4d(4, 4)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("u", [1, 3, 5])
+@pytest.mark.parametrize("units", [1, 2, 4])
+@pytest.mark.parametrize("bias", [False, True])
+def test_taps_added_up_are_the_dilated_convolution(u: int, units: int, bias: bool) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(N, 8, units * T, 7, dtype=torch.float64)
+    weight, bias = torch.randn(5, 8, u, 1).double(), torch.randn(5).double() if bias else None
+    expected = F.conv2d(x, weight, bias, padding=(u // 2 * T, 0), dilation=(T, 1))
+    torch.testing.assert_close(conv_by_taps(x, weight, bias, T), expected)

@@ -11,8 +11,10 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
+from torch._dynamo import config as dynamo
+from torch._dynamo.utils import counters
 
-from f4d_mmaction.models import prepare_for_inference
+from f4d_mmaction.models import inference, prepare_for_inference
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "recognition"
 VIDEOS = torch.linspace(-1, 1, 2 * 4 * 3 * 4 * 32 * 32).view(2, 1, 4, 3, 4, 32, 32)
@@ -72,10 +74,13 @@ class ConvNormAct(nn.Sequential):
         return super().forward(x)
 
 
-@pytest.mark.skipif(
+needs_a_compiler = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available() or shutil.which("g++") is None,
     reason="oneDNN folds them, and a compiler joins them",
 )
+
+
+@needs_a_compiler
 def test_compiled_weights_are_frozen_with_the_normalisation_folded_in():
     torch.manual_seed(0)
     model, x = Toy().eval(), torch.randn(2, 4, 2, 8, 8)
@@ -91,6 +96,22 @@ def test_compiled_weights_are_frozen_with_the_normalisation_folded_in():
     kernels = {event.key for event in profiler.key_averages()}
     assert "mkldnn::_convolution_pointwise" in kernels  # convolution, shift and ReLU in one
     assert not any("batch_norm" in kernel for kernel in kernels)
+
+
+@needs_a_compiler
+def test_any_number_of_shapes_and_networks_runs_the_first_shapes_compiled(monkeypatch):
+    monkeypatch.setattr(inference, "COMPILED_SHAPES", 1)
+    graphs = counters["stats"]["unique_graphs"]
+    for seed in range(2):
+        torch.manual_seed(seed)
+        model, inputs = Toy().eval(), [torch.randn(n, 4, 2, 8, 8) for n in (1, 2, 3)]
+        with torch.no_grad():
+            expected = [model.backbone(x) for x in inputs]
+        with dynamo.patch(recompile_limit=1):
+            fast = prepare_for_inference(model, dtype=torch.float32)
+            found = [fast.backbone(x) for x in inputs]
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert counters["stats"]["unique_graphs"] - graphs == 2  # one for each network
 
 
 def test_without_a_compiler_the_network_runs_uncompiled(monkeypatch):
