@@ -167,8 +167,11 @@ def fresh_process(**environment: str) -> Iterator[Pool]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-    with pool:
+    try:
         yield pool
+    finally:  # let it end by itself, with the processes that compile for it
+        pool.close()
+        pool.join()
 
 
 def interleave(subjects: Sequence[Subject], rounds: int, warmup: int = 2) -> list[list[float]]:

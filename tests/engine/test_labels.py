@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -25,15 +26,21 @@ def config_for(root: Path, benchmark: Path, work_dir: Path) -> Config:
     return config
 
 
+@pytest.mark.parametrize("wrapper", [None, "RepeatDataset", "ConcatDataset"])
 @pytest.mark.parametrize("name", ["train_dataloader", "val_dataloader"])
 def test_label_outside_the_classes_is_named(
-    name: str, root: Path, benchmark: Path, tmp_path: Path
+    name: str, wrapper: str | None, root: Path, benchmark: Path, tmp_path: Path
 ) -> None:
     config = config_for(root, benchmark, tmp_path)
     listed = Path(config[name].dataset.ann_file).read_text().splitlines()
     listed[2] = listed[2].rpartition(" ")[0] + " 8"
     wrong = tmp_path / "wrong.txt"
     wrong.write_text("\n".join(listed))
+    right = copy.deepcopy(config[name].dataset)
     config[name].dataset.ann_file = str(wrong)
+    if wrapper == "RepeatDataset":
+        config[name].dataset = dict(type=wrapper, times=2, dataset=config[name].dataset)
+    elif wrapper == "ConcatDataset":
+        config[name].dataset = dict(type=wrapper, datasets=[right, config[name].dataset])
     with pytest.raises(ValueError, match=r"1 of \d+ samples of .*wrong\.txt .* with 8"):
         Runner.from_cfg(config).train()

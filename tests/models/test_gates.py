@@ -51,6 +51,15 @@ def test_frame_pools(layout: str) -> None:
     assert gradcheck(lambda x: tuple(FramePools.of(x)), x)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("rows", [2, 3], ids=["in fours", "one by one"])
+def test_compiled_frame_pools(layout: str, rows: int) -> None:
+    x = features(layout)[..., :rows, :2].detach()
+    mean, peak = torch.compile(FramePools.of, backend="eager", fullgraph=True)(x)
+    torch.testing.assert_close(mean, x.mean((4, 5)))
+    torch.testing.assert_close(peak, x.amax((4, 5)))
+
+
 @pytest.mark.parametrize("frames", [None, (N, U, C, T), (N, U, C, 1), (N, U, 1, T)], ids=str)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_pixel_pools(layout: str, frames: tuple | None) -> None:

@@ -13,9 +13,8 @@ python tools/analysis/complexity.py "$trunk" "$v4d" "$root/f4d/f4d_r50_conv3_mat
 python tools/analysis/training_memory.py "$f4d" --markdown $page gpu
 [ "${1:-}" = computed ] && exit
 $benchmark --check docs/performance_targets.json --markdown $page check
-THP_MEM_ALLOC_ENABLE=0 $benchmark --check docs/performance_targets.json --only contiguous \
-    --markdown $page small_pages
 $benchmark "$f4d" "$v4d" "$trunk" --mode eager fast --markdown $page forward
+$benchmark "$f4d" --contiguous --mode fast eager --markdown $page contiguous
 $benchmark "$f4d" "$v4d" "$trunk" --training --clip-len 4 --markdown $page training
 $benchmark "$f4d" "$v4d" --mode eager fast --profile --markdown $page profile
 $benchmark "$f4d" "$v4d" --training --clip-len 4 --profile --markdown $page training_profile

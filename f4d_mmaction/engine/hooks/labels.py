@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mmaction.registry import HOOKS
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch.utils.data import Dataset
 
 
 class LabelError(ValueError):
@@ -31,11 +34,15 @@ class CheckLabelsHook(Hook):
         """Check the test set."""
         self._check(runner, runner.test_loop.dataloader.dataset)
 
-    def _check(self, runner: Runner, dataset: BaseDataset) -> None:
+    def _check(self, runner: Runner, loaded: Dataset) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         num_classes = getattr(getattr(model, "cls_head", None), "num_classes", None)
-        if num_classes is None or not isinstance(dataset, BaseDataset):
-            return  # a wrapped dataset or another kind of model has rules of its own
+        if num_classes is None:
+            return  # another kind of model has rules of its own
+        for dataset in unwrapped(loaded):
+            self._check_one(dataset, num_classes)
+
+    def _check_one(self, dataset: BaseDataset, num_classes: int) -> None:
         infos = (dataset.get_data_info(i) for i in range(len(dataset)))
         wrong = [info for info in infos if not in_range(info.get("label"), num_classes)]
         if wrong:
@@ -46,6 +53,15 @@ class CheckLabelsHook(Hook):
                 f"outside 0 to {num_classes - 1}, first {name} with {first.get('label')}; correct "
                 "the list or set model.cls_head.num_classes"
             )
+
+
+def unwrapped(dataset: Dataset) -> Iterator[BaseDataset]:
+    """Find MMEngine's datasets within its wrappers, which repeat, balance or join them."""
+    if isinstance(dataset, BaseDataset):
+        yield dataset
+    for part in getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]:
+        if part is not None:
+            yield from unwrapped(part)
 
 
 def in_range(label: object, num_classes: int) -> bool:
