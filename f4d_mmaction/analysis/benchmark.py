@@ -14,9 +14,9 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from multiprocessing.pool import Pool
 from pathlib import Path
 
 import torch
@@ -53,6 +53,9 @@ class Subject:
         memory: Of the CPU: ``'kept'``, as this package's tools run (``cpu_memory.py``), or
             ``'plain'``, as PyTorch and malloc come.
         options: Changes to the config, by dotted key.
+
+    Raises:
+        ValueError: an unknown mode or memory.
     """
 
     config: str
@@ -66,6 +69,13 @@ class Subject:
     device: str = "cpu"
     memory: str = "kept"
     options: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES or self.memory not in MEMORY:
+            raise ValueError(
+                f"mode must be of {MODES} and memory of {(*MEMORY,)}, got {self.mode!r} and "
+                f"{self.memory!r}"
+            )
 
     @property
     def name(self) -> str:
@@ -86,12 +96,10 @@ def build_step(subject: Subject) -> Callable[[], None]:
     """Build the network and its input, and return what runs it once.
 
     Raises:
-        ValueError: an unknown mode, or the fast mode in training.
+        ValueError: the fast mode in training.
     """
-    if subject.mode not in MODES or (subject.training and subject.mode == "fast"):
-        raise ValueError(
-            f"mode must be one of {MODES}, and 'fast' does not train, got {subject.mode!r}"
-        )
+    if subject.training and subject.mode == "fast":
+        raise ValueError("mode 'fast' does not train; expected 'eager' or 'compiled'")
     config = subject.load()
     init_default_scope(config.get("default_scope", "mmaction"))
     torch.manual_seed(0)
@@ -158,41 +166,31 @@ def timed(step: Callable[[], None], device: str) -> float:
 
 
 @contextmanager
-def fresh_process(**environment: str) -> Iterator[Pool]:
+def fresh_process(**environment: str) -> Iterator[ProcessPoolExecutor]:
     """Start a process with its own environment, which malloc and PyTorch read as they start."""
     before = dict(os.environ)
-    os.environ.update(environment)
-    try:
-        pool = multiprocessing.get_context("spawn").Pool(1)
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-    try:
-        yield pool
-    finally:  # let it end by itself, with the processes that compile for it
-        pool.close()
-        pool.join()
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        os.environ.update(environment)
+        try:
+            process.submit(os.getpid).result()  # with the first work it starts
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        yield process
 
 
 def interleave(subjects: Sequence[Subject], rounds: int, warmup: int = 2) -> list[list[float]]:
-    """Time the subjects in turns; return the seconds of each, round by round.
-
-    Raises:
-        ValueError: a mode or memory that does not exist.
-    """
-    for subject in subjects:
-        if subject.memory not in MEMORY:
-            raise ValueError(f"memory must be one of {[*MEMORY]}, got {subject.memory!r}")
+    """Time the subjects in turns; return the seconds of each, round by round."""
     seconds: list[list[float]] = [[] for _ in subjects]
     with ExitStack() as stack:
         processes = [
             stack.enter_context(fresh_process(**MEMORY[subject.memory])) for subject in subjects
         ]
         for process, subject in zip(processes, subjects):
-            process.apply(_warm_up, (subject, warmup))
+            process.submit(_warm_up, subject, warmup).result()
         for _ in range(rounds):
             for process, times in zip(processes, seconds):
-                times.append(process.apply(_time_once))
+                times.append(process.submit(_time_once).result())
     return seconds
 
 
@@ -217,6 +215,11 @@ def profile(subject: Subject, top: int = 10) -> list[dict]:
     Returns:
         The ``top`` operators with ``operator``, ``share`` and ``calls``, the longest first.
     """
+    with fresh_process(**MEMORY[subject.memory]) as process:
+        return process.submit(_profile, subject, top).result()
+
+
+def _profile(subject: Subject, top: int) -> list[dict]:
     keep_freed_memory()
     step = build_step(subject)
     for _ in range(2):
@@ -252,11 +255,12 @@ def peak_memory(subject: Subject) -> int:
     """Bytes that the subject needs at its peak, weights included.
 
     On CUDA the allocator's peak; on the CPU the peak resident size of a fresh process over its
-    size before the network was built. Its tensors are mapped one by one, since a heap keeps holes
-    that say more about the order of freeing than about the network.
+    size before the network was built. Its tensors are mapped one by one whatever the subject's
+    ``memory``, since a heap keeps holes that say more about the order of freeing than about the
+    network.
     """
     with fresh_process(**MEMORY[subject.memory], MALLOC_MMAP_THRESHOLD_=str(2**18)) as process:
-        return process.apply(_peak_memory, (subject,))
+        return process.submit(_peak_memory, subject).result()
 
 
 def _peak_memory(subject: Subject) -> int:

@@ -15,6 +15,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from f4d_mmaction.analysis.bad_video_trial import make_datasets
+from f4d_mmaction.cpu_memory import keep_freed_memory
 from f4d_mmaction.datasets.bad_videos import BadVideoError, BadVideoKind
 from f4d_mmaction.datasets.phase_order import options_of
 from f4d_mmaction.datasets.transforms import VideoReader
@@ -133,6 +134,7 @@ def soak_training(config: Config, steps: int) -> list[Footprint]:
     config.train_cfg.max_epochs = math.ceil(steps / math.ceil(videos / loader.batch_size))
     config.param_scheduler = []
     hook = FootprintHook(max(1, steps // _SAMPLES))
+    keep_freed_memory()  # as `tools/train.py` does
     runner = Runner.from_cfg(config)
     runner.register_hook(hook)
     runner.train()

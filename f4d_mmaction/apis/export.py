@@ -173,7 +173,9 @@ def export_program(
     # DYNAMIC, not a named Dim: a guard on strides, true for every size, is beyond its prover.
     sizes = dict.fromkeys(axes, torch.export.Dim.DYNAMIC)
     with torch.no_grad():
-        return torch.export.export(network, (frames,), dynamic_shapes={"frames": sizes})
+        return torch.export.export(
+            network, (frames,), dynamic_shapes={"frames": sizes}, strict=False
+        )
 
 
 def save_onnx(program: torch.export.ExportedProgram, path: Path, metadata: dict[str, str]) -> Path:

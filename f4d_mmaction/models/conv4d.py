@@ -79,7 +79,8 @@ def conv4d(
     u, t, h, w = kernel_size
     if t == h == w == 1:
         frames, kernel = x.flatten(2, 3).flatten(3), weight.flatten(3)
-        if len(weight) < 64 and torch.compiler.is_dynamo_compiling():  # not exporting
+        compiling = torch.compiler.is_dynamo_compiling()  # and not exporting
+        if len(weight) < 64 and compiling and x.device.type == "cpu":
             y = conv_by_taps(frames, kernel, bias, dilation=T)
         else:
             y = F.conv2d(frames, kernel, bias, padding=(u // 2 * T, 0), dilation=(T, 1))

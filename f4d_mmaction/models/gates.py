@@ -30,7 +30,7 @@ class FramePools(NamedTuple):
         """Pool (N, U, C, T, H, W) over its pixels."""
         if _records(x):
             return cls(*_PoolFrames.apply(x))
-        if not torch.compiler.is_dynamo_compiling():
+        if x.is_cuda or not torch.compiler.is_dynamo_compiling():
             return cls(_over_pixels(x, Tensor.mean), _over_pixels(x, Tensor.amax))
         # Each step of a compiled reduction waits for the one before: take four pixels a step.
         pixels = x.movedim(-4, -1).flatten(-3, -2)

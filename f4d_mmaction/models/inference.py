@@ -14,6 +14,7 @@ from torch._inductor import config as inductor
 from ..cpu_memory import keep_freed_memory
 
 COMPILED_SHAPES = 8  # each takes a minute, and the memory of the weights
+NO_LIMIT = dict.fromkeys(("recompile_limit", "accumulated_recompile_limit"), 2**16)
 
 
 def prepare_for_inference(
@@ -85,10 +86,11 @@ class FastForward:
         self, backbone: nn.Module, device: torch.device, dtype: torch.dtype, compile: bool
     ) -> None:
         self.plain = backbone.forward
-        self.compiled = torch.compile(self.plain, fullgraph=True, dynamic=False)
         self.device, self.dtype = device, dtype
         self.shapes: set[tuple] = set()
         self.room = COMPILED_SHAPES if compile else 0
+        if compile:
+            self.compiled = torch.compile(self.plain, fullgraph=True, dynamic=False)
 
     @torch.no_grad()
     def __call__(self, x: Tensor, *args: object, **kwargs: object) -> Tensor | tuple[Tensor, ...]:
@@ -99,9 +101,9 @@ class FastForward:
                 features = self.plain(x, *args, **kwargs)
             else:
                 # No options of `torch.compile`: the tracing of the graph would not see freezing,
-                # and all networks of a process share the limit.
+                # and all networks of a process share the limits.
                 freezes = self.device.type == "cpu"
-                with inductor.patch(freezing=freezes), dynamo.patch(recompile_limit=256):
+                with inductor.patch(freezing=freezes), dynamo.patch(**NO_LIMIT):
                     features = self.compiled(x)
         return (
             features.float()

@@ -45,7 +45,8 @@ class _Result(Function):
 def unkept(result: Tensor | None) -> AbstractContextManager:
     """Have the next layers not keep ``result`` for their backward pass, if it was `recomputed`.
 
-    They get it as it is computed again, which its own backward pass needs anyway.
+    They get it as it is computed again, which its own backward pass needs anyway. Of nested hooks
+    for saved tensors PyTorch applies the innermost, so others (``save_on_cpu``) skip these layers.
     """
     made_by = None if torch.compiler.is_compiling() or result is None else result.grad_fn
     if not getattr(made_by, "recomputes", False):

@@ -14,6 +14,7 @@ from mmaction.models.backbones.resnet3d_slowonly import ResNet3dSlowOnly
 from mmaction.models.backbones.x3d import X3D
 from mmaction.registry import MODELS
 from torch import Tensor, nn
+from torch._dynamo import config as dynamo
 
 from .attention import check_units
 from .recomputation import unkept
@@ -106,7 +107,8 @@ class Recast4d:
                     self._insert(f"layer{i + 1}_{j}", i + 1, config, channels, stages_cp[i])
         if channels_last:
             self.to(memory_format=torch.channels_last_3d)
-        if compile:
+        if compile:  # a graph for each input shape and mode, of each network in the process
+            dynamo.recompile_limit = max(dynamo.recompile_limit, 64)
             self.compile(fullgraph=True, dynamic=False)
 
     def _insert(

@@ -105,9 +105,10 @@ def test_cost_against_units_and_frames_is_shown(tmp_path):
     assert cv2.imread(str(tmp_path / "cost.png")).std() > 0
 
 
-def test_memory_policy_is_checked():
-    with pytest.raises(ValueError, match="memory must be one of"):
-        benchmark.interleave([Subject(**TINY, memory="hoarded")], 1)
+@pytest.mark.parametrize("wrong", [dict(memory="hoarded"), dict(mode="quick")])
+def test_modes_and_memory_are_checked(wrong):
+    with pytest.raises(ValueError, match=r"mode must be of .* and memory of"):
+        Subject(**TINY, **wrong)
 
 
 def test_fast_mode_does_not_train():

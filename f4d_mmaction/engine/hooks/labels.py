@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from mmaction.registry import HOOKS
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
@@ -55,13 +53,12 @@ class CheckLabelsHook(Hook):
             )
 
 
-def unwrapped(dataset: Dataset) -> Iterator[BaseDataset]:
+def unwrapped(dataset: Dataset) -> list[BaseDataset]:
     """Find MMEngine's datasets within its wrappers, which repeat, balance or join them."""
     if isinstance(dataset, BaseDataset):
-        yield dataset
-    for part in getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]:
-        if part is not None:
-            yield from unwrapped(part)
+        return [dataset]
+    parts = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
+    return [found for part in parts if part is not None for found in unwrapped(part)]
 
 
 def in_range(label: object, num_classes: int) -> bool:
