@@ -65,8 +65,9 @@ def prepare_for_inference(
     if compile and device.type == "cpu" and not has_compiler():
         logger.warning("No C++ compiler found (apt-get install g++): the network is not compiled")
         compile = False
-    # The last `forward` in place is the plain one, so that preparing twice compiles once.
+    # From the plain network, also if it was prepared before or compiled by its config.
     backbone.__dict__.pop("forward", None)
+    backbone._compiled_call_impl = None  # `Module.compile` has no public way back
     if compile or dtype != torch.float32:
         backbone.forward = FastForward(backbone, device, dtype, compile)
     logger.info(

@@ -123,6 +123,18 @@ def test_without_a_compiler_the_network_runs_uncompiled(monkeypatch):
     torch.testing.assert_close(fast.backbone(x), expected)
 
 
+@needs_a_compiler
+def test_a_network_may_be_compiled_or_prepared_before():
+    torch.manual_seed(0)
+    model, x = Toy().eval(), torch.randn(2, 4, 2, 8, 8)
+    with torch.no_grad():
+        expected = model.backbone(x)
+    model.backbone.compile(fullgraph=True)
+    for _ in range(2):
+        prepare_for_inference(model, dtype=torch.float32)
+        torch.testing.assert_close(model.backbone(x), expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_compiled_scores_are_those_of_the_plain_network():
     plain = scores(recognizer("f4d"))
