@@ -1,7 +1,7 @@
 """How a program on the CPU gets memory for its features, which are larger than malloc expects.
 
 By itself each large tensor is mapped anew, in pages of 4 KiB that Linux fills with zeros one by one
-as they are touched: that is a third of an eager forward pass. Both functions leave everything
+as they are touched, which takes a good part of an eager forward pass. Both functions leave everything
 alone where the user has set ``THP_MEM_ALLOC_ENABLE=0``; without CPU tensors they change nothing.
 """
 
@@ -28,9 +28,9 @@ def ask_for_huge_pages() -> None:
 def keep_freed_memory() -> None:
     """Have malloc keep what tensors free for the next ones, until the process ends.
 
-    For programs whose work is one network: the process stays as large as it ever was, and grows by
-    a half in training, for steps that are a fifth shorter. Only with glibc's own malloc; whoever
-    has set its thresholds is heeded.
+    For programs whose work is one network: steps are shorter, but the process stays as large as it
+    ever was, and its heap has holes. Only with glibc's own malloc; whoever has set its thresholds
+    is heeded.
     """
     if os.environ.get(SWITCH) == "0" or any(name in os.environ for name in OF_MALLOC):
         return
