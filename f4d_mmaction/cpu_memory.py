@@ -1,8 +1,9 @@
 """How a program on the CPU gets memory for its features, which are larger than malloc expects.
 
 By itself each large tensor is mapped anew, in pages of 4 KiB that Linux fills with zeros one by one
-as they are touched, which takes a good part of an eager forward pass. Both functions leave everything
-alone where the user has set ``THP_MEM_ALLOC_ENABLE=0``; without CPU tensors they change nothing.
+as they are touched, which takes a good part of an eager forward pass. Both functions leave
+everything alone where the user has set ``THP_MEM_ALLOC_ENABLE=0``; without CPU tensors they change
+nothing.
 """
 
 from __future__ import annotations
