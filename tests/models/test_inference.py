@@ -74,6 +74,14 @@ class ConvNormAct(nn.Sequential):
         return super().forward(x)
 
 
+def toy() -> tuple[Toy, torch.Tensor, torch.Tensor]:
+    """A network, an input, and what it makes of it before it is prepared."""
+    torch.manual_seed(0)
+    model, x = Toy().eval(), torch.randn(2, 4, 2, 8, 8)
+    with torch.no_grad():
+        return model, x, model.backbone(x)
+
+
 needs_a_compiler = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available() or shutil.which("g++") is None,
     reason="oneDNN folds them, and a compiler joins them",
@@ -82,10 +90,7 @@ needs_a_compiler = pytest.mark.skipif(
 
 @needs_a_compiler
 def test_compiled_weights_are_frozen_with_the_normalisation_folded_in():
-    torch.manual_seed(0)
-    model, x = Toy().eval(), torch.randn(2, 4, 2, 8, 8)
-    with torch.no_grad():
-        expected = model.backbone(x)
+    model, x, expected = toy()
     fast = prepare_for_inference(model, dtype=torch.float32)
     torch.testing.assert_close(fast.backbone(x), expected, rtol=1e-4, atol=1e-5)
     with torch.no_grad():
@@ -116,19 +121,14 @@ def test_any_number_of_shapes_and_networks_runs_the_first_shapes_compiled(monkey
 
 def test_without_a_compiler_the_network_runs_uncompiled(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    model, x = Toy().eval(), torch.randn(2, 4, 2, 8, 8)
-    with torch.no_grad():
-        expected = model.backbone(x)
+    model, x, expected = toy()
     fast = prepare_for_inference(model, dtype=torch.float32)
     torch.testing.assert_close(fast.backbone(x), expected)
 
 
 @needs_a_compiler
 def test_a_network_may_be_compiled_or_prepared_before():
-    torch.manual_seed(0)
-    model, x = Toy().eval(), torch.randn(2, 4, 2, 8, 8)
-    with torch.no_grad():
-        expected = model.backbone(x)
+    model, x, expected = toy()
     model.backbone.compile(fullgraph=True)
     for _ in range(2):
         prepare_for_inference(model, dtype=torch.float32)
