@@ -60,8 +60,8 @@ def conv4d(
     x: Tensor,
     weight: Tensor,
     kernel_size: Sequence[int],
-    bias: Tensor | None = None,
-    act: Callable[[Tensor], Tensor] = lambda y: y,
+    bias: Tensor | None,
+    act: Callable[[Tensor], Tensor],
 ) -> Tensor:
     """Convolve over (U, T, H, W) with zero padding that keeps their sizes (paper, eq. 1).
 
