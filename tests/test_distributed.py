@@ -14,7 +14,7 @@ import torch
 from tiny_run import ROOT, finish, same, start, weights, write_config
 
 SIZES = (1, 5, 7, 64)
-EVALUATE = Path(__file__).with_name("evaluate_sizes.py")
+EVALUATE = Path(__file__).parent / "helpers" / "evaluate_sizes.py"
 
 
 def launch(env: dict, *command: object, cwd: Path, **settings: object) -> subprocess.Popen:
@@ -22,7 +22,7 @@ def launch(env: dict, *command: object, cwd: Path, **settings: object) -> subpro
     return subprocess.Popen(
         ["bash", *map(str, command)],
         env=env
-        | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), env["PYTHONPATH"]])}
+        | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "helpers"), env["PYTHONPATH"]])}
         | {name: str(value) for name, value in settings.items()},
         cwd=cwd,
         stdout=subprocess.PIPE,

@@ -12,7 +12,7 @@ import av
 import cv2
 import numpy as np
 
-from ..datasets.bad_videos import BadVideoKind
+from ..datasets.video_errors import BadVideoKind
 from ..datasets.phase_order import SPLITS, PhaseOrderOptions, render_video
 
 CODECS = {".mp4": "mpeg4", ".avi": "mpeg4", ".webm": "libvpx-vp9"}

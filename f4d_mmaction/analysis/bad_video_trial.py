@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..datasets.bad_videos import BadVideoError
+from ..datasets.video_errors import BadVideoError
 from ..datasets.phase_order import PhaseOrderOptions
 from ..engine.launch import build_runner
 from .bad_dataset import FRAME_NAME, spoil, write_mixed

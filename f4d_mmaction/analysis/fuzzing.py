@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from f4d_mmaction.datasets.bad_videos import BadVideoError
+from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.datasets.isolated import run_isolated
 from f4d_mmaction.datasets.transforms import DecodeRawUnits, VideoReader
 

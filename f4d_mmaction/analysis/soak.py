@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 
 from f4d_mmaction.analysis.bad_video_trial import make_datasets
 from f4d_mmaction.cpu_memory import keep_freed_memory
-from f4d_mmaction.datasets.bad_videos import BadVideoError, BadVideoKind
+from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
 from f4d_mmaction.datasets.phase_order import options_of
 from f4d_mmaction.datasets.transforms import VideoReader
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..datasets.bad_videos import BadVideoError, BadVideoKind
+from ..datasets.video_errors import BadVideoError, BadVideoKind
 from ..datasets.isolated import run_isolated
 from ..datasets.transforms import VideoReader
 from .recognition import Recognition, read_video, video_pipeline

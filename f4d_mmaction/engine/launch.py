@@ -18,7 +18,7 @@ from torch.distributed.elastic.multiprocessing.errors import record
 
 from ..compat import init_gloo_without_cuda
 from ..cpu_memory import keep_freed_memory
-from ..datasets.bad_videos import BadVideoError
+from ..datasets.video_errors import BadVideoError
 from .checkpoints import CheckpointError, check_resumable, last_good_checkpoint, load_checked
 from .hooks import InvalidLossError, TooManyBadVideosError
 from .hooks.labels import LabelError

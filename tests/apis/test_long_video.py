@@ -15,7 +15,7 @@ from mmaction.apis import init_recognizer
 from mmengine.config import Config
 
 from f4d_mmaction.apis import SlidingWindow, compare, load_recognizer
-from f4d_mmaction.datasets.bad_videos import BadVideoError
+from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.visualization import write_video
 
 FPS, FRAMES, SECTION = 10, 83, 8  # ten whole sections and three frames

@@ -7,7 +7,7 @@ import pytest
 from encoding import CODECS, encode
 
 from f4d_mmaction.apis import average_fps, stream_frames
-from f4d_mmaction.datasets.bad_videos import BadVideoError
+from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.datasets.transforms import VideoReader
 
 

@@ -14,7 +14,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
 from f4d_mmaction.analysis.loading import write_video
-from f4d_mmaction.datasets.bad_videos import BadVideoError
+from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.engine.hooks import BadVideoHook, TooManyBadVideosError
 
 CLASSES = 3

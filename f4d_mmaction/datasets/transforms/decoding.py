@@ -22,7 +22,7 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 from mmengine.fileio import get
 
-from f4d_mmaction.datasets.bad_videos import (
+from f4d_mmaction.datasets.video_errors import (
     BadVideoError,
     BadVideoKind,
     bad,

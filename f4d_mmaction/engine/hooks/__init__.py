@@ -1,6 +1,6 @@
 """MMEngine hooks of this project."""
 
-from .bad_videos import BadVideoHook, BadVideoMetric, TooManyBadVideosError
+from .bad_video import BadVideoHook, BadVideoMetric, TooManyBadVideosError
 from .checkpoint import SafeCheckpointHook
 from .fast_inference import FastInferenceHook
 from .invalid_numbers import InvalidLossError, InvalidNumbersHook

@@ -10,7 +10,7 @@ from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from .bad_videos import _datasets
+from .bad_video import _datasets
 
 _KEY = "path"  # metainfo of a data sample
 

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from f4d_mmaction.datasets.bad_videos import BadVideoError
+from f4d_mmaction.datasets.video_errors import BadVideoError
 
 # What draws is imported where it is used: most processes that import the package draw nothing.
 

@@ -19,7 +19,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from f4d_mmaction.datasets.bad_videos import BadVideoError
+from f4d_mmaction.datasets.video_errors import BadVideoError
 
 _KEY = "bad_videos"  # metainfo of a data sample: [{path, kind, message}, ...]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RECOGNITION = ROOT / "configs" / "recognition"
 CONFIGS = sorted(RECOGNITION.rglob("*.py"))
 WIDTH = 8  # of conv1, for 64

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 _CONFIG = """
 _base_ = "{root}/configs/recognition/f4d/f4d_r18_phase_order.py"
