@@ -12,8 +12,8 @@ import av
 import cv2
 import numpy as np
 
-from ..datasets.video_errors import BadVideoKind
 from ..datasets.phase_order import SPLITS, PhaseOrderOptions, render_video
+from ..datasets.video_errors import BadVideoKind
 
 CODECS = {".mp4": "mpeg4", ".avi": "mpeg4", ".webm": "libvpx-vp9"}
 STORAGES = (*CODECS, "")  # no suffix: a folder of jpg frames

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..datasets.video_errors import BadVideoError
 from ..datasets.phase_order import PhaseOrderOptions
+from ..datasets.video_errors import BadVideoError
 from ..engine.launch import build_runner
 from .bad_dataset import FRAME_NAME, spoil, write_mixed
 from .loading import replace_stages

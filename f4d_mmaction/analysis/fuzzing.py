@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.datasets.isolated import run_isolated
 from f4d_mmaction.datasets.transforms import DecodeRawUnits, VideoReader
+from f4d_mmaction.datasets.video_errors import BadVideoError
 
 from .loading import write_video
 

@@ -16,9 +16,9 @@ from mmengine.runner import Runner
 
 from f4d_mmaction.analysis.bad_video_trial import make_datasets
 from f4d_mmaction.cpu_memory import keep_freed_memory
-from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
 from f4d_mmaction.datasets.phase_order import options_of
 from f4d_mmaction.datasets.transforms import VideoReader
+from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
 
 _SAMPLES = 50  # of the footprint, over a soak
 _WARM_UP = 0.2  # share of a soak in which caches and pools may still fill

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..datasets.video_errors import BadVideoError, BadVideoKind
 from ..datasets.isolated import run_isolated
 from ..datasets.transforms import VideoReader
+from ..datasets.video_errors import BadVideoError, BadVideoKind
 from .recognition import Recognition, read_video, video_pipeline
 
 MEGABYTE = 2**20

@@ -7,8 +7,8 @@ import pytest
 from encoding import CODECS, encode
 
 from f4d_mmaction.apis import average_fps, stream_frames
-from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.datasets.transforms import VideoReader
+from f4d_mmaction.datasets.video_errors import BadVideoError
 
 
 @pytest.mark.parametrize("suffix", CODECS)

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader
 
 from f4d_mmaction.analysis.fuzzing import fuzz
 from f4d_mmaction.analysis.loading import write_video
-from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
 from f4d_mmaction.datasets.transforms import DecodeRawUnits, InitVideo, VideoReader
+from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
 
 FRAMES = 24
 SIZE = (96, 64)
