@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from f4d_mmaction.apis.recognition import Recognition, iter_recognize
+from f4d_mmaction.apis.recognition import iter_recognize
 from f4d_mmaction.datasets.phase_order import read_meta
+from f4d_mmaction.structures import Recognition
 from f4d_mmaction.visualization.heat import locations, pixel_weights
 
 

@@ -1,9 +1,10 @@
 """Using trained networks: recognition, attention, long videos."""
 
+from ..datasets.streaming import average_fps, stream_frames
+from ..structures import Prediction, Recognition, Timeline
 from .loading import class_names, load_all_weights, load_recognizer
-from .long_video import Comparison, SlidingWindow, Timeline, compare
-from .recognition import Prediction, Recognition, iter_recognize, list_videos, recognize
-from .streaming import average_fps, stream_frames
+from .long_video import Comparison, SlidingWindow, compare
+from .recognition import iter_recognize, list_videos, recognize
 
 __all__ = [
     "Comparison",

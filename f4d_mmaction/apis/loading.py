@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,9 +12,8 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
-from f4d_mmaction.engine.checkpoints import ForeignCheckpointError, load_checked
-
-SHOWN_KEYS = 5  # of each kind in an error message
+from ..datasets.unwrapping import known_names
+from ..models.weights import load_checked, load_whole
 
 
 def load_recognizer(
@@ -65,30 +64,7 @@ def load_all_weights(model: nn.Module, checkpoint: str | os.PathLike) -> dict:
         loaded = CheckpointLoader.load_checkpoint(path, map_location="cpu")
     else:
         loaded = load_checked(path)
-    state = loaded.get("state_dict", loaded)
-    state = {key.removeprefix("module."): value for key, value in state.items()}
-    own = model.state_dict()
-    shapes = [
-        f"{key} {tuple(state[key].shape)} in the checkpoint, {tuple(own[key].shape)} in the model"
-        for key in own.keys() & state.keys()
-        if state[key].shape != own[key].shape
-    ]
-    problems = [
-        f"{len(keys)} {name}: {', '.join(sorted(keys)[:SHOWN_KEYS])}{' ...' * more}"
-        for name, keys in (
-            ("only in the model", own.keys() - state.keys()),
-            ("only in the checkpoint", state.keys() - own.keys()),
-            ("of another shape", shapes),
-        )
-        for more in [len(keys) > SHOWN_KEYS]
-        if keys
-    ]
-    if problems:
-        raise ForeignCheckpointError(
-            f"{path} is a checkpoint of another config. Keys {'; '.join(problems)}. "
-            "Pass the config it was trained with."
-        )
-    model.load_state_dict(state)
+    load_whole(model, loaded.get("state_dict", loaded), path)
     return loaded.get("meta") or {}
 
 
@@ -120,12 +96,6 @@ def class_names(
             "has one name a line, in the order of the labels"
         )
     return list(labels)
-
-
-def known_names(dataset_meta: Mapping | None) -> list[str] | None:
-    """Names of the classes in a dataset's metainfo; MMEngine leaves a missing file's path there."""
-    classes = (dataset_meta or {}).get("classes")
-    return None if classes is None or isinstance(classes, str) else list(classes)
 
 
 def _classes_file(config: Config) -> Path | None:

@@ -6,14 +6,11 @@ up to the first 4D block, where no unit has seen another yet, runs once for each
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,72 +19,16 @@ from mmaction.structures import ActionDataSample
 from mmengine.dataset import Compose
 from torch import Tensor, nn
 
-from f4d_mmaction.datasets.transforms import (
+from ..datasets.streaming import average_fps, stream_frames
+from ..datasets.transforms import (
     DecodeUnits,
     FormatActionUnits,
     SampleActionUnits,
     VideoReader,
 )
-from f4d_mmaction.models.resnet4d import Recast4d
-
+from ..models.resnet4d import Recast4d
+from ..structures import Timeline
 from .recognition import video_pipeline
-from .streaming import average_fps, stream_frames
-
-
-@dataclass
-class Timeline:
-    """Scores of a video by window.
-
-    Attributes:
-        path: The file.
-        classes: Names of the classes.
-        edges: (sections + 1,), when each section starts, in seconds, and when the last one ends.
-        units: U, sections in a window; window i covers sections i to i + U - 1.
-        scores: (windows, classes).
-        seconds: How long the computation took.
-    """
-
-    path: str
-    classes: list[str]
-    edges: np.ndarray
-    units: int
-    scores: np.ndarray
-    seconds: float = 0.0
-
-    @property
-    def starts(self) -> np.ndarray:
-        """When each window starts, in seconds."""
-        return self.edges[: len(self.scores)]
-
-    @property
-    def ends(self) -> np.ndarray:
-        """When each window ends, in seconds."""
-        return self.edges[self.units :]
-
-    def write_json(self, path: str | os.PathLike) -> None:
-        """Write every window with its times, its best class and all scores."""
-        windows = [
-            {"start": start, "end": end, "label": label, "name": self.classes[label],
-             "scores": scores}
-            for start, end, label, scores in zip(
-                self.starts.round(3).tolist(),
-                self.ends.round(3).tolist(),
-                self.scores.argmax(1).tolist(),
-                self.scores.astype(float).round(6).tolist(),
-            )
-        ]  # fmt: skip
-        document = {"path": self.path, "classes": self.classes, "windows": windows}
-        Path(path).write_text(json.dumps(document), encoding="utf-8")
-
-    def write_csv(self, path: str | os.PathLike) -> None:
-        """Write a row for each window: start, end, best class, its score, all scores."""
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["start", "end", "name", "score", *self.classes])
-            for start, end, row in zip(self.starts, self.ends, self.scores):
-                best = row.argmax()
-                values = [f"{value:.6f}" for value in (row[best], *row)]
-                writer.writerow([f"{start:.3f}", f"{end:.3f}", self.classes[best], *values])
 
 
 class SlidingWindow:

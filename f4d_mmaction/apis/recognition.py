@@ -6,10 +6,8 @@ import copy
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,58 +17,14 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from f4d_mmaction.datasets.video_errors import BadVideoError
-from f4d_mmaction.models.resnet4d import Recast4d
+from ..datasets.unwrapping import unit_frames
+from ..datasets.video_errors import BadVideoError
+from ..models.resnet4d import Recast4d
+from ..structures import Prediction, Recognition
 
 VIDEO_SUFFIXES = {".mp4", ".avi", ".webm", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".3gp",
                   ".flv", ".wmv", ".ogv"}  # fmt: skip
 TOO_SHORT = "too_short"  # beside the kinds of BadVideoKind
-
-
-class Prediction(NamedTuple):
-    """One class and how sure the network is of it, 0 to 1."""
-
-    label: int
-    name: str
-    score: float
-
-
-@dataclass
-class Recognition:
-    """What the network made of one video; of a bad one only ``path``, ``kind`` and ``error``.
-
-    Attributes:
-        path: The file.
-        predictions: The best classes, best first.
-        scores: (classes,).
-        frames: What the network saw: RGB (U, T, H, W, 3) of uint8.
-        frame_inds: (U, T), indices of these frames in the video.
-        fps: Frames per second of the video; 0 where unknown.
-        total_frames: Length of the video.
-        maps: Attention by location and name, each (U, C or 1, T or 1, H or 1, W or 1).
-        kind: What is wrong with the file: a value of ``BadVideoKind`` or ``'too_short'``.
-        error: The same as a sentence.
-    """
-
-    path: str
-    predictions: list[Prediction] = field(default_factory=list)
-    scores: np.ndarray | None = None
-    frames: np.ndarray | None = None
-    frame_inds: np.ndarray | None = None
-    fps: float = 0.0
-    total_frames: int = 0
-    maps: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    kind: str = ""
-    error: str = ""
-
-    def to_dict(self) -> dict:
-        """Return what fits a line of JSON: path and predictions, or path and error."""
-        if self.error:
-            return {"path": self.path, "kind": self.kind, "error": self.error}
-        top = [
-            {"label": p.label, "name": p.name, "score": round(p.score, 6)} for p in self.predictions
-        ]
-        return {"path": self.path, "predictions": top}
 
 
 def recognize(
@@ -233,12 +187,6 @@ def _describe(
     result.fps = float(sample.get("avg_fps", 0))
     result.total_frames = int(sample.get("total_frames", 0))
     return result
-
-
-def unit_frames(packed: dict) -> np.ndarray | None:
-    """Frames (U, T, H, W, 3) of the first view of a packed sample; None if it packs no units."""
-    video = packed["inputs"]  # (views, U, C, T, H, W)
-    return video[0].permute(0, 2, 3, 4, 1).contiguous().numpy() if video.ndim == 6 else None
 
 
 @torch.no_grad()

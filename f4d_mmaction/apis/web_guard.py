@@ -20,7 +20,8 @@ from mmengine.config import Config
 from ..datasets.isolated import run_isolated
 from ..datasets.transforms import VideoReader
 from ..datasets.video_errors import BadVideoError, BadVideoKind
-from .recognition import Recognition, read_video, video_pipeline
+from ..structures import Recognition
+from .recognition import read_video, video_pipeline
 
 MEGABYTE = 2**20
 OTHER_BODY = MEGABYTE  # requests that upload nothing are small

@@ -14,9 +14,10 @@ from fastapi import FastAPI
 from torch import nn
 
 from ..datasets.transforms import VideoReader
+from ..structures import Recognition
 from ..visualization.attention import attention_video, contact_sheet
 from ..visualization.style import BLUE, GRID
-from .recognition import VIDEO_SUFFIXES, Recognition, recognize
+from .recognition import VIDEO_SUFFIXES, recognize
 from .web_guard import Limits, check_video
 
 _TITLE = "See what a video network attends to"

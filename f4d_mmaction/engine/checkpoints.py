@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-import zipfile
 from pathlib import Path
 
 import torch
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import print_log
 
+from ..models.weights import DamagedCheckpointError, load_checked
+
 _RESUMABLE = ("meta", "state_dict", "message_hub", "optimizer")
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used."""
-
-
-class DamagedCheckpointError(CheckpointError):
-    """A checkpoint that is cut off, altered, not a checkpoint, or not allowed to be loaded."""
-
-
-class ForeignCheckpointError(CheckpointError):
-    """A checkpoint of another network."""
 
 
 @register_backend("atomic")
@@ -57,37 +45,6 @@ class AtomicBackend(LocalBackend):
             os.fsync(folder)
         finally:
             os.close(folder)
-
-
-def load_checked(path: str | os.PathLike) -> dict:
-    """Load a checkpoint's weights and plain data onto the CPU, with every byte checked.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        DamagedCheckpointError: the file is damaged, or holds what is not allowed to be loaded.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"checkpoint {path} does not exist")
-    try:
-        # torch.load does not compare the check sums that torch.save writes.
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                if (damaged := archive.testzip()) is not None:
-                    raise DamagedCheckpointError(f"the check sum of {damaged} does not fit")
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(checkpoint, dict):
-            raise DamagedCheckpointError(f"it holds a {type(checkpoint).__name__}, not a dict")
-    except Exception as error:  # whatever the bytes made of them trips over
-        reason = _reason(error)
-        raise DamagedCheckpointError(f"checkpoint {path} cannot be used: {reason}") from error
-    return checkpoint
-
-
-def _reason(error: Exception) -> str:
-    # torch's own message tells how to load the file nevertheless.
-    if refused := re.search(r"GLOBAL (\S+)", str(error)):
-        return f"it asks for {refused[1]}, which no checkpoint needs; such a file can run code"
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def check_resumable(path: str | os.PathLike) -> None:

@@ -19,7 +19,8 @@ from torch.distributed.elastic.multiprocessing.errors import record
 from ..compat import init_gloo_without_cuda
 from ..cpu_memory import keep_freed_memory
 from ..datasets.video_errors import BadVideoError
-from .checkpoints import CheckpointError, check_resumable, last_good_checkpoint, load_checked
+from ..models.weights import CheckpointError, load_checked
+from .checkpoints import check_resumable, last_good_checkpoint
 from .hooks import InvalidLossError, TooManyBadVideosError
 from .hooks.labels import LabelError
 

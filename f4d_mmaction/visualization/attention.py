@@ -12,8 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from f4d_mmaction.apis.recognition import Recognition
-
+from ..structures import Recognition
 from .heat import HEAT, frame_weights, glow, locations, pixel_weights
 from .style import BLUE, GREEN, GRID, INK, MUTED, ORANGE, look, new_figure, save, shorten
 from .video import Stage, write_video

@@ -9,9 +9,8 @@ from mmaction.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from f4d_mmaction.apis.loading import known_names
-from f4d_mmaction.apis.recognition import Recognition, unit_frames
-
+from ..datasets.unwrapping import known_names, unit_frames
+from ..structures import Recognition
 from .attention import contact_sheet
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from f4d_mmaction.apis.recognition import Recognition
+from ..structures import Recognition
 
 HEAT = "inferno"
 

@@ -13,9 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 from PIL import Image, ImageDraw, ImageFont
 
-from f4d_mmaction.apis.long_video import Timeline
-from f4d_mmaction.apis.streaming import average_fps, stream_frames
-
+from ..datasets.streaming import average_fps, stream_frames
+from ..structures import Timeline
 from .style import DPI, INK, MUTED, look, new_figure, save, shorten
 from .video import Stage, write_video
 

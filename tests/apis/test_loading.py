@@ -34,18 +34,19 @@ def test_a_wrong_number_of_labels_is_told(config_path, checkpoint, count):
 
 def test_the_checkpoint_of_another_config_is_refused_with_its_keys(checkpoint, config_path, root):
     v4d = root / "configs/recognition/v4d/v4d_r18_phase_order.py"
-    with pytest.raises(ValueError, match="another config") as caught:
+    with pytest.raises(ValueError, match="another model") as caught:
         load_recognizer(v4d, checkpoint, "cpu")
-    assert "only in the model: backbone.blocks4d.layer2_0.conv.weight" in str(caught.value)
-    assert "only in the checkpoint: backbone.blocks4d.layer1_1" in str(caught.value)
+    missing, unexpected = str(caught.value).split("Unexpected key(s)")
+    assert 'Missing key(s) in state_dict: "backbone.blocks4d.layer2_0.conv.weight"' in missing
+    assert "backbone.blocks4d.layer1_1" in unexpected
+    assert len(str(caught.value)) < 1000
 
 
 def test_weights_of_another_shape_are_refused_with_both_shapes(checkpoint, config_path, tmp_path):
     saved = torch.load(checkpoint)
     saved["state_dict"]["cls_head.fc_cls.weight"] = torch.zeros(5, 128)
     torch.save(saved, tmp_path / "five.pth")
-    message = r"fc_cls.weight \(5, 128\) in the checkpoint, \(8, 128\) in the model"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"fc_cls.weight: .*5, 128.* model is .*8, 128"):
         load_recognizer(config_path, tmp_path / "five.pth", "cpu")
 
 

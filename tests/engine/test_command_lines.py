@@ -59,15 +59,17 @@ def test_checkpoint_of_another_model_is_refused(
     )
     where = ("--work-dir", tmp_path)
     output = run(tmp_path, 1, "test.py", wider, checkpoint, *where)
-    assert f"checkpoint {checkpoint} is of another model" in output
-    assert "has shape (8, 3, 1, 7, 7), should be (16, 3, 1, 7, 7)" in output
+    assert f"{checkpoint} is a checkpoint of another model" in output
+    assert "torch.Size([8, 3, 1, 7, 7]) from checkpoint" in output
+    assert "in current model is torch.Size([16, 3, 1, 7, 7])" in output
     output = run(tmp_path, 1, "train.py", wider, "--resume", checkpoint, *where)
-    assert "is of another model" in output
+    assert "is a checkpoint of another model" in output
     stranger = tmp_path / "stranger.pth"
     torch.save({"state_dict": {"layer.weight": torch.zeros(1)}}, stranger)
     for foreign in (stranger, checkpoint):  # nothing fits; of the narrow one counters alone do
         options = ("--cfg-options", f"load_from={foreign}")
-        assert "is of another model" in run(tmp_path, 1, "train.py", wider, *where, *options)
+        output = run(tmp_path, 1, "train.py", wider, *where, *options)
+        assert "is a checkpoint of another model" in output
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -19,7 +19,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from f4d_mmaction.datasets.video_errors import BadVideoError
+from ...datasets.unwrapping import unwrapped
+from ...datasets.video_errors import BadVideoError
 
 _KEY = "bad_videos"  # metainfo of a data sample: [{path, kind, message}, ...]
 
@@ -160,7 +161,7 @@ class BadVideoHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Let the training datasets replace bad videos; take up the list of an earlier run."""
-        for dataset in _datasets(runner.train_dataloader.dataset):
+        for dataset in unwrapped(runner.train_dataloader.dataset):
             if not isinstance(dataset.pipeline, ReplaceBadVideos):
                 dataset.pipeline = ReplaceBadVideos(dataset.pipeline, self.check_after)
         self._old_iterator = _restart_iterator(runner)
@@ -199,7 +200,7 @@ class BadVideoHook(Hook):
     def _prepare_evaluation(self, dataloader, evaluator) -> None:
         if self.test == "stop":
             return
-        for dataset in _datasets(dataloader.dataset):
+        for dataset in unwrapped(dataloader.dataset):
             if not isinstance(dataset.pipeline, CountBadVideos):
                 dataset.pipeline = CountBadVideos(dataset)
         if not any(isinstance(metric, BadVideoMetric) for metric in evaluator.metrics):
@@ -259,16 +260,6 @@ def _wrong(score: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     wrong = torch.zeros_like(score)
     wrong[label.to(score.device) if label.numel() < score.numel() else label.bool()] = -1
     return wrong
-
-
-def _datasets(dataset) -> Iterator[BaseDataset]:
-    """Datasets with a pipeline inside wrappers such as ``RepeatDataset`` or ``ConcatDataset``."""
-    inner = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
-    if inner != [None]:
-        for wrapped in inner:
-            yield from _datasets(wrapped)
-    elif hasattr(dataset, "pipeline"):
-        yield dataset
 
 
 def _restart_iterator(runner: Runner) -> object:

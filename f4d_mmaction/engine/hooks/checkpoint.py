@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from mmaction.registry import HOOKS
 from mmengine.dist import all_gather_object, is_distributed, is_main_process
 from mmengine.hooks import CheckpointHook
@@ -12,7 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
-from ..checkpoints import ForeignCheckpointError
+from ...models.weights import check_fits_partly, load_whole
 
 PREEMPTED = "preempted.pth"
 
@@ -89,43 +88,11 @@ class SafeCheckpointHook(CheckpointHook):
         training = isinstance(runner._train_loop, BaseLoop)
         resuming = training and runner._resume
         weights = checkpoint.get("state_dict", checkpoint)
-        check_fits(_network(runner), weights, runner._load_from, partly=training and not resuming)
+        check = check_fits_partly if training and not resuming else load_whole
+        check(_network(runner), weights, runner._load_from)
         buffers = checkpoint.get("rank_buffers", [])
         if resuming and len(buffers) == runner.world_size:
             weights.update(buffers[runner.rank])
-
-
-def check_fits(network: nn.Module, weights: dict, name: str, partly: bool = False) -> None:
-    """Check that weights are those of a network.
-
-    Args:
-        network: To be loaded.
-        weights: Of the checkpoint, by parameter name; those the network does not know are left to
-            the host, which lists them.
-        name: Of the checkpoint, for the message.
-        partly: Be content if half of the checkpoint's kernels and matrices fit, as those of
-            a trunk do that gets other blocks and another head.
-
-    Raises:
-        ForeignCheckpointError: they are another network's.
-    """
-    own = network.state_dict()
-    given = {key.removeprefix("module."): value for key, value in weights.items()}
-    wrong = [key for key, value in own.items() if _shape(given.get(key)) != value.shape]
-    kernels = [key for key, value in given.items() if len(_shape(value) or ()) > 1]
-    fitting = [key for key in kernels if key in own and key not in wrong]
-    if 2 * len(fitting) < max(len(kernels), 1) if partly else wrong:
-        key = wrong[0]
-        found = f"has shape {tuple(given[key].shape)}" if key in given else "is missing"
-        raise ForeignCheckpointError(
-            f"checkpoint {name} is of another model: {len(wrong)} of {len(own)} weights do not fit "
-            f"({key} {found}, should be {tuple(own[key].shape)}). Use the config it was trained "
-            "with."
-        )
-
-
-def _shape(value: object) -> torch.Size | None:
-    return value.shape if isinstance(value, torch.Tensor) else None
 
 
 def _network(runner: Runner) -> nn.Module:

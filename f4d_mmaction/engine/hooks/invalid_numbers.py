@@ -10,7 +10,7 @@ from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from .bad_video import _datasets
+from ...datasets.unwrapping import unwrapped
 
 _KEY = "path"  # metainfo of a data sample
 
@@ -57,7 +57,7 @@ class InvalidNumbersHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Have samples carry their paths; take up the loss scale."""
-        for dataset in _datasets(runner.train_dataloader.dataset):
+        for dataset in unwrapped(runner.train_dataloader.dataset):
             if not isinstance(dataset.pipeline, NamedPipeline):
                 dataset.pipeline = NamedPipeline(dataset.pipeline)
         self._scaler = getattr(runner.optim_wrapper, "loss_scaler", None)

@@ -9,6 +9,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
+from ...datasets.unwrapping import unwrapped
+
 
 class LabelError(ValueError):
     """A dataset holds labels that the head has no class for."""
@@ -51,14 +53,6 @@ class CheckLabelsHook(Hook):
                 f"outside 0 to {num_classes - 1}, first {name} with {first.get('label')}; correct "
                 "the list or set model.cls_head.num_classes"
             )
-
-
-def unwrapped(dataset: Dataset) -> list[BaseDataset]:
-    """Find MMEngine's datasets within its wrappers, which repeat, balance or join them."""
-    if isinstance(dataset, BaseDataset):
-        return [dataset]
-    parts = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
-    return [found for part in parts if part is not None for found in unwrapped(part)]
 
 
 def in_range(label: object, num_classes: int) -> bool:

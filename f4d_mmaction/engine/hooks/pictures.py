@@ -10,9 +10,11 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from f4d_mmaction.datasets.video_errors import BadVideoError
+from ...apis.recognition import recognize_sample
+from ...datasets.unwrapping import known_names
+from ...datasets.video_errors import BadVideoError
 
-# What draws is imported where it is used: most processes that import the package draw nothing.
+# matplotlib is imported where it is used: most processes that import the package draw nothing.
 
 
 @HOOKS.register_module()
@@ -24,7 +26,7 @@ class ErrorCurveHook(Hook):
     @master_only
     def after_train(self, runner: Runner) -> None:
         """Draw; a run without the log for it only loses the picture."""
-        from f4d_mmaction.visualization import plot_runs
+        from ...visualization import plot_runs
 
         try:
             name = runner.experiment_name
@@ -62,10 +64,8 @@ class AttentionVisualizationHook(Hook):
     @master_only
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Run the videos through the network as it is and draw them."""
-        from f4d_mmaction.apis.loading import known_names
-        from f4d_mmaction.apis.recognition import recognize_sample
-        from f4d_mmaction.visualization.attention import draw_sheet
-        from f4d_mmaction.visualization.style import to_array
+        from ...visualization.attention import draw_sheet
+        from ...visualization.style import to_array
 
         if runner.epoch % self.interval:
             return

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-from f4d_mmaction.datasets.video_errors import (
+from .video_errors import (
     BadVideoKind,
     bad,
     check_is_video,

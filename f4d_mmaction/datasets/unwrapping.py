@@ -1,0 +1,48 @@
+"""What lies inside wrapped datasets, pipelines and packed samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from mmaction.utils import get_str_type
+from mmengine.dataset import BaseDataset
+from torch.utils.data import Dataset
+
+
+def unwrapped(dataset: Dataset | dict) -> Iterator[BaseDataset | dict]:
+    """Yield MMEngine's datasets, or their configs, inside wrappers that repeat or join them."""
+    if isinstance(dataset, dict):
+        inner, several = dataset.get("dataset"), dataset.get("datasets")
+    else:
+        inner, several = getattr(dataset, "dataset", None), getattr(dataset, "datasets", None)
+    parts = several or ([] if inner is None else [inner])
+    for part in parts:
+        yield from unwrapped(part)
+    if not parts and isinstance(dataset, (BaseDataset, dict)):
+        yield dataset
+
+
+def find_sampler(pipeline: Sequence[dict]) -> dict:
+    """Return the step of a pipeline's config that samples action units.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for step in pipeline:
+        if get_str_type(step["type"]) == "SampleActionUnits":
+            return step
+    names = ", ".join(get_str_type(step["type"]) for step in pipeline)
+    raise ValueError(f"expected a pipeline with SampleActionUnits, got {names}")
+
+
+def unit_frames(packed: dict) -> np.ndarray | None:
+    """Return the frames (U, T, H, W, 3) of a packed sample's first view, None without units."""
+    video = packed["inputs"]  # (views, U, C, T, H, W)
+    return video[0].permute(0, 2, 3, 4, 1).contiguous().numpy() if video.ndim == 6 else None
+
+
+def known_names(metainfo: Mapping | None) -> list[str] | None:
+    """Return the class names in a dataset's metainfo; None for the path of a missing file."""
+    classes = (metainfo or {}).get("classes")
+    return None if classes is None or isinstance(classes, str) else list(classes)

@@ -1,0 +1,108 @@
+"""Checkpoint files: read without running code in them, refused if they fit another network."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import nn
+
+SHOWN_KEYS = 5  # of each kind in an error message
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used."""
+
+
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint that is cut off, altered, not a checkpoint, or not allowed to be loaded."""
+
+
+class ForeignCheckpointError(CheckpointError):
+    """A checkpoint of another network."""
+
+
+def load_checked(path: str | os.PathLike) -> dict:
+    """Load a checkpoint's weights and plain data onto the CPU, with every byte checked.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedCheckpointError: the file is damaged, or holds what is not allowed to be loaded.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"checkpoint {path} does not exist")
+    try:
+        # torch.load does not compare the check sums that torch.save writes.
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if (damaged := archive.testzip()) is not None:
+                    raise DamagedCheckpointError(f"the check sum of {damaged} does not fit")
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(checkpoint, dict):
+            raise DamagedCheckpointError(f"it holds a {type(checkpoint).__name__}, not a dict")
+    except Exception as error:  # damaged bytes raise anything
+        reason = _reason(error)
+        raise DamagedCheckpointError(f"checkpoint {path} cannot be used: {reason}") from error
+    return checkpoint
+
+
+def _reason(error: Exception) -> str:
+    # torch's own message says how to load the file all the same.
+    if refused := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"it asks for {refused[1]}, which no checkpoint needs; such a file can run code"
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def load_whole(network: nn.Module, weights: dict, name: str) -> None:
+    """Load weights that fit a network key by key.
+
+    Args:
+        network: To be loaded.
+        weights: Of the checkpoint, by parameter name.
+        name: Of the checkpoint, for the message.
+
+    Raises:
+        ForeignCheckpointError: they are another network's; the message names the keys.
+    """
+    try:
+        network.load_state_dict(_plain_names(weights))
+    except RuntimeError as error:
+        _, *problems = str(error).splitlines()
+        shapes = [line for line in problems if "size mismatch" in line]
+        keys = [line for line in problems if "size mismatch" not in line]
+        shown = [_shorten(line) for line in (*keys, *shapes[:SHOWN_KEYS])]
+        raise ForeignCheckpointError(
+            f"{name} is a checkpoint of another model; use the config it was trained with. "
+            + " ".join(shown)
+        ) from error
+
+
+def _shorten(line: str) -> str:
+    """Keep the first keys of a line of PyTorch's message."""
+    keys = line.strip().split('", "')
+    more = f'", ... ({len(keys)} in all).' if len(keys) > SHOWN_KEYS else ""
+    return '", "'.join(keys[:SHOWN_KEYS]) + more
+
+
+def check_fits_partly(network: nn.Module, weights: dict, name: str) -> None:
+    """Check that half of a checkpoint's kernels fit, as a trunk's do under new blocks and heads.
+
+    Raises:
+        ForeignCheckpointError: fewer fit; the rest would silently stay random.
+    """
+    own = network.state_dict()
+    kernels = {k: v for k, v in _plain_names(weights).items() if getattr(v, "ndim", 0) > 1}
+    fitting = [k for k, kernel in kernels.items() if k in own and own[k].shape == kernel.shape]
+    if 2 * len(fitting) < max(len(kernels), 1):
+        raise ForeignCheckpointError(
+            f"{name} is a checkpoint of another model: of its {len(kernels)} kernels "
+            f"{len(fitting)} fit. It has {', '.join(list(weights)[:SHOWN_KEYS])}, ...; the model "
+            f"has {', '.join(list(own)[:SHOWN_KEYS])}, ..."
+        )
+
+
+def _plain_names(weights: dict) -> dict:
+    return {key.removeprefix("module."): value for key, value in weights.items()}
