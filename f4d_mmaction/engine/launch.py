@@ -17,7 +17,6 @@ from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from ..compat import init_gloo_without_cuda
-from ..cpu_memory import keep_freed_memory
 from ..datasets.video_errors import BadVideoError
 from ..models.weights import CheckpointError, load_checked
 from .checkpoints import check_resumable, last_good_checkpoint
@@ -124,8 +123,6 @@ def run(action: Callable[[], object]) -> None:
 
     Under torchrun the error that came first is shown in the summary of the failed run.
     """
-    if not torch.cuda.is_available():
-        keep_freed_memory()
     try:
         record(action)()
     except _MENDABLE as error:

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from torch._dynamo import config as dynamo
 from torch._inductor import config as inductor
 
-from ..cpu_memory import keep_freed_memory
-
 COMPILED_SHAPES = 8  # each takes a minute, and the memory of the weights
 NO_LIMIT = dict.fromkeys(("recompile_limit", "accumulated_recompile_limit"), 2**16)
 
@@ -28,8 +26,7 @@ def prepare_for_inference(
     The backbone is laid out channels last and, unless ``compile`` is off, compiled as one graph. On
     the CPU its weights are frozen into the graph with the normalisations folded in, so weights
     loaded later go unseen. The first call of each input shape compiles, which takes from seconds to
-    minutes; after ``COMPILED_SHAPES`` of them others run uncompiled. The process keeps the memory
-    that tensors free.
+    minutes; after ``COMPILED_SHAPES`` of them others run uncompiled.
 
     Args:
         model: A recognizer with its weights loaded; any of MMAction2's with a ``backbone``.
@@ -59,8 +56,6 @@ def prepare_for_inference(
     device = next(model.parameters()).device
     dtype = dtype or best_dtype(device)
     use_channels_last(backbone)
-    if device.type == "cpu":
-        keep_freed_memory()
     logger = MMLogger.get_current_instance()
     if compile and device.type == "cpu" and not has_compiler():
         logger.warning("No C++ compiler found (apt-get install g++): the network is not compiled")

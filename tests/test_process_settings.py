@@ -1,0 +1,90 @@
+"""Importing the package, building and preparing a model change no setting of the process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SETTINGS = """
+import ctypes, os, sys
+import torch, mmaction
+
+libc = ctypes.CDLL(None)
+
+class MallocCounts(ctypes.Structure):
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+    _fields_ = [(name, ctypes.c_size_t) for name in names]
+
+def large_blocks_are_mapped():
+    '''Whether malloc maps what is above its highest threshold, as it does unless told otherwise.'''
+    if not hasattr(libc, "mallinfo2"):
+        return None
+    libc.mallinfo2.restype = MallocCounts
+    libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    before = libc.mallinfo2().hblks
+    block = libc.malloc(ctypes.c_size_t(2**26))
+    after = libc.mallinfo2().hblks
+    libc.free(block)
+    return after - before
+
+def settings():
+    from torch._dynamo import config as dynamo
+    from torch._inductor import config as inductor
+    found = {f"environ {name}": value for name, value in os.environ.items()}
+    found["malloc"] = large_blocks_are_mapped()
+    for name in ("get_num_threads", "get_num_interop_threads", "get_default_dtype",
+                 "is_grad_enabled", "is_inference_mode_enabled", "get_float32_matmul_precision",
+                 "are_deterministic_algorithms_enabled"):
+        found[name] = str(getattr(torch, name)())
+    for backend in ("cudnn", "mkldnn", "cuda.matmul", "opt_einsum"):
+        flags = torch.backends
+        for part in backend.split("."):
+            flags = getattr(flags, part)
+        for name in ("enabled", "benchmark", "deterministic", "allow_tf32", "strategy"):
+            if isinstance(value := getattr(flags, name, None), (bool, str)):
+                found[f"{backend}.{name}"] = value
+    for module, config in (("dynamo", dynamo), ("inductor", inductor)):
+        found |= {f"{module}.{key}": repr(value) for key, value in config.get_config_copy().items()}
+    return found
+
+before = settings()
+exec(sys.argv[1])
+after = settings()
+changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+print("CHANGED", sorted(changed))
+"""
+
+BUILD = """
+import f4d_mmaction
+from mmaction.apis import init_recognizer
+model = init_recognizer("configs/recognition/f4d/f4d_r18_phase_order.py", device="cpu")
+from f4d_mmaction.models import prepare_for_inference
+model.backbone(torch.zeros(1, 2, 3, 2, 32, 32))
+prepare_for_inference(model)
+"""
+
+
+def changed_by(code: str, cwd: object, env: dict) -> str:
+    command = [sys.executable, "-W", "ignore", "-c", SETTINGS, code]
+    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def test_import_building_and_preparing_change_nothing(root: object, subprocess_env: dict) -> None:
+    assert changed_by(BUILD, root, subprocess_env) == "CHANGED []"
+
+
+@pytest.mark.parametrize(
+    ("code", "setting"),
+    [
+        ("os.environ['THP_MEM_ALLOC_ENABLE'] = '1'", "environ THP_MEM_ALLOC_ENABLE"),
+        ("libc.mallopt(-4, 0)", "malloc"),
+        ("import torch._dynamo.config as c; c.recompile_limit += 1", "dynamo.recompile_limit"),
+        ("torch.set_num_threads(3)", "get_num_threads"),
+    ],
+)
+def test_changes_are_seen(root: object, subprocess_env: dict, code: str, setting: str) -> None:
+    assert changed_by(code, root, subprocess_env) == f"CHANGED ['{setting}']"
