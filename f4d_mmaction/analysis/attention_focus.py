@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from phase_order import read_meta
 from torch import nn
 
 from f4d_mmaction.apis.recognition import iter_recognize
-from f4d_mmaction.datasets.phase_order import read_meta
 from f4d_mmaction.structures import Recognition
 from f4d_mmaction.visualization.heat import locations, pixel_weights
 
@@ -45,7 +45,7 @@ def attention_focus(
 
     Args:
         model: Of ``load_recognizer``.
-        root: A benchmark of ``f4d_mmaction.datasets.phase_order``, stored as videos.
+        root: A benchmark of ``phase_order``, stored as videos.
         num_videos: How many of its test videos to look at.
         batch_size: Videos in one forward pass.
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from phase_order import PhaseOrderOptions, render_video
+from phase_order.options import SPLITS
 
-from ..datasets.phase_order import SPLITS, PhaseOrderOptions, render_video
 from ..datasets.video_errors import BadVideoKind
 
 CODECS = {".mp4": "mpeg4", ".avi": "mpeg4", ".webm": "libvpx-vp9"}

@@ -11,8 +11,8 @@ from math import sqrt
 from pathlib import Path
 
 from mmengine.config import Config
+from phase_order import PhaseOrderOptions
 
-from ..datasets.phase_order import PhaseOrderOptions
 from ..datasets.video_errors import BadVideoError
 from ..engine.launch import build_runner
 from .bad_dataset import FRAME_NAME, spoil, write_mixed

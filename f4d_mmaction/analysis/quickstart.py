@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from phase_order import preview
 
-from ..datasets.phase_order import preview
 from .sweep import Run, Study, sweep
 from .sweep_report import plot_curves, summarize, table
 

@@ -13,10 +13,10 @@ from mmaction.registry import HOOKS
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from phase_order import options_of
 
 from f4d_mmaction.analysis.bad_video_trial import make_datasets
 from f4d_mmaction.cpu_memory import keep_freed_memory
-from f4d_mmaction.datasets.phase_order import options_of
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
 

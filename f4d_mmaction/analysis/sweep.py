@@ -3,7 +3,7 @@
 A study is a config file (Python, YAML or JSON):
 
 - ``benchmark``: ``root``, the folder of the benchmark, made where it is missing; ``preset`` and
-  ``options`` of :func:`f4d_mmaction.datasets.phase_order.options_of`;
+  ``options`` of :func:`phase_order.options_of`;
 - ``seeds``;
 - ``options``: settings of every run, as ``--cfg-options`` takes them;
 - ``rows``: by name a network, ``dict(config=PATH, options={...})``, in the order to run them;
@@ -33,8 +33,8 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.utils import get_git_hash
+from phase_order import PhaseOrderOptions, generate, options_of
 
-from ..datasets.phase_order import PhaseOrderOptions, generate, options_of
 from ..engine.launch import build_runner, load_config
 from ..visualization.curves import read_errors
 from .complexity import complexity, protocol

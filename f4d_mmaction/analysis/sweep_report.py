@@ -15,8 +15,8 @@ from statistics import mean
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
+from phase_order import PhaseOrderOptions
 
-from ..datasets.phase_order import PhaseOrderOptions
 from ..visualization.curves import Errors, plot_errors
 from ..visualization.style import BLUE, MUTED, ORANGE, look, new_figure, plain, save
 from .report import markdown_table, write_section

@@ -7,11 +7,12 @@ import sys
 
 import numpy as np
 import pytest
+from phase_order import generate, options_of, read_meta
+from phase_order.generating import read_video
 
 from f4d_mmaction.analysis import attention_focus as module
 from f4d_mmaction.analysis.attention_focus import attention_focus, boxes_of, to_markdown
 from f4d_mmaction.apis import Recognition
-from f4d_mmaction.datasets.phase_order import generate, options_of, read_meta, read_video
 
 
 def maps_of(kind: str, video: dict, frame_inds: np.ndarray, size: int) -> np.ndarray:

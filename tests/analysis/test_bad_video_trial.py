@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from phase_order import options_of
 
 from f4d_mmaction.analysis.bad_dataset import (
     FOLDER_FAULTS,
@@ -13,7 +14,6 @@ from f4d_mmaction.analysis.bad_dataset import (
     write_mixed,
 )
 from f4d_mmaction.analysis.bad_video_trial import Trial, make_datasets, try_bad_videos
-from f4d_mmaction.datasets.phase_order import options_of
 from f4d_mmaction.engine.launch import load_config
 
 CONFIG = "configs/recognition/f4d/f4d_r18_phase_order.py"

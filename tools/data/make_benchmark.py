@@ -3,13 +3,7 @@
 import argparse
 from dataclasses import fields
 
-from f4d_mmaction.datasets.phase_order import (
-    PRESETS,
-    PhaseOrderOptions,
-    generate,
-    options_of,
-    preview,
-)
+from phase_order import PRESETS, PhaseOrderOptions, generate, options_of, preview
 
 
 def main() -> None:
@@ -21,20 +15,22 @@ def main() -> None:
     parser.add_argument("out", help="folder to make; one made before is completed or left alone")
     parser.add_argument("--preset", default="easy", choices=PRESETS)
     parser.add_argument("--workers", type=int, default=0, help="processes; 0: one for each core")
-    parser.add_argument("--preview", metavar="PNG", help="also draw a contact sheet")
+    parser.add_argument("--preview", metavar="FILE", help="also draw a contact sheet")
+    parser.add_argument("--preview-videos", type=int, default=6, help="rows of the contact sheet")
     options = parser.add_argument_group("options in place of the preset's (explained below)")
     for field in fields(PhaseOrderOptions):
         flag = "--" + field.name.replace("_", "-")
         options.add_argument(flag, type=type(field.default), default=argparse.SUPPRESS)
     args = vars(parser.parse_args())
-    out, preset, workers, picture = (args.pop(k) for k in ("out", "preset", "workers", "preview"))
+    out, preset, workers = (args.pop(name) for name in ("out", "preset", "workers"))
+    picture, rows = args.pop("preview"), args.pop("preview_videos")
 
     try:
         generate(out, options_of(preset, **args), workers)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
     if picture:
-        preview(out, picture)
+        preview(out, picture, rows)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from phase_order import generate, options_of
+
 import f4d_mmaction  # noqa: F401
 from f4d_mmaction.analysis.soak import (
     Growth,
@@ -14,7 +16,6 @@ from f4d_mmaction.analysis.soak import (
     soak_training,
     to_markdown,
 )
-from f4d_mmaction.datasets.phase_order import generate, options_of
 from f4d_mmaction.engine.launch import load_config
 
 

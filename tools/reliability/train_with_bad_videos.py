@@ -10,9 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from phase_order import options_of
+
 import f4d_mmaction  # noqa: F401
 from f4d_mmaction.analysis.bad_video_trial import make_datasets, try_bad_videos
-from f4d_mmaction.datasets.phase_order import options_of
 from f4d_mmaction.engine.launch import load_config
 
 

@@ -9,21 +9,18 @@ import decord
 import numpy as np
 import pytest
 from mmaction.datasets import RawframeDataset, VideoDataset
-
-from f4d_mmaction.datasets.phase_order import (
-    MOTIONS,
+from phase_order import (
     PRESETS,
     PhaseOrderOptions,
-    class_names,
-    draw_orders,
     generate,
     options_of,
     plan_video,
     preview,
     read_meta,
-    read_video,
     render_video,
 )
+from phase_order.drawing import MOTIONS, class_names, draw_orders
+from phase_order.generating import read_video
 
 SMALL = options_of(num_train=16, num_test=8, num_frames=24)
 # whether a point of the bounding box, both coordinates from -1 to 1 and y down, is inside
@@ -115,17 +112,17 @@ def test_phases_stand_everywhere_equally_often(seed):
 
 
 def test_pixels_show_what_meta_says(made):
-    """The actor, told from the background by colour on decoded frames, is the shape at the box."""
+    """The actor, told from the background by color on decoded frames, is the shape at the box."""
     y, x = np.mgrid[: SMALL.size, : SMALL.size]
     for video in read_meta(made)["videos"]["train"]:
         frames = decord.VideoReader(str(made / video["file"])).get_batch(range(24)).asnumpy()
         for phase in video["phases"]:
             times = range(phase["first"], phase["last"] + 1)
-            for t, centre, (x0, y0, x1, y1) in zip(times, phase["centres"], phase["boxes"]):
+            for t, center, (x0, y0, x1, y1) in zip(times, phase["centers"], phase["boxes"]):
                 background = np.median(frames[t], axis=(0, 1))
-                far, near = (abs(frames[t] - c).sum(-1) for c in (background, phase["colour"]))
+                far, near = (abs(frames[t] - c).sum(-1) for c in (background, phase["color"]))
                 found = near < far
-                assert found[round(centre[1]), round(centre[0])]
+                assert found[round(center[1]), round(center[0])]
                 overlap = {}
                 for shape, inside in INSIDE.items():
                     u, v = 2 * (x - x0) / (x1 - x0) - 1, 2 * (y - y0) / (y1 - y0) - 1
@@ -163,12 +160,12 @@ def test_actor_moves_as_its_phase_says(cue):
     step = {"right": (1, 0), "left": (-1, 0), "down": (0, 1), "up": (0, -1)}
     for index in range(8):
         phases = plan_video(options, "test", index)["phases"]
-        looks = {(p["shape"], tuple(p["colour"])) for p in phases}
+        looks = {(p["shape"], tuple(p["color"])) for p in phases}
         assert len(looks) == (1 if cue == "motion" else 2)
         if cue == "motion":
             assert {p["motion"] for p in phases} == set(MOTIONS)
         for phase in phases:
-            path, boxes = np.array(phase["centres"]), np.array(phase["boxes"])
+            path, boxes = np.array(phase["centers"]), np.array(phase["boxes"])
             assert boxes.min() >= 0
             assert boxes.max() <= options.size - 1
             growth = (boxes[-1] - boxes[0])[2:].sum() - (boxes[-1] - boxes[0])[:2].sum()
@@ -184,26 +181,26 @@ def test_actor_moves_as_its_phase_says(cue):
                 assert (growth < -8) == (phase["motion"] == "shrinking")
             else:
                 assert (turned > 100) == (phase["motion"] == "clockwise")  # y points down
-                assert (turned < -100) == (phase["motion"] == "anticlockwise")
+                assert (turned < -100) == (phase["motion"] == "counterclockwise")
 
 
 def test_shapes_move_in_every_direction():
     moves = []
     for index in range(100):
         for phase in plan_video(SMALL, "train", index)["phases"]:
-            moves.append(np.subtract(phase["centres"][-1], phase["centres"][0]))
+            moves.append(np.subtract(phase["centers"][-1], phase["centers"][0]))
     assert np.linalg.norm(moves, axis=1) == pytest.approx(0.35 * SMALL.size, abs=0.05)
     quadrants = Counter(tuple(q) for q in (np.array(moves) > 0))
     assert all(60 < quadrants[q] < 140 for q in quadrants)
     assert len(quadrants) == 4
 
 
-def test_colour_jitter_takes_colour_away():
+def test_color_jitter_takes_color_away():
     def hues(jitter, shape):
-        options = replace(SMALL, colour_jitter=jitter)
+        options = replace(SMALL, color_jitter=jitter)
         found = [p for i in range(60) for p in plan_video(options, "train", i)["phases"]]
-        colours = np.uint8([[p["colour"] for p in found if p["shape"] == shape]])
-        return cv2.cvtColor(colours, cv2.COLOR_RGB2HSV)[0, :, 0]
+        colors = np.uint8([[p["color"] for p in found if p["shape"] == shape]])
+        return cv2.cvtColor(colors, cv2.COLOR_RGB2HSV)[0, :, 0]
 
     assert len(set(hues(0.0, "circle"))) == 1
     assert abs(int(hues(0.0, "circle")[0]) - int(hues(0.0, "square")[0])) > 20
@@ -322,7 +319,7 @@ def test_a_folder_with_something_else_is_refused(tmp_path):
         ({"num_phases": 3, "num_classes": 7}, "num_classes=7: expected 2 to 6"),
         ({"num_test": 4}, "num_test=4: expected at least one video a class"),
         ({"size": 63}, "size=63: expected even"),
-        ({"size": 48}, r"size=48: expected none of \(48, 72\): decord"),
+        ({"size": 48}, r"size=48: expected none of \(48, 72\), which decord"),
         ({"cue": "smell"}, "cue='smell'"),
         ({"storage": "webm"}, "storage='webm'"),
         ({"boundary_jitter": 0.5}, r"boundary_jitter=0.5: expected in \[0, 0.5\)"),
@@ -346,5 +343,5 @@ def test_preview_shows_the_frames(made, tmp_path):
     video = read_meta(made)["videos"]["test"][0]
     assert read_video(made, video).shape == (SMALL.num_frames, SMALL.size, SMALL.size, 3)
     for phase in video["phases"]:
-        close = np.abs(sheet - phase["colour"]).max(axis=-1) < 30
+        close = np.abs(sheet - phase["color"]).max(axis=-1) < 30
         assert close.sum() > 1000, phase["shape"]
