@@ -6,4 +6,4 @@ install_package ""
 
 # The benchmark is left alone where it is there already.
 python tools/data/make_benchmark.py data/phase_order
-exec python tools/quickstart.py "$@"
+exec python tools/experiments/quickstart.py "$@"

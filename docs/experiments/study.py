@@ -1,6 +1,6 @@
 """Tables II to V of the paper and its rivals in miniature, on a harder form of the benchmark.
 
-`python tools/analysis/sweep.py docs/experiments/study.py` runs what is missing and writes
+`python tools/experiments/sweep.py docs/experiments/study.py` runs what is missing and writes
 docs/experiments.md anew.
 """
 

@@ -18,10 +18,27 @@ from .style import to_array
 CURSOR = (224, 123, 57)
 
 
-def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float) -> Path:
-    """Encode RGB frames (H, W, 3) of uint8, one at a time, as H.264 in an mp4 file.
+def write_video(
+    path: str | os.PathLike,
+    frames: Iterable[np.ndarray],
+    fps: float,
+    codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+    gop: int | None = None,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Encode RGB frames (H, W, 3) of uint8, one at a time.
 
-    Odd sizes lose their last row or column, which H.264's colour format cannot keep.
+    Odd sizes lose their last row or column, which most pixel formats cannot keep.
+
+    Args:
+        path: The video; its suffix chooses the container.
+        frames: All of one size.
+        fps: Frames a second.
+        codec: FFmpeg's name of the encoder.
+        pixel_format: FFmpeg's name of the pixel format.
+        gop: Frames from keyframe to keyframe; None for the encoder's own choice.
+        options: Of the encoder; by default those of a small H.264 file of good quality.
 
     Raises:
         ValueError: fps is not positive, or there is no frame.
@@ -31,13 +48,18 @@ def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: floa
         raise ValueError(f"fps must be positive, got {fps}")
     path.parent.mkdir(parents=True, exist_ok=True)
     stream = None
-    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+    if options is None:
+        options = {"crf": "20", "preset": "veryfast"} if codec == "libx264" else {}
+    faststart = {"movflags": "faststart"} if path.suffix == ".mp4" else {}
+    with av.open(str(path), "w", options=faststart) as container:
         for image in frames:
             height, width = (size // 2 * 2 for size in image.shape[:2])
             if stream is None:
-                stream = container.add_stream("libx264", Fraction(fps).limit_denominator(1001))
-                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-                stream.options = {"crf": "20", "preset": "veryfast"}
+                stream = container.add_stream(codec, Fraction(fps).limit_denominator(1001))
+                stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+                stream.options = options
+                if gop is not None:
+                    stream.codec_context.gop_size = gop
             image = np.ascontiguousarray(image[:height, :width])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         if stream is None:

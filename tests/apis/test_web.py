@@ -23,8 +23,8 @@ from mmengine.config import Config
 
 pytest.importorskip("gradio", reason="the extra `web` is not installed")
 import httpx
+from photograph_webdemo import addresses, chromium, shown, upload_video, wait_until
 
-from f4d_mmaction.analysis.browser import addresses, chromium, shown, upload_video, wait_until
 from f4d_mmaction.apis.web import bind, sample_videos, server
 from f4d_mmaction.apis.web_guard import MEGABYTE, Limits
 

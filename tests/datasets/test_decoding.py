@@ -8,10 +8,10 @@ import av
 import decord
 import numpy as np
 import pytest
+from encoding import write_texture
 from mmaction.registry import TRANSFORMS
 from mmengine.registry import DefaultScope
 
-from f4d_mmaction.analysis.loading import write_video
 from f4d_mmaction.datasets.transforms import VideoReader
 
 FRAMES = 48
@@ -38,7 +38,7 @@ DECORD_IS_RIGHT = ["h264.mp4", "mpeg4.avi", "mjpeg.avi", "vp9.webm", "vp8.webm",
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("videos")
     for name, (codec, options) in VIDEOS.items():
-        write_video(folder / name, FRAMES, **{"size": SIZE, **options, "codec": codec})
+        write_texture(folder / name, FRAMES, **{"size": SIZE, **options, "codec": codec})
     return folder
 
 
@@ -152,7 +152,7 @@ def test_frames_outside_the_video_are_refused(folder):
 
 def test_packed_b_frames_of_old_avi_files(tmp_path):
     """DivX and XviD put two frames in one packet and an empty one after it."""
-    write_video(tmp_path / "plain.avi", FRAMES, SIZE, "mpeg4", gop=12, options={"bf": "1"})
+    write_texture(tmp_path / "plain.avi", FRAMES, SIZE, "mpeg4", gop=12, options={"bf": "1"})
     with av.open(str(tmp_path / "plain.avi")) as source:
         data = [bytes(packet) for packet in source.demux(video=0) if packet.size]
         header = source.streams.video[0].codec_context.extradata
@@ -206,7 +206,7 @@ AUGMENT = {
 @pytest.mark.parametrize("total", [3, 30])
 def test_network_input_equals_the_stock_pipelines(tmp_path, augment, share, total):
     path = tmp_path / "short.mp4"
-    write_video(path, total, size=SIZE)
+    write_texture(path, total, size=SIZE)
     sampler = {"type": "SampleActionUnits", "num_units": 10, "clip_len": 4, "frame_interval": 2}
     steps = [{**sampler, "test_mode": augment == "three crops"}]
     stock = [{"type": "DecordInit"}, *steps, {"type": "DecordDecode"}, *AUGMENT[augment]]

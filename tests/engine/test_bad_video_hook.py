@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from encoding import write_texture
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
-from f4d_mmaction.analysis.loading import write_video
 from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.engine.hooks import BadVideoHook, TooManyBadVideosError
 
@@ -39,8 +39,8 @@ class KnowsTheLabels(BaseModel):
 
 def write_dataset(folder, good, bad):
     """``good`` videos with the bad ones spread among them; returns the annotation file."""
-    write_video(folder / "whole.mp4", 12, (64, 48))
-    write_video(folder / "whole.avi", 12, (64, 48), "mpeg4")
+    write_texture(folder / "whole.mp4", 12, (64, 48))
+    write_texture(folder / "whole.avi", 12, (64, 48), "mpeg4")
     data = (folder / "whole.avi").read_bytes()
     (folder / "cut.avi").write_bytes(data[: len(data) // 2])
     (folder / "empty.mp4").touch()
@@ -173,7 +173,7 @@ def test_two_processes_count_like_one(tmp_path, subprocess_env):
     script.write_text(
         f"""
 import sys
-sys.path.insert(0, {str(here)!r})
+sys.path[:0] = {[str(here), *sys.path]!r}
 from pathlib import Path
 from f4d_mmaction.engine.launch import build_runner, run
 from mmengine.dist import is_main_process

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+from benchmark_data import drifting_texture
+
+from f4d_mmaction.visualization import write_video
 
 CODECS = {".mp4": "libx264", ".avi": "mpeg4", ".webm": "libvpx", ".mkv": "libx264"}
 
@@ -41,3 +44,18 @@ def encode(
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def write_texture(
+    path: Path,
+    frames: int,
+    size: tuple[int, int] = (320, 240),
+    codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+    gop: int | None = None,
+    options: dict[str, str] | None = None,
+    seed: int = 0,
+) -> Path:
+    """Write a video of a drifting texture at 25 frames a second; no two frames are alike."""
+    pictures = drifting_texture(frames, size, seed)
+    return write_video(path, pictures, 25, codec, pixel_format, gop, options or {})

@@ -3,11 +3,11 @@
 A study is a config file (Python, YAML or JSON):
 
 - ``benchmark``: ``root``, the folder of the benchmark, made where it is missing; ``preset`` and
-  ``options`` of :func:`phase_order.options_of`;
+  ``options`` of ``tools/data/make_benchmark.py``, by name;
 - ``seeds``;
 - ``options``: settings of every run, as ``--cfg-options`` takes them;
 - ``rows``: by name a network, ``dict(config=PATH, options={...})``, in the order to run them;
-- ``tables`` and ``curves``: of the report, see :mod:`f4d_mmaction.analysis.sweep_report`;
+- ``tables`` and ``curves``: of the report, see ``sweep_report.py``;
 - ``results`` and ``document``: files, relative to the study's own;
 - ``work_dirs``: folder of logs and checkpoints, where not ``work_dirs/`` and the study's name.
 
@@ -23,22 +23,24 @@ import json
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.utils import get_git_hash
-from phase_order import PhaseOrderOptions, generate, options_of
 
-from ..engine.launch import build_runner, load_config
-from ..visualization.curves import read_errors
-from .complexity import complexity, protocol
+from f4d_mmaction.analysis.complexity import complexity, protocol
+from f4d_mmaction.engine.launch import build_runner, load_config
+from f4d_mmaction.visualization import read_errors
 
+MAKE_BENCHMARK = Path(__file__).resolve().parents[1] / "data" / "make_benchmark.py"
 DECIDES = (
     "model",
     "train_dataloader",
@@ -88,9 +90,12 @@ class Study:
         return study
 
     @property
-    def options_of_benchmark(self) -> PhaseOrderOptions:
-        """What the benchmark is made of."""
-        return options_of(self.benchmark["preset"], **self.benchmark.get("options", {}))
+    def benchmark_arguments(self) -> list[str]:
+        """Arguments of ``tools/data/make_benchmark.py``."""
+        options = self.benchmark.get("options", {})
+        flags = [(f"--{name.replace('_', '-')}", str(value)) for name, value in options.items()]
+        preset = ["--preset", self.benchmark["preset"]]
+        return [self.benchmark["root"], *preset, *(part for flag in flags for part in flag)]
 
     def runs(self, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
         """List the runs seed by seed, row by row, each network once.
@@ -154,7 +159,6 @@ class Run:
     seed: int
     key: str
     config: Config
-    size: int
 
     @classmethod
     def of(cls, study: Study, row: str, seed: int) -> Run:
@@ -164,13 +168,13 @@ class Run:
         config = load_config(entry["config"], None, deepcopy(study.options), "none")
         config.merge_from_dict(deepcopy(entry.get("options", {})))
         config.randomness = dict(seed=seed)
-        benchmark = study.options_of_benchmark
         decides = {name: config.get(name) for name in DECIDES}
         decides["max_epochs"] = config.train_cfg.max_epochs
-        text = json.dumps([decides, asdict(benchmark), seed], sort_keys=True)
+        made_of = [study.benchmark["preset"], study.benchmark.get("options", {})]
+        text = json.dumps([decides, *made_of, seed], sort_keys=True)
         key = hashlib.sha1(text.encode()).hexdigest()[:12]
         config.work_dir = str(Path(study.work_dirs) / f"{row}_seed{seed}_{key}")
-        return cls(row, seed, key, config, benchmark.size)
+        return cls(row, seed, key, config)
 
     def train_and_test(self) -> dict:
         """Train, test, and test with each video's units in reverse order; return the result.
@@ -185,7 +189,8 @@ class Run:
         runner.model.data_preprocessor.register_forward_pre_hook(reverse_units)
         accuracy_reversed = runner.test()["acc/top1"]
         units, frames, _ = protocol(self.config)
-        cost = complexity(self.config, units, frames, self.size)
+        size = runner.test_dataloader.dataset[0]["inputs"].shape[-1]
+        cost = complexity(self.config, units, frames, size)
         errors = read_errors(self.config.work_dir)
         return dict(
             row=self.row,
@@ -244,7 +249,7 @@ def sweep(
         if time.monotonic() - start >= 60 * limit_minutes:
             logger.info(f"{limit_minutes:g} minutes are over: stopped before run {number}")
             break
-        prepare_benchmark(study)
+        make_benchmark(study)
         logger.info(f"run {number} of {len(runs)}: {run.row}, seed {run.seed}")
         result = run_in_process(run, threads)
         if result is None:
@@ -256,10 +261,15 @@ def sweep(
     return failed
 
 
-def prepare_benchmark(study: Study) -> None:
-    """Make the study's benchmark where it is missing or unfinished."""
-    if not (Path(study.benchmark["root"]) / "test.txt").is_file():  # written last
-        generate(study.benchmark["root"], study.options_of_benchmark)
+def make_benchmark(study: Study, *arguments: str) -> None:
+    """Make the study's benchmark; one that is there already is left alone.
+
+    Raises:
+        ValueError: it cannot be made, for a reason that the command prints.
+    """
+    command = [sys.executable, str(MAKE_BENCHMARK), *study.benchmark_arguments, *arguments]
+    if subprocess.run(command).returncode:
+        raise ValueError(f"the benchmark could not be made: {' '.join(command[1:])}")
 
 
 def run_in_process(run: Run, threads: int) -> dict | None:
@@ -270,7 +280,7 @@ def run_in_process(run: Run, threads: int) -> dict | None:
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload([__name__])  # what takes long to import is imported once
+        context.set_forkserver_preload(["mmaction.apis", "f4d_mmaction"])  # slow to import
     process = context.Process(target=_work, args=(run, threads))
     process.start()
     (work_dir / "pid").write_text(str(process.pid))

@@ -9,18 +9,17 @@ hand and stays.
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
-from phase_order import PhaseOrderOptions
+from studies import Study
 
-from ..visualization.curves import Errors, plot_errors
-from ..visualization.style import BLUE, MUTED, ORANGE, look, new_figure, plain, save
-from .report import markdown_table, write_section
-from .sweep import Study
+from f4d_mmaction.analysis.report import markdown_table, write_section
+from f4d_mmaction.visualization.curves import Errors, plot_errors
+from f4d_mmaction.visualization.style import BLUE, MUTED, ORANGE, look, new_figure, plain, save
 
 NOT_RUN = "not run yet"
 
@@ -97,20 +96,14 @@ def table(rows: dict[str, str], summaries: dict[str, Summary]) -> str:
 
 
 def setup(study: Study, summaries: dict[str, Summary]) -> str:
-    """Say what all runs share, and how many of them there are."""
-    shown = markdown_table(
-        ["option of the benchmark", "here", "easy preset"],
-        [
-            [f"`{name}`", value, getattr(PhaseOrderOptions(), name)]
-            for name, value in asdict(study.options_of_benchmark).items()
-        ],
-    )
+    """Say how many runs are finished and what the benchmark is made by."""
     finished, runs = study.finished(), study.runs()
     done = [finished[run.key] for run in runs if run.key in finished]
     minutes = sum(result["cpu_seconds"] for result in done) / 60
     progress = f"{len(done)} of {len(runs)} runs are finished; they took {minutes:.0f} CPU minutes."
     stacks = sorted({f"torch {result['torch']}" for result in done})
-    return "\n\n".join([" ".join([progress, *(f"({s})" for s in stacks)]), shown])
+    made_by = f"`python tools/data/make_benchmark.py {' '.join(study.benchmark_arguments)}`"
+    return f"{progress} ({', '.join(stacks)}) The benchmark is made by\n{made_by}."
 
 
 def write_report(study: Study) -> Path:
@@ -166,7 +159,7 @@ def plot_tables(study: Study, summaries: dict[str, Summary], out: Path) -> Path 
     )
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
-    chance = 1 / study.options_of_benchmark.num_classes
+    chance = 1 / study.runs()[0].config.model.cls_head.num_classes
     for axes, (content, rows) in zip(grid.flat, shown):
         _draw_rows(axes, rows, summaries, chance)
         axes.set_title(content["title"], loc="left", fontsize=9, fontweight="bold")

@@ -14,7 +14,7 @@ import numpy as np
 from phase_order import PhaseOrderOptions, render_video
 from phase_order.options import SPLITS
 
-from ..datasets.video_errors import BadVideoKind
+from f4d_mmaction.datasets.video_errors import BadVideoKind
 
 CODECS = {".mp4": "mpeg4", ".avi": "mpeg4", ".webm": "libvpx-vp9"}
 STORAGES = (*CODECS, "")  # no suffix: a folder of jpg frames

@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import attention_focus as module
 import numpy as np
 import pytest
+from attention_focus import attention_focus, boxes_of, to_markdown
 from phase_order import generate, options_of, read_meta
 from phase_order.generating import read_video
 
-from f4d_mmaction.analysis import attention_focus as module
-from f4d_mmaction.analysis.attention_focus import attention_focus, boxes_of, to_markdown
 from f4d_mmaction.apis import Recognition
 
 

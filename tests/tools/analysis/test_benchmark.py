@@ -7,15 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import benchmark
 import cv2
 import pytest
 import torch
-from mmaction.registry import MODELS
-from mmengine.config import Config
-
-import f4d_mmaction  # noqa: F401
-from f4d_mmaction.analysis import benchmark
-from f4d_mmaction.analysis.benchmark import (
+from benchmark import (
     Subject,
     build_step,
     check,
@@ -25,9 +21,13 @@ from f4d_mmaction.analysis.benchmark import (
     sweep,
     sweep_markdown,
 )
-from f4d_mmaction.analysis.training_memory import training_bytes
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from training_memory import training_bytes
 
-ROOT = Path(__file__).parents[2]
+import f4d_mmaction  # noqa: F401
+
+ROOT = Path(__file__).parents[3]
 SMALL = str(ROOT / "configs" / "recognition" / "f4d" / "f4d_r18_phase_order.py")
 TINY = dict(config=SMALL, batch=1, num_units=2, clip_len=1, size=16)
 

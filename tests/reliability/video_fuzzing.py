@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
+from encoding import write_texture
 
+from f4d_mmaction.analysis.report import markdown_table
 from f4d_mmaction.datasets.isolated import run_isolated
 from f4d_mmaction.datasets.transforms import DecodeRawUnits, VideoReader
 from f4d_mmaction.datasets.video_errors import BadVideoError
-
-from .loading import write_video
 
 # container: (encoder, pixel format, further arguments)
 SEEDS = {
@@ -54,8 +53,8 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
     return bytes(mutant)
 
 
-def read_ours(path: Path) -> list[np.ndarray]:
-    """Read all frames with this project's reader, or one picture with its decoder."""
+def read_frames(path: Path) -> list[np.ndarray]:
+    """Read all frames of a video, or one picture, as training does."""
     if path.suffix == ".jpg":
         info = {"frame_dir": str(path.parent), "filename_tmpl": path.name, "frame_inds": [0]}
         return DecodeRawUnits()({**info, "modality": "RGB"})["imgs"]
@@ -66,18 +65,7 @@ def read_ours(path: Path) -> list[np.ndarray]:
         reader.close()
 
 
-def read_stock(path: Path) -> list[np.ndarray]:
-    """Read all frames as MMAction2's DecordInit and DecordDecode do: decord, from memory."""
-    import decord
-
-    reader = decord.VideoReader(io.BytesIO(path.read_bytes()), num_threads=1)
-    return list(reader.get_batch(np.arange(len(reader))).asnumpy())
-
-
-READERS: dict[str, Callable[[Path], list[np.ndarray]]] = {"ours": read_ours, "stock": read_stock}
-
-
-def try_mutant(seeds: Path, reader: str, item: tuple[str, int]) -> str:
+def try_mutant(seeds: Path, item: tuple[str, int]) -> str:
     """Mutate seed file ``item[0]`` by random seed ``item[1]``, read it, and name the outcome.
 
     Returns:
@@ -92,13 +80,11 @@ def try_mutant(seeds: Path, reader: str, item: tuple[str, int]) -> str:
         path = Path(folder) / name
         path.write_bytes(data)
         try:
-            frames = READERS[reader](path)
+            frames = read_frames(path)
         except BadVideoError as error:
             return error.kind.value
         except Exception as error:
-            if reader == "ours":
-                return f"error: {type(error).__name__}"
-            return "error"
+            return f"error: {type(error).__name__}"
     truth = np.load(seeds / f"{name}.npy")
     count = min(len(truth), len(frames))
     same = all(np.array_equal(*pair) for pair in zip(frames, truth))
@@ -112,24 +98,21 @@ def try_mutant(seeds: Path, reader: str, item: tuple[str, int]) -> str:
 def write_seeds(folder: Path) -> list[str]:
     """Write one sound file per container, and its frames beside it; return the names."""
     for name, (codec, pixel_format, options) in SEEDS.items():
-        write_video(folder / name, FRAMES, SIZE, codec, pixel_format, **options)
-        np.save(folder / f"{name}.npy", read_ours(folder / name))
-    import cv2
-
+        write_texture(folder / name, FRAMES, SIZE, codec, pixel_format, **options)
+        np.save(folder / f"{name}.npy", read_frames(folder / name))
     picture = np.load(folder / "mjpeg.avi.npy")[0]
     cv2.imwrite(str(folder / "00001.jpg"), picture)
-    np.save(folder / "00001.jpg.npy", read_ours(folder / "00001.jpg"))
+    np.save(folder / "00001.jpg.npy", read_frames(folder / "00001.jpg"))
     return [*SEEDS, "00001.jpg"]
 
 
 def fuzz(
-    mutants: int, reader: str = "ours", seed: int = 0, workers: int = 2, time_limit: float = 60.0
+    mutants: int, seed: int = 0, workers: int = 2, time_limit: float = 60.0
 ) -> dict[str, Counter[str]]:
     """Read mutated files in other processes and count the outcomes by container.
 
     Args:
         mutants: Number of mutated files, dealt out to the containers in turn.
-        reader: ``'ours'`` or ``'stock'``.
         seed: Of the mutations.
         workers: Number of processes.
         time_limit: Seconds after which a file counts as ``'hung'``.
@@ -139,11 +122,9 @@ def fuzz(
     """
     with tempfile.TemporaryDirectory() as folder:
         names = write_seeds(Path(folder))
-        if reader != "ours":
-            names = [name for name in names if not name.endswith(".jpg")]
         items = [(names[i % len(names)], seed * mutants + i) for i in range(mutants)]
         counts: dict[str, Counter[str]] = {name: Counter() for name in names}
-        run = partial(try_mutant, Path(folder), reader)
+        run = partial(try_mutant, Path(folder))
         for outcome in run_isolated(run, items, workers, time_limit):
             known = outcome.kind in ("crashed", "hung")
             counts[items[outcome.index][0]][outcome.kind if known else str(outcome.value)] += 1
@@ -153,8 +134,8 @@ def fuzz(
 def to_markdown(counts: dict[str, Counter[str]]) -> str:
     """Format the counts of ``fuzz``: a row per outcome, a column per container."""
     outcomes = sorted({outcome for counter in counts.values() for outcome in counter})
-    lines = ["| outcome | " + " | ".join(counts) + " | all |", "|---" * (len(counts) + 2) + "|"]
+    rows = []
     for outcome in outcomes:
         row = [counter[outcome] for counter in counts.values()]
-        lines.append(f"| {outcome} | " + " | ".join(map(str, [*row, sum(row)])) + " |")
-    return "\n".join(lines)
+        rows.append([outcome, *row, sum(row)])
+    return markdown_table(["outcome", *counts, "all"], rows)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import cv2
 import pytest
+from browse_data import browse_data
 from mmengine.config import Config
 from tiny_run import write_config
-
-from f4d_mmaction.visualization.browsing import browse_data
 
 
 def test_samples_of_any_subset_are_drawn_evenly_spread(tmp_path, benchmark):

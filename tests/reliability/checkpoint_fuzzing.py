@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from video_fuzzing import mutate
 
 from f4d_mmaction.datasets.isolated import run_isolated
 from f4d_mmaction.engine.checkpoints import DamagedCheckpointError, load_checked
-
-from .fuzzing import mutate
 
 # What a checkpoint's code would do first: names of Python's own audit events.
 _FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen",

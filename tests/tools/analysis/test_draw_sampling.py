@@ -6,8 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
-from f4d_mmaction.visualization.sampling import draw_sampling
+from draw_sampling import draw_sampling
 
 
 def test_every_unit_of_every_video_is_drawn_in_its_colour(tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 import mmengine
 import pytest
 import torch
-
-from f4d_mmaction.analysis.sweep import Study, reverse_units, sweep
-from f4d_mmaction.analysis.sweep_report import NOT_RUN, Summary, summarize, write_report
+from studies import Study, reverse_units, sweep
+from sweep_report import NOT_RUN, Summary, summarize, write_report
 
 STUDY = """
 results = "results.jsonl"

@@ -5,10 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from benchmark import check
+from benchmark_data import OURS, STOCK, compare, replace_stages, to_markdown
 from mmengine.config import Config
-
-from f4d_mmaction.analysis.benchmark import check
-from f4d_mmaction.analysis.loading import OURS, STOCK, compare, replace_stages, to_markdown
 
 OURS_STOCK = ("ours", "stock")
 SAMPLER = {"type": "SampleActionUnits", "num_units": 4, "clip_len": 2, "test_mode": True}

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mmaction.registry import HOOKS
+from bad_video_trial import make_datasets
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from phase_order import options_of
 
-from f4d_mmaction.analysis.bad_video_trial import make_datasets
-from f4d_mmaction.cpu_memory import keep_freed_memory
+from f4d_mmaction.analysis.report import markdown_table
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
 
@@ -106,7 +105,6 @@ def soak_decoding(videos: list[Path], decodes: int) -> list[Footprint]:
     return series
 
 
-@HOOKS.register_module()
 class FootprintHook(Hook):
     """Take a footprint after every few iterations of training."""
 
@@ -134,7 +132,6 @@ def soak_training(config: Config, steps: int) -> list[Footprint]:
     config.train_cfg.max_epochs = math.ceil(steps / math.ceil(videos / loader.batch_size))
     config.param_scheduler = []
     hook = FootprintHook(max(1, steps // _SAMPLES))
-    keep_freed_memory()  # as `tools/train.py` does
     runner = Runner.from_cfg(config)
     runner.register_hook(hook)
     runner.train()
@@ -142,14 +139,12 @@ def soak_training(config: Config, steps: int) -> list[Footprint]:
 
 
 def to_markdown(growths: dict[str, Growth]) -> str:
-    """Format: a row per soak."""
-    lines = ["| soak | memory after warm-up | at the end | growth | open files | processes |"]
-    lines.append("|---" * 6 + "|")
+    """Format the growth of each soak, by its name, as a table."""
+    header = ["soak", "memory after warm-up", "at the end", "growth", "open files", "processes"]
+    rows = []
     for name, growth in growths.items():
         before, after = growth.before, growth.after
-        lines.append(
-            f"| {name} | {before.memory / 2**20:.0f} MiB | {after.memory / 2**20:.0f} MiB "
-            f"| {growth.memory:+.1%} | {before.files} to {after.files} "
-            f"| {before.processes} to {after.processes} |"
-        )
-    return "\n".join(lines)
+        row = [name, f"{before.memory / 2**20:.0f} MiB", f"{after.memory / 2**20:.0f} MiB"]
+        row += [f"{growth.memory:+.1%}", f"{before.files} to {after.files}"]
+        rows.append([*row, f"{before.processes} to {after.processes}"])
+    return markdown_table(header, rows)

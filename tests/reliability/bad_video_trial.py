@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 
+from bad_dataset import FRAME_NAME, spoil, write_mixed
+from benchmark_data import replace_stages
 from mmengine.config import Config
 from phase_order import PhaseOrderOptions
 
-from ..datasets.video_errors import BadVideoError
-from ..engine.launch import build_runner
-from .bad_dataset import FRAME_NAME, spoil, write_mixed
-from .loading import replace_stages
-from .report import markdown_table
+from f4d_mmaction.analysis.report import markdown_table
+from f4d_mmaction.datasets.video_errors import BadVideoError
+from f4d_mmaction.engine.launch import build_runner
 
 Injected = dict[str, dict[str, str]]  # by split and path, the kind
 

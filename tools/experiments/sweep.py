@@ -6,9 +6,8 @@ Finished runs are kept and never repeated. `--limit-minutes 0` only writes the r
 import argparse
 import sys
 
-import f4d_mmaction  # noqa: F401
-from f4d_mmaction.analysis.sweep import Study, sweep
-from f4d_mmaction.analysis.sweep_report import write_report
+from studies import Study, sweep
+from sweep_report import write_report
 
 
 def main() -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from f4d_mmaction.analysis.model_zoo import CONFIGS, check_zoo, write_zoo
+from model_zoo import CONFIGS, check_zoo, write_zoo
 
 
 def test_the_repository_agrees_with_itself(root: Path) -> None:
