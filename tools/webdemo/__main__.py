@@ -2,14 +2,17 @@
 
 import argparse
 import dataclasses
+import signal
 import sys
+from contextlib import suppress
+
+from untrusted_video import Limits, start_processes
 
 from f4d_mmaction.apis import load_recognizer
-from f4d_mmaction.apis.web import Limits, serve
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="webdemo", description=__doc__)
     parser.add_argument("config")
     parser.add_argument("checkpoint")
     parser.add_argument("--labels", help="class names, one a line, in the order of the labels")
@@ -23,11 +26,23 @@ def main() -> int:
         limits.add_argument(f"--max-{field.name}", type=kind, default=field.default)
     args = parser.parse_args()
     try:
+        from web_page import check_address, serving
+
+        port = check_address(args.host, args.port)
         asked = {f.name: getattr(args, f"max_{f.name}") for f in dataclasses.fields(Limits)}
+        asked = Limits(**asked)
         model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
-        serve(model, args.host, args.port, args.samples, Limits(**asked))
-    except (ValueError, OSError, ImportError) as error:
-        print(f"webdemo.py: {error}", file=sys.stderr)
+        start_processes()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # after clearing temporary files
+        page = serving(model, args.host, port, args.samples, asked)
+        with suppress(KeyboardInterrupt), page as running:
+            print(f"open {running.local_url} (Ctrl+C ends)", flush=True)
+            signal.pause()
+    except ImportError as error:
+        print(f'webdemo: {error}; it needs: pip install "f4d_mmaction[web]"', file=sys.stderr)
+        return 2
+    except (ValueError, OSError) as error:
+        print(f"webdemo: {error}", file=sys.stderr)
         return 2
     return 0
 

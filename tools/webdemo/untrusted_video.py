@@ -1,0 +1,147 @@
+"""Videos of strangers: each is decoded in a process of its own, with limits on memory and time.
+
+Processes are forked from a server that has imported what they need and holds nothing else. What
+this process allocated before, and what its heap keeps of that, does not count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from f4d_mmaction.apis.recognition import read_video, video_pipeline
+from f4d_mmaction.datasets.transforms import VideoReader
+from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
+from f4d_mmaction.structures import Recognition
+
+MEGABYTE = 2**20
+_processes = multiprocessing.get_context("forkserver")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a visitor may ask for.
+
+    Attributes:
+        megabytes: Size of one upload.
+        seconds: Duration of one video.
+        frames: Length of one video in frames.
+        pixels: Width * height of one video.
+        reading: Seconds for opening and decoding one video.
+        memory: Megabytes for the same.
+        waiting: Visitors in the queue.
+        keep: Seconds for which temporary files are kept.
+    """
+
+    megabytes: float = 100.0
+    seconds: float = 300.0
+    frames: int = 20_000
+    pixels: int = 4096 * 2304
+    reading: float = 30.0
+    memory: float = 2048.0
+    waiting: int = 16
+    keep: int = 900
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ValueError(f"{name} must be positive, got {value}")
+
+
+def start_processes() -> None:
+    """Start the server of processes and have it import what takes seconds."""
+    _processes.set_forkserver_preload(["f4d_mmaction.apis"])
+    run_limited(len, ((),), 60, 100)
+
+
+def check_video(path: str, config: Config, limits: Limits) -> str:
+    """Say what keeps a video from being recognized, in a sentence for its owner; '' if nothing.
+
+    Headers are read before a frame is decoded. A file that crashes the decoder, hangs it or
+    unpacks to more than the memory allowed costs its process alone.
+    """
+    time_limit = 2 * limits.reading
+    kind, error = run_limited(_inspect, (path, config, limits), time_limit, limits.memory)
+    if not kind:
+        kind, error = error
+    name = Path(path).name
+    known = {
+        "too_long": f"{name} is longer than {limits.seconds:g} s or {limits.frames} frames.",
+        BadVideoKind.TOO_LARGE.value: f"{name} has frames of more than {limits.pixels} pixels.",
+        "crashed": f"{name} cannot be decoded: the decoder crashed.",
+        "hung": f"{name} was not read within {time_limit:g} s.",
+        "error": f"{name} cannot be decoded, or takes more memory than is allowed.",
+    }
+    # Do not leak server paths.
+    return known.get(kind, error.replace(path, name)) if kind else ""
+
+
+def _inspect(path: str, config: Config, limits: Limits) -> tuple[str, str]:
+    """Return the kind of what is wrong with a video, and a sentence; empty ones if nothing."""
+    try:
+        reader = VideoReader(path, limits.reading, max_pixels=limits.pixels)
+        frames, rate = len(reader), reader.average_fps
+        reader.close()
+    except BadVideoError as error:
+        return error.kind.value, str(error)
+    if frames > limits.frames or (rate and frames / rate > limits.seconds):
+        return "too_long", ""
+    result = read_video(video_pipeline(config), path)
+    return (result.kind, result.error) if isinstance(result, Recognition) else ("", "")
+
+
+def run_limited(
+    function: Callable, arguments: tuple, seconds: float, megabytes: float
+) -> tuple[str, Any]:
+    """Call a function in a process of its own.
+
+    Args:
+        function: What pickles by name.
+        arguments: Of the function.
+        seconds: After which the process is killed.
+        megabytes: By which the process may grow (on Linux).
+
+    Returns:
+        '' and what the function returned; or 'error' (an exception, of too little memory too),
+        'crashed' or 'hung', and a sentence.
+    """
+    ours, theirs = _processes.Pipe(duplex=False)
+    process = _processes.Process(
+        target=_serve, args=(theirs, function, arguments, megabytes), daemon=True
+    )
+    with ours:
+        process.start()
+        theirs.close()
+        try:
+            answer = ours.recv() if ours.poll(seconds) else ("hung", f"no answer in {seconds:g} s")
+        except EOFError:
+            answer = "crashed", "the process died"
+    process.kill()
+    process.join()
+    return answer
+
+
+def _serve(answers: Connection, function: Callable, arguments: tuple, megabytes: float) -> None:
+    _limit_memory(megabytes)
+    try:
+        answer = "", function(*arguments)
+    except Exception as error:  # decoders and transforms raise anything
+        answer = "error", f"{type(error).__name__}: {error}"
+    answers.send(answer)
+
+
+def _limit_memory(megabytes: float) -> None:
+    """Let this process grow by so much from where it is; only where Linux tells its size."""
+    with contextlib.suppress(ImportError, OSError):
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + int(megabytes * MEGABYTE)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))

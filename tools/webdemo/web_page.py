@@ -1,0 +1,309 @@
+"""The page: what it shows, laid out in Gradio, and the server that Gradio brings with it.
+
+Gradio bounds uploads, the queue and the age of temporary files, and refuses other sites' requests.
+Added here is what it lacks: the page fetches nothing for a visitor, and browsers load nothing from
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+import gradio
+import numpy as np
+from mmengine.config import Config
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from torch import nn
+from untrusted_video import MEGABYTE, Limits, check_video
+
+from f4d_mmaction.apis.recognition import VIDEO_SUFFIXES, recognize
+from f4d_mmaction.datasets.transforms import VideoReader
+from f4d_mmaction.datasets.unwrapping import find_sampler
+from f4d_mmaction.structures import Recognition
+from f4d_mmaction.visualization.attention import attention_video, contact_sheet
+from f4d_mmaction.visualization.style import BLUE, GRID
+
+SAMPLES = 5
+TITLE = "See what a video network attends to"
+INTRO = """# {title}
+Upload a video or choose a sample. {name} reads **{units} units of {frames} frames** spread over the
+whole video; warm pixels and high curves are what it weighs most.
+"""
+CSS = """
+.gradio-container { max-width: 1240px !important; margin: auto !important; }
+#intro h1 { margin-bottom: 2px; }
+#intro p { color: var(--body-text-color-subdued); }
+#top h2 { font-size: 1.4rem; padding: 1.6rem 0 .6rem; }
+#samples .grid-wrap { padding-top: 34px; overflow: hidden; max-height: none; }
+#samples .caption-label { font-size: .75rem; padding: 1px 6px; }
+#top * { font-family: var(--font) !important; }
+#sheet img, #overlay video { object-fit: contain; background: white; padding-top: 30px; }
+footer { display: none !important; }
+"""
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
+    "font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+
+
+@contextmanager
+def serving(
+    model: nn.Module,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    samples: Sequence[str | os.PathLike] | None = None,
+    limits: Limits | None = None,
+) -> Iterator[gradio.Blocks]:
+    """Serve the page in a thread; its temporary files go when the context ends.
+
+    Args:
+        model: Of ``load_recognizer``.
+        host: Address to listen on; the default is reached from this machine alone.
+        port: Its port; 0 for a free one.
+        samples: Videos to offer; the first of the config's test set if not given.
+        limits: What a visitor may ask for.
+
+    Yields:
+        The page, at ``local_url``.
+
+    Raises:
+        ValueError: the port or address cannot be used.
+    """
+    port = check_address(host, port)
+    limits = limits or Limits()
+    samples = sample_videos(model.cfg) if samples is None else samples
+    middleware = [Middleware(KeepToItself)]
+    if host in ("localhost", "::1") or host.startswith("127."):
+        # Another site's name that resolves to this machine is refused.
+        names = ["127.0.0.1", "localhost", "[::1]", host]
+        middleware.append(
+            Middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False)
+        )
+    with (
+        tempfile.TemporaryDirectory(prefix="f4d_web_") as folder,
+        patch.dict(
+            os.environ,
+            GRADIO_ANALYTICS_ENABLED="False",
+            GRADIO_TEMP_DIR=str(Path(folder, "served").resolve()),
+            HF_HUB_OFFLINE="1",
+        ),
+    ):
+        page = build_page(model, samples, limits, Path(folder).resolve())
+        page.queue(max_size=limits.waiting, api_open=False)
+        try:
+            page.launch(
+                server_name=host,
+                server_port=port,
+                max_file_size=int(limits.megabytes * MEGABYTE),
+                strict_cors=True,
+                app_kwargs=dict(middleware=middleware),
+                prevent_thread_lock=True,
+                share=False,
+                quiet=True,
+                show_error=False,  # but what is meant for the visitor
+                footer_links=[],
+                run_history=False,
+                ssr_mode=False,
+                mcp_server=False,
+                enable_monitoring=False,
+                theme=_theme(),
+                css=CSS,
+            )
+            yield page
+        finally:
+            page.close(verbose=False)
+
+
+def check_address(host: str, port: int) -> int:
+    """Return the port, a free one for 0, before anything slow happens.
+
+    Raises:
+        ValueError: it is in use, or not an address of this machine.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            return listener.getsockname()[1]
+    except (OSError, OverflowError) as error:
+        raise ValueError(
+            f"cannot listen on {host}:{port}: {error}; pass another --port (0 for a free one) or "
+            "--host"
+        ) from error
+
+
+class KeepToItself:
+    """ASGI layer: no request makes Gradio fetch an address, no page loads from elsewhere."""
+
+    def __init__(self, app) -> None:
+        self.app = app
+
+    async def __call__(self, scope: dict, receive, send) -> None:
+        """Serve one connection."""
+
+        async def answer(message: dict) -> None:
+            if message["type"] == "http.response.start":
+                headers = [
+                    (b"content-security-policy", POLICY.encode()),
+                    (b"referrer-policy", b"no-referrer"),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+                message = {**message, "headers": [*message.get("headers", []), *headers]}
+            await send(message)
+
+        path = scope.get("path", "").lower()
+        if "/proxy=" in path or "/file=http" in path:
+            await answer({"type": "http.response.start", "status": 404})
+            await answer({"type": "http.response.body", "body": b"no such page"})
+        else:
+            await self.app(scope, receive, answer)
+
+
+def sample_videos(config: Config, count: int = SAMPLES) -> list[str]:
+    """Find the first videos of the config's test set, where they are on this machine."""
+    dataset = config.test_dataloader.dataset
+    listing = Path(dataset.ann_file)
+    if not listing.is_file():
+        return []
+    with open(listing, encoding="utf-8") as lines:
+        names = [line.split()[0] for _, line in zip(range(count), lines) if line.strip()]
+    folder = Path(dataset.get("data_prefix", {}).get("video", ""))
+    return [str(path) for path in (folder / name for name in names) if path.is_file()]
+
+
+def build_page(
+    model: nn.Module, samples: Sequence[str | os.PathLike], limits: Limits, folder: Path
+) -> gradio.Blocks:
+    """Lay out the page; what it draws goes into a folder, the last drawing over the one before."""
+
+    def show(path: str | None) -> list:
+        if path is None:
+            return [None, None, None]
+        result = recognize_untrusted(model, path, limits)
+        if result.error:
+            raise gradio.Error(html.escape(result.error), print_exception=False)
+        scores = {prediction.name: prediction.score for prediction in result.predictions}
+        if result.frames is None:  # a network that takes no units
+            return [scores, None, None]
+        overlay = attention_video(result, folder / "attention.mp4")
+        return [scores, str(overlay), str(contact_sheet(result, folder / "attention.png"))]
+
+    def show_sample(chosen: gradio.SelectData) -> list:
+        return show(str(samples[chosen.index]))
+
+    try:
+        sampler = find_sampler(model.cfg.test_dataloader.dataset.pipeline)
+    except ValueError:
+        sampler = {}
+    intro = INTRO.format(
+        title=TITLE,
+        name=type(model.backbone).__name__,
+        units=sampler.get("num_units", "a number of"),
+        frames=sampler.get("clip_len", "a few"),
+    )
+    ages = (max(int(limits.keep) // 20, 1), int(limits.keep))
+    with gradio.Blocks(analytics_enabled=False, title=TITLE, delete_cache=ages) as page:
+        gradio.Markdown(intro, elem_id="intro")
+        with gradio.Row():
+            with gradio.Column():
+                upload = gradio.File(
+                    label=f"Video (up to {limits.megabytes:g} MB and {limits.seconds:g} s)",
+                    file_types=sorted(VIDEO_SUFFIXES),
+                    height=150,
+                    elem_id="upload",
+                )
+                sheet = gradio.Image(
+                    label="Attention in every unit",
+                    type="filepath",
+                    interactive=False,
+                    elem_id="sheet",
+                    buttons=["download", "fullscreen"],
+                )
+            with gradio.Column():
+                gallery = gradio.Gallery(
+                    [(thumbnail(path), Path(path).stem) for path in samples],
+                    label="Samples",
+                    allow_preview=False,
+                    columns=max(len(samples), 1),
+                    height=150,
+                    visible=bool(samples),
+                    elem_id="samples",
+                    buttons=[],
+                )
+                top = gradio.Label(label="Top 5", num_top_classes=5, elem_id="top")
+                overlay = gradio.Video(
+                    label="What the network saw",
+                    interactive=False,
+                    autoplay=True,
+                    loop=True,
+                    elem_id="overlay",
+                    buttons=["download"],
+                )
+        refuse_addresses(upload)
+        # One visitor at a time, who also gets the drawings before the next one's are made.
+        shared = dict(api_visibility="private", concurrency_limit=1, concurrency_id="network")
+        upload.change(show, upload, [top, overlay, sheet], **shared)
+        gallery.select(show_sample, None, [top, overlay, sheet], **shared)
+    return page
+
+
+def refuse_addresses(component: gradio.components.Component) -> None:
+    """Have requests name no address as a component's value; Gradio would download it.
+
+    Files outside its folder Gradio refuses by itself. (Set on the instance: Gradio writes a stub
+    file beside the source of every subclass of its components.)
+    """
+    accept = component.async_move_resource_to_block_cache
+
+    async def accept_file(path: str | Path | None) -> str | None:
+        if path is not None and not Path(path).is_file():
+            raise gradio.Error("No such video on this page.", print_exception=False)
+        return await accept(path)
+
+    component.async_move_resource_to_block_cache = accept_file
+
+
+def thumbnail(path: str | os.PathLike) -> np.ndarray:
+    """The frame in the middle of a video, (H, W, 3)."""
+    reader = VideoReader(str(path))
+    try:
+        return reader.read(np.array([len(reader) // 2]))[0]
+    finally:
+        reader.close()
+
+
+def recognize_untrusted(model: nn.Module, path: str, limits: Limits) -> Recognition:
+    """Recognize a stranger's video, if it passes the check in another process."""
+    error = check_video(path, model.cfg, limits)
+    if error:
+        return Recognition(path, error=error)
+    (result,) = recognize(model, path)
+    return result
+
+
+def _theme() -> gradio.Theme:
+    """Gradio's own theme in fonts that every machine has; its default ones come from Google."""
+    return gradio.themes.Soft(
+        primary_hue="blue",
+        neutral_hue="slate",
+        radius_size="lg",
+        font=["system-ui", "Segoe UI", "DejaVu Sans", "sans-serif"],
+        font_mono=["ui-monospace", "DejaVu Sans Mono", "monospace"],
+    ).set(
+        stat_background_fill=BLUE,
+        body_background_fill="#f3f6f9",
+        block_background_fill="white",
+        block_border_width="1px",
+        block_border_color=GRID,
+    )
