@@ -123,7 +123,7 @@ def photograph(address: str, video: str | os.PathLike, out: str | os.PathLike) -
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("address", help="what tools/webdemo.py printed")
+    parser.add_argument("address", help="what tools/webdemo printed")
     parser.add_argument("video")
     parser.add_argument("out", help="PNG file")
     args = parser.parse_args()
