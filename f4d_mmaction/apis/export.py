@@ -23,7 +23,7 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from ..models.inference import prepare_for_inference
-from ..models.resnet4d import Recast4d
+from ..models.resnet4d import Blocks4dMixin
 from .loading import load_recognizer
 
 FORMATS = ("onnx", "pt2", "int8")
@@ -47,7 +47,7 @@ class FramesToScores(nn.Module):
 
     def __init__(self, recognizer: nn.Module) -> None:
         super().__init__()
-        if not isinstance(recognizer.backbone, Recast4d) or recognizer.with_neck:
+        if not isinstance(recognizer.backbone, Blocks4dMixin) or recognizer.with_neck:
             raise ValueError(
                 f"cannot export {type(recognizer.backbone).__name__}: expected a backbone of "
                 "f4d_mmaction without a neck (ResNet4d, with or without 4D blocks); MMAction2's "

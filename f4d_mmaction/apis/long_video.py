@@ -26,7 +26,7 @@ from ..datasets.transforms import (
     SampleActionUnits,
     VideoReader,
 )
-from ..models.resnet4d import Recast4d
+from ..models.resnet4d import Blocks4dMixin
 from ..structures import Timeline
 from .recognition import video_pipeline
 
@@ -47,7 +47,7 @@ class SlidingWindow:
     def __init__(self, model: nn.Module, fps: float, seconds: float | None = None) -> None:
         backbone, preprocessor = type(model.backbone), type(model.data_preprocessor)
         if (
-            not issubclass(backbone, Recast4d)
+            not issubclass(backbone, Blocks4dMixin)
             or preprocessor is not ActionDataPreprocessor
             or model.with_neck
         ):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..datasets.unwrapping import unit_frames
 from ..datasets.video_errors import BadVideoError
-from ..models.resnet4d import Recast4d
+from ..models.resnet4d import Blocks4dMixin
 from ..structures import Prediction, Recognition
 
 VIDEO_SUFFIXES = {".mp4", ".avi", ".webm", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".3gp",
@@ -204,7 +204,8 @@ def predict(
     maps: dict[str, dict[str, Tensor]] = {}
     # A preprocessor may regroup units, as V4D's combinations do; their maps fit no frames.
     as_packed = inputs.shape[1:3] == packed[0]["inputs"].shape[:2]
-    if attention and as_packed and isinstance(model.backbone, Recast4d) and not model.with_neck:
+    has_blocks = isinstance(model.backbone, Blocks4dMixin) and not model.with_neck
+    if attention and as_packed and has_blocks:
         features = model.backbone(inputs.flatten(0, 1), maps)
         samples = model.cls_head.predict(features, samples)
     else:

@@ -1,15 +1,26 @@
 """The F4D network: 4D convolution, attention, blocks, backbone."""
 
-from .attention import ChannelAttention, SpatioTemporalAttention, TemporalAttention
-from .blocks import F4DBlock, V4DBlock
-from .conv4d import Conv4d, FactorizedConv4d, matched_width
+from . import blocks as _blocks  # registers  # noqa: F401
+from .f4d import (
+    Attention,
+    ChannelAttention,
+    Conv4d,
+    F4DBlock,
+    FactorizedConv4d,
+    Layers,
+    SpatioTemporalAttention,
+    TemporalAttention,
+    V4DBlock,
+    matched_width,
+)
 from .inference import prepare_for_inference
+from .other_attention import CBAMAttention, SEAttention, STMAttention, TEAAttention
 from .preprocessing import UnitCombinations, UnitsAsClip, UnitsAsFrames
 from .resnet4d import CSN4d, I3D4d, ResNet2Plus1d4d, ResNet4d, X3D4d
-from .rivals import CBAMAttention, SEAttention, STMAttention, TEAAttention
 from .view_conv3d import ViewConv3d
 
 __all__ = [
+    "Attention",
     "CBAMAttention",
     "CSN4d",
     "ChannelAttention",
@@ -17,6 +28,7 @@ __all__ = [
     "F4DBlock",
     "FactorizedConv4d",
     "I3D4d",
+    "Layers",
     "ResNet2Plus1d4d",
     "ResNet4d",
     "SEAttention",

@@ -8,11 +8,11 @@ import torch
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from torch import Tensor, nn
-from torch._dynamo import config as dynamo
 from torch._inductor import config as inductor
 
+from .compiling import every_shape
+
 COMPILED_SHAPES = 8  # each takes a minute, and the memory of the weights
-NO_LIMIT = dict.fromkeys(("recompile_limit", "accumulated_recompile_limit"), 2**16)
 
 
 def prepare_for_inference(
@@ -86,7 +86,7 @@ class FastForward:
         self.shapes: set[tuple] = set()
         self.room = COMPILED_SHAPES if compile else 0
         if compile:
-            self.compiled = torch.compile(self.plain, fullgraph=True, dynamic=False)
+            self.compiled = every_shape(torch.compile(self.plain, fullgraph=True, dynamic=False))
 
     @torch.no_grad()
     def __call__(self, x: Tensor, *args: object, **kwargs: object) -> Tensor | tuple[Tensor, ...]:
@@ -96,10 +96,8 @@ class FastForward:
             if args or kwargs or not self.is_compiled(x):
                 features = self.plain(x, *args, **kwargs)
             else:
-                # No options of `torch.compile`: the tracing of the graph would not see freezing,
-                # and all networks of a process share the limits.
-                freezes = self.device.type == "cpu"
-                with inductor.patch(freezing=freezes), dynamo.patch(**NO_LIMIT):
+                # No option of `torch.compile`: the tracing of the graph would not see it.
+                with inductor.patch(freezing=self.device.type == "cpu"):
                     features = self.compiled(x)
         return (
             features.float()

@@ -14,17 +14,16 @@ from mmaction.models.backbones.resnet3d_slowonly import ResNet3dSlowOnly
 from mmaction.models.backbones.x3d import X3D
 from mmaction.registry import MODELS
 from torch import Tensor, nn
-from torch._dynamo import config as dynamo
 
-from .attention import check_units
-from .recomputation import unkept
+from .compiling import every_shape
+from .f4d import check_shape
 
 STEM = "stem"  # a block's location; others are "layer{stage}_{residual block}"
 TRUNK, OUTPUT = "trunk", "output"  # steps of a forward pass that are no blocks
 Placement = Union[int, str, Sequence[int]]
 
 
-class Recast4d:
+class Blocks4dMixin:
     """Mix-in that inserts 4D blocks into a 3D trunk of MMAction2 without touching it.
 
     The trunk is built by its own class, so its parameter names, inflation and checkpoints stay;
@@ -101,15 +100,15 @@ class Recast4d:
         for i, (layer, config, where) in enumerate(zip(stages, per_stage, placement)):
             for residual in layer:
                 residual.with_cp = stages_cp[i]
-            for j, wanted in enumerate(place(where, len(layer), stage=i)):
+            for j, wanted in enumerate(expand_placement(where, len(layer), stage=i)):
                 if wanted and config is not None:
                     channels = self.base_channels * 2**i * expansion
                     self._insert(f"layer{i + 1}_{j}", i + 1, config, channels, stages_cp[i])
         if channels_last:
             self.to(memory_format=torch.channels_last_3d)
-        if compile:  # a graph for each input shape and mode, of each network in the process
-            dynamo.recompile_limit = max(dynamo.recompile_limit, 64)
+        if compile:
             self.compile(fullgraph=True, dynamic=False)
+            self._compiled_call_impl = every_shape(self._compiled_call_impl)
 
     def _insert(
         self, location: str, stage: int, config: dict, channels: int, with_cp: bool
@@ -121,11 +120,15 @@ class Recast4d:
         self.block_stage[location] = stage
 
     def init_weights(self, *args: object) -> None:
-        """Initialise or load the trunk as MMAction2 does, and start the blocks near identity."""
+        """Initialize or load the weights as MMAction2 does; new blocks stay as they were built.
+
+        A trunk without a file redraws every convolution and normalization that it finds in itself.
+        """
+        blocks = self.blocks4d
+        if not (self.pretrained or any(args)):
+            self.blocks4d = nn.ModuleDict()
         super().init_weights(*args)
-        if self.pretrained is None:  # the trunk has just redrawn every Conv3d it found
-            for block in self.blocks4d.values():
-                block.reset_parameters()
+        self.blocks4d = blocks
 
     def forward(
         self, x: Tensor, maps: dict[str, dict[str, Tensor]] | None = None
@@ -136,7 +139,7 @@ class Recast4d:
             x: Videos as units.
             maps: Filled with each block's attention maps: location -> name -> map.
         """
-        check_units(x, getattr(self, "in_channels", 3))
+        check_shape(x, getattr(self, "in_channels", 3))
         return self._run(x, self._steps(), maps)
 
     def forward_early(self, x: Tensor) -> Tensor:
@@ -151,7 +154,7 @@ class Recast4d:
         Returns:
             Features (N, U, C', T', H', W').
         """
-        check_units(x, getattr(self, "in_channels", 3))
+        check_shape(x, getattr(self, "in_channels", 3))
         U, x = x.shape[1], self._fold(x)
         for _, layer in takewhile(lambda step: step[0] == TRUNK, self._steps()):
             x = layer(x)
@@ -189,18 +192,15 @@ class Recast4d:
         steps: Iterable[tuple[str, nn.Module | None]],
         maps: dict[str, dict[str, Tensor]] | None,
     ) -> Tensor | tuple[Tensor, ...]:
-        U, x, outs, made = x.shape[1], self._fold(x), [], None
+        U, x, outs = x.shape[1], self._fold(x), []
         for name, layer in steps:
             if name == TRUNK:
-                with unkept(made):
-                    y = layer(x)
-                x, made = y, made if y is x else None  # a trunk may have no second pooling
+                x = layer(x)
             elif name == OUTPUT:
                 outs.append(x)
             else:
                 found = None if maps is None else maps.setdefault(name, {})
-                made = layer(x.unflatten(0, (-1, U)), found)
-                x = made.flatten(0, 1)
+                x = layer(x.unflatten(0, (-1, U)), found).flatten(0, 1)
         for name in self.tail:
             outs = [getattr(self, name)(x) for x in outs]
         outs = [x.unflatten(0, (-1, U)).transpose(1, 2).flatten(2, 3) for x in outs]
@@ -212,13 +212,13 @@ class Recast4d:
             if stage <= self.frozen_stages:
                 self.blocks4d[location].eval().requires_grad_(False)
 
-    def train(self, mode: bool = True) -> Recast4d:
+    def train(self, mode: bool = True) -> Blocks4dMixin:
         """Set the training mode; unlike the trunk's own method, return self."""
         super().train(mode)
         return self
 
 
-def place(where: Placement, length: int, stage: int) -> list[bool]:
+def expand_placement(where: Placement, length: int, stage: int) -> list[bool]:
     """Say after which of a stage's ``length`` residual blocks a 4D block follows."""
     if where == "last":
         return [False] * (length - 1) + [True]
@@ -233,7 +233,7 @@ def place(where: Placement, length: int, stage: int) -> list[bool]:
 
 
 @MODELS.register_module()
-class ResNet4d(Recast4d, ResNet3dSlowOnly):
+class ResNet4d(Blocks4dMixin, ResNet3dSlowOnly):
     """SlowOnly recast in 4D: F4D as published, V4D with another ``block4d``.
 
     All of SlowOnly's kernels span one frame or one pixel, so its convolutions run on 2D views.
@@ -249,19 +249,19 @@ class ResNet4d(Recast4d, ResNet3dSlowOnly):
 
 
 @MODELS.register_module()
-class I3D4d(Recast4d, ResNet3d):
+class I3D4d(Blocks4dMixin, ResNet3d):
     """I3D (``ResNet3d``) recast in 4D."""
 
 
 @MODELS.register_module()
-class ResNet2Plus1d4d(Recast4d, ResNet2Plus1d):
+class ResNet2Plus1d4d(Blocks4dMixin, ResNet2Plus1d):
     """R(2+1)D recast in 4D."""
 
     after_first_stage = ()
 
 
 @MODELS.register_module()
-class CSN4d(Recast4d, ResNet3dCSN):
+class CSN4d(Blocks4dMixin, ResNet3dCSN):
     """Channel-separated networks recast in 4D; ``bn_frozen`` concerns the trunk alone."""
 
     def train(self, mode: bool = True) -> CSN4d:
@@ -274,7 +274,7 @@ class CSN4d(Recast4d, ResNet3dCSN):
 
 
 @MODELS.register_module()
-class X3D4d(Recast4d, X3D):
+class X3D4d(Blocks4dMixin, X3D):
     """X3D recast in 4D."""
 
     stem = ("conv1_s", "conv1_t")

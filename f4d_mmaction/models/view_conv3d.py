@@ -1,4 +1,4 @@
-"""The trunk's 3D convolutions that span one frame or one pixel, as 2D convolutions on a view.
+"""3D convolution by 2D convolutions on a view, where a kernel spans one frame or one pixel.
 
 In ``channels_last_3d`` memory, (N, C, T, H, W) is stored N, T, H, W, C. Frames are therefore a
 batch of images that needs no copy, and the pixels of a frame one long axis. SlowOnly has no other
@@ -8,10 +8,56 @@ on one thread without oneDNN, which is several times slower; otherwise both are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
+
+ONE, NONE = (1, 1, 1), (0, 0, 0)
+
+
+def conv3d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sequence[int] = ONE,
+    padding: Sequence[int] = NONE,
+    dilation: Sequence[int] = ONE,
+    groups: int = 1,
+) -> Tensor:
+    """Return what ``F.conv3d`` returns of (N, C, T, H, W) and (C', C / groups, t, h, w).
+
+    On the CPU, oneDNN 3.12 leaves two of three taps of a bfloat16 kernel's gradient unwritten where
+    an axis of exactly 2 is padded to 4, so a recorded pass pads such an axis by itself.
+    """
+    t, h, w = weight.shape[2:]
+    axes = list(zip(stride, padding, dilation))
+    if x.is_contiguous(memory_format=torch.channels_last_3d) and not _frozen(x):
+        if t == 1 and axes[0][:2] == (1, 0):
+            frames = x.transpose(1, 2).flatten(0, 1)
+            y = F.conv2d(frames, weight.squeeze(2), bias, *zip(*axes[1:]), groups)
+            return y.unflatten(0, (-1, x.shape[2])).transpose(1, 2)
+        along_time = h == w == 1 and axes[1][:2] == axes[2][:2] == (1, 0)
+        if along_time and not torch.is_grad_enabled():  # in 3D oneDNN's backward pass is faster
+            y = F.conv2d(x.flatten(3), weight.squeeze(4), bias, *zip(axes[0], (1, 0, 1)), groups)
+            return y.unflatten(3, x.shape[3:])
+    if x.device.type == "cpu" and torch.is_grad_enabled():
+        small = [p if size == 2 else 0 for size, p in zip(x.shape[2:], padding)]
+        if any(small):
+            x = F.pad(x, [p for p in reversed(small) for _ in range(2)])
+            padding = [p - done for p, done in zip(padding, small)]
+    return F.conv3d(x, weight, bias, stride, padding, dilation, groups)
+
+
+def _frozen(x: Tensor) -> bool:
+    """Whether this is traced for inference on the CPU.
+
+    Normalization and ReLU join a convolution of the graph only if no view parts them from it.
+    """
+    compiling = torch.compiler.is_compiling() and x.device.type == "cpu"
+    return compiling and not torch.is_grad_enabled()
 
 
 @MODELS.register_module()
@@ -23,25 +69,6 @@ class ViewConv3d(nn.Conv3d):
     """
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        # Frozen into a graph on the CPU, normalisation and ReLU join a convolution only if no view
-        # parts them from it.
-        frozen = torch.compiler.is_compiling() and x.device.type == "cpu"
-        if (
-            self.padding_mode != "zeros"
-            or (frozen and not torch.is_grad_enabled())
-            or not x.is_contiguous(memory_format=torch.channels_last_3d)
-        ):
+        if self.padding_mode != "zeros" or isinstance(self.padding, str):
             return super()._conv_forward(x, weight, bias)
-        t, h, w = self.kernel_size
-        axes = list(zip(self.stride, self.padding, self.dilation))
-        if t == 1 and axes[0][:2] == (1, 0):
-            frames = x.transpose(1, 2).flatten(0, 1)
-            y = F.conv2d(frames, weight.squeeze(2), bias, *zip(*axes[1:]), self.groups)
-            return y.unflatten(0, (-1, x.shape[2])).transpose(1, 2)
-        along_time = h == w == 1 and axes[1][:2] == axes[2][:2] == (1, 0)
-        if along_time and not torch.is_grad_enabled():  # in 3D oneDNN's backward pass is faster
-            y = F.conv2d(
-                x.flatten(3), weight.squeeze(4), bias, *zip(axes[0], (1, 0, 1)), self.groups
-            )
-            return y.unflatten(3, x.shape[3:])
-        return super()._conv_forward(x, weight, bias)
+        return conv3d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)

@@ -73,7 +73,7 @@ CASES = {
 
 @pytest.mark.parametrize("memory", ["contiguous", "channels_last_3d"])
 @pytest.mark.parametrize("name", CASES)
-def test_attention_is_map_times_input_plus_input(name: str, memory: str) -> None:
+def test_attention_is_map_times_input_plus_input(name: str, memory: str, device: str) -> None:
     torch.manual_seed(0)
     cls, options, slow_map = CASES[name]
     module = cls(**options).double()
@@ -83,7 +83,7 @@ def test_attention_is_map_times_input_plus_input(name: str, memory: str) -> None
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_attention_works_from_a_config_and_trains(name: str) -> None:
+def test_attention_works_from_a_config_and_trains(name: str, device: str) -> None:
     torch.manual_seed(0)
     cls, options, _ = CASES[name]
     module = MODELS.build(dict(type=cls.__name__, **options)).double()

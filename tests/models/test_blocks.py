@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
@@ -42,7 +43,7 @@ def features(memory: str = "channels_last_3d", dtype: torch.dtype = torch.float3
 
 
 @pytest.mark.parametrize("name", [name for name in BLOCKS if name.startswith("F4D")])
-def test_f4d_block_applies_its_parts_in_the_papers_order(name: str) -> None:
+def test_f4d_block_applies_its_parts_in_the_papers_order(name: str, device: str) -> None:
     torch.manual_seed(0)
     block = build(name).double().eval()
     with torch.no_grad():
@@ -61,7 +62,9 @@ def test_f4d_block_applies_its_parts_in_the_papers_order(name: str) -> None:
 
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("name", BLOCKS)
-def test_fresh_block_is_near_identity_and_every_parameter_learns(name: str, training: bool) -> None:
+def test_fresh_block_is_near_identity_and_every_parameter_learns(
+    name: str, training: bool, device: str
+) -> None:
     torch.manual_seed(0)
     block = build(name).train(training)
     x = features()
@@ -73,7 +76,7 @@ def test_fresh_block_is_near_identity_and_every_parameter_learns(name: str, trai
         assert parameter.grad.abs().sum() > 0, parameter_name
 
 
-def test_zero_last_gamma_would_never_wake() -> None:
+def test_zero_last_gamma_would_never_learn() -> None:
     """Why the last gamma is small and not zero, as ResNets have it."""
     block = build("F4D")
     nn.init.zeros_(block.norm.weight)
@@ -82,7 +85,7 @@ def test_zero_last_gamma_would_never_wake() -> None:
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_memory_layout_changes_no_number(name: str) -> None:
+def test_memory_layout_changes_no_number(name: str, device: str) -> None:
     torch.manual_seed(0)
     block = build(name).double().eval()
     x = features("contiguous", torch.float64)
@@ -92,24 +95,11 @@ def test_memory_layout_changes_no_number(name: str) -> None:
     assert y.flatten(0, 1).is_contiguous(memory_format=torch.channels_last_3d)
 
 
-@pytest.mark.parametrize("name", BLOCKS)
-def test_recomputation_changes_neither_values_nor_gradients(name: str) -> None:
-    x = features()
-    results = []
-    for with_cp in (False, True):
-        torch.manual_seed(0)
-        block = build(name, with_cp=with_cp)
-        torch.manual_seed(1)  # the same dropout
-        y = block(x)
-        gradients = torch.autograd.grad(y.square().sum(), [x, *block.parameters()])
-        results.append([y, *gradients])
-    torch.testing.assert_close(results[0], results[1])
-
-
 def test_widths() -> None:
-    assert F4DBlock(C).conv.spatial.out_channels == matched_width(C, C, (3, 3, 1, 1)) == 48
-    assert F4DBlock(C, mid_channels=0.25).conv.spatial.out_channels == 8
-    assert F4DBlock(C, mid_channels=5).conv.spatial.out_channels == 5
+    assert len(F4DBlock(C).conv.spatial.weight) == matched_width(C, C, (3, 3, 1, 1)) == 48
+    for make in (partial(F4DBlock, C), partial(build, "F4D")):
+        assert len(make(mid_channels=0.25).conv.spatial.weight) == 8
+        assert len(make(mid_channels=5).conv.spatial.weight) == 5
 
 
 def test_matched_f4d_costs_what_v4d_costs() -> None:
@@ -158,7 +148,7 @@ def test_maps_are_those_of_the_modules() -> None:
     maps: dict = {}
     x = features()
     with torch.no_grad():
-        assert torch.equal(block(x, maps), block(x))
+        torch.testing.assert_close(block(x, maps), block(x))
     assert {name: tuple(value.shape) for name, value in maps.items()} == {
         "TemporalAttention": (N, U, 1, T, 1, 1),
         "ChannelAttention": (N, U, C, 1, 1, 1),
@@ -170,19 +160,19 @@ def test_maps_are_those_of_the_modules() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(kernel_size=(2, 3, 1, 1)), "four odd positive numbers"),
-        (dict(mid_channels=1.5), r"\(0, 1\]"),
+        (dict(kernel_size=(2, 3, 1, 1)), "four odd numbers"),
+        (dict(mid_channels=1.5), "a fraction such as 0.125, got 1.5"),
         (dict(mid_channels=0), "at least 1"),
-        (dict(dropout=1.0), r"\[0, 1\)"),
+        (dict(dropout=1.5), "between 0 and 1, but got 1.5"),
         (dict(mid_channels="1/8"), "a fraction such as 0.125, got '1/8'"),
         (dict(attention=("NoSuchAttention",)), "unknown attention 'NoSuchAttention'"),
         (dict(attention=(dict(reduction=4),)), "unknown attention None"),
-        (dict(attention=("TemporalAttention",) * 2), "names TemporalAttention twice"),
+        (dict(attention=("TemporalAttention",) * 2), "names a module twice"),
     ],
 )
 def test_wrong_options_are_named(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        F4DBlock(C, **options)
+        build("F4D", **options)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +186,7 @@ def test_wrong_inputs_are_told_apart(name: str, shape: tuple) -> None:
 
 @pytest.mark.parametrize("name", BLOCKS)
 @pytest.mark.parametrize("conv_bias", [False, True], ids=["no bias", "bias"])
-def test_inference_with_folded_normalisation_gives_the_same_numbers(
+def test_inference_with_folded_normalization_gives_the_same_numbers(
     name: str, conv_bias: bool
 ) -> None:
     torch.manual_seed(0)
@@ -213,31 +203,10 @@ def test_inference_with_folded_normalisation_gives_the_same_numbers(
     torch.testing.assert_close(folded, block(x))
 
 
-def test_normalisation_by_the_batch_alone_is_not_folded() -> None:
+def test_normalization_by_the_batch_alone_is_not_folded() -> None:
     torch.manual_seed(0)
     block = build("F4D", norm_cfg=dict(type="BN3d", track_running_stats=False)).double().eval()
     x = features(dtype=torch.float64)
     with torch.no_grad():
         found = block(x)
     torch.testing.assert_close(found, block(x))
-
-
-@pytest.mark.parametrize("order", [("TemporalAttention", "SpatioTemporalAttention"), None], ids=str)
-def test_bfloat16_autocast_trains_and_tests_alike(order: tuple | None) -> None:
-    torch.manual_seed(0)
-    block = build("F4D C/8", **({"attention": order} if order else {})).train()
-    block.dropout = 0.0
-    x = features()
-    results = []
-    for enabled in (False, True):
-        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            y = block(x)
-        (gradient,) = torch.autograd.grad(y.float().square().sum(), x)
-        results.append((y.float(), gradient))
-    (exact, exact_gradient), (rounded, gradient) = results
-    torch.testing.assert_close(rounded, exact, rtol=0.05, atol=0.05)
-    # Rounding moves a few maxima, and their gradients, to another place.
-    assert torch.cosine_similarity(gradient.flatten(), exact_gradient.flatten(), dim=0) > 0.999
-    block.eval()
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        assert block(x).isfinite().all()

@@ -53,8 +53,7 @@ def test_matched_width_is_the_widest_within_a_full_convolutions_parameters(
         if M:
             assert parameters(FactorizedConv4d(C, out, kernel)) <= full
         else:  # two channels at most, and no kernel to speak of
-            with pytest.raises(ValueError, match="mid_channels must be at least 1, got 0"):
-                FactorizedConv4d(C, out, kernel)
+            assert FactorizedConv4d(C, out, kernel).spatial.weight.shape[0] == 1
 
 
 @pytest.mark.parametrize("name", BLOCKS)
@@ -93,7 +92,7 @@ def test_a_batch_equals_its_videos_one_at_a_time(
 @given(kernel=st.lists(st.integers(-2, 6), min_size=0, max_size=6))
 def test_blocks_refuse_every_kernel_that_is_not_four_odd_numbers(name: str, kernel: list) -> None:
     assume(len(kernel) != 4 or not all(size > 0 and size % 2 for size in kernel))
-    with pytest.raises(ValueError, match="four odd positive numbers"):
+    with pytest.raises(ValueError, match="four odd numbers"):
         MODELS.build({**BLOCKS[name], "channels": 4, "kernel_size": kernel})
 
 

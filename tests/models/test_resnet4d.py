@@ -1,4 +1,4 @@
-"""Recast trunks: the trunk untouched, units free, host settings honoured."""
+"""Recast trunks: the trunk untouched, units free, host settings honored."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
 
 from f4d_mmaction.models import F4DBlock, V4DBlock
+from f4d_mmaction.models.recomputation import recomputed
 
 N, U, T, SIZE = 2, 3, 4, 32
+NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 SMALL = dict(base_channels=8, pretrained=None)
 TRUNKS = {
     "ResNet4d": ("ResNet3dSlowOnly", dict(depth=18, **SMALL)),
@@ -47,8 +49,8 @@ def videos(units: int = U, size: int = SIZE) -> Tensor:
     return torch.randn(N, units, 3, T, size, size)
 
 
-def wake(model: nn.Module) -> nn.Module:
-    """Give the blocks a voice: a fresh one is close to silent."""
+def randomize_gammas(model: nn.Module) -> nn.Module:
+    """Draw the last gammas of the blocks: a fresh one is close to the identity."""
     for block in model.blocks4d.values():
         if getattr(block, "norm", None) is not None:
             nn.init.uniform_(block.norm.weight, 0.5, 1.0)
@@ -64,7 +66,7 @@ def test_without_block_output_it_is_the_trunk(name: str, monkeypatch: pytest.Mon
     assert not missing
     assert all(key.startswith("blocks4d.") for key in unexpected)
     trunk.eval()
-    monkeypatch.setattr(F4DBlock, "add_branch", lambda self, x, maps=None: x)
+    monkeypatch.setattr(F4DBlock, "forward", lambda self, x, maps=None: x)
     x = videos()
     with torch.no_grad():
         # An X3D or (2+1)D trunk pools nothing; the units' outputs stand side by side in time.
@@ -83,7 +85,7 @@ def test_trunk_checkpoint_leaves_only_block_keys_missing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TRUNKS)
-def test_every_parameter_learns(name: str) -> None:
+def test_every_parameter_learns(name: str, device: str) -> None:
     model = build(name, zero_init_residual=False).train()
     y = model(videos(size=64))
     (y * torch.randn_like(y)).sum().backward()
@@ -123,7 +125,7 @@ def test_2d_checkpoint_inflates_and_blocks_stay_fresh(tmp_path: Path) -> None:
 
 
 def test_pretrained_network_with_blocks_keeps_its_blocks(tmp_path: Path) -> None:
-    source = wake(build())
+    source = randomize_gammas(build())
     torch.save(source.state_dict(), tmp_path / "f4d.pth")
     model = build(pretrained=str(tmp_path / "f4d.pth"), pretrained2d=False)
     for key, value in source.state_dict().items():
@@ -131,22 +133,22 @@ def test_pretrained_network_with_blocks_keeps_its_blocks(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_a_batch_equals_its_videos_one_at_a_time(channels_last: bool) -> None:
-    model = wake(build(channels_last=channels_last)).double().eval()
+def test_a_batch_equals_its_videos_one_at_a_time(channels_last: bool, device: str) -> None:
+    model = randomize_gammas(build(channels_last=channels_last)).double().eval()
     x = videos().double()
     with torch.no_grad():
         torch.testing.assert_close(model(x), torch.cat([model(video[None]) for video in x]))
 
 
 def test_units_are_read_from_the_input() -> None:
-    model = wake(build()).double().eval()
+    model = randomize_gammas(build()).double().eval()
     with torch.no_grad():
         for units in (1, 4, 10):
             assert model(videos(units).double()).shape[2] == units * T
 
 
 def test_order_of_units_matters_and_order_of_videos_does_not() -> None:
-    model = wake(build()).double().eval()
+    model = randomize_gammas(build()).double().eval()
     x = videos().double()
     with torch.no_grad():
         y = model(x).mean((2, 3, 4))
@@ -178,7 +180,8 @@ def test_recomputation_gives_the_same_loss_and_gradients(with_cp: object) -> Non
     torch.testing.assert_close(gradients(model, x), gradients(build(), x))
     stage_flags = with_cp if isinstance(with_cp, tuple) else (True,) * 4
     for i, flag in enumerate(stage_flags):
-        assert model.blocks4d[f"layer{i + 1}_1"].with_cp is flag
+        path = model.blocks4d[f"layer{i + 1}_1"].path
+        assert (getattr(path, "func", path) is recomputed) is flag
         assert model.get_submodule(f"layer{i + 1}.0").with_cp is flag
 
 
@@ -189,12 +192,12 @@ def test_recomputed_blocks_give_the_same_loss_gradients_and_statistics(
 ) -> None:
     x = videos()
     block = dict(type="F4DBlock", mid_channels=1 / 8)
-    kept, recomputed = (
+    kept, again = (
         build(name, channels_last=channels_last, placement=(1,) * 4, stem_block4d=True, block4d=b)
         for b in (block, dict(block, with_cp=True))
     )
-    torch.testing.assert_close(gradients(recomputed, x, times=2), gradients(kept, x, times=2))
-    torch.testing.assert_close([*recomputed.buffers()], [*kept.buffers()])
+    torch.testing.assert_close(gradients(again, x, times=2), gradients(kept, x, times=2))
+    torch.testing.assert_close([*again.buffers()], [*kept.buffers()])
 
 
 def test_placement_and_kind_of_block_per_stage() -> None:
@@ -275,7 +278,7 @@ def test_norm_eval_holds_in_blocks() -> None:
     assert model.training
 
 
-def test_frozen_trunk_normalisation_leaves_fresh_blocks_learning() -> None:
+def test_frozen_trunk_normalization_leaves_fresh_blocks_learning() -> None:
     model = build("CSN4d", norm_eval=True, bn_frozen=True).train()
     assert not model.layer1[0].conv1.bn.weight.requires_grad
     assert all(p.requires_grad for p in model.blocks4d.parameters())
@@ -312,9 +315,36 @@ EARLY = [
 
 @pytest.mark.parametrize("options", EARLY)
 def test_early_and_late_are_the_whole_and_units_are_apart_in_between(options: dict) -> None:
-    model = wake(build(**options)).eval()
+    model = randomize_gammas(build(**options)).eval()
     x = videos()
     with torch.no_grad():
         alone = torch.cat([model.forward_early(x[:, u : u + 1]) for u in range(U)], dim=1)
         for found, expected in zip(model.forward_late(alone), model(x)):
             torch.testing.assert_close(found, expected)
+
+
+F4D_KEYS = [
+    "conv.spatial.weight",
+    *(f"conv.norm.{name}" for name in NORM),
+    "conv.temporal.weight",
+    *(f"norm.{name}" for name in NORM),
+    "attention.TemporalAttention.conv.paths.0.weight",
+    "attention.TemporalAttention.conv.paths.1.weight",
+    "attention.ChannelAttention.squeeze.weight",
+    "attention.ChannelAttention.excite.weight",
+    "attention.SpatioTemporalAttention.space.paths.0.weight",
+    "attention.SpatioTemporalAttention.space.paths.1.weight",
+    "attention.SpatioTemporalAttention.time.paths.0.weight",
+    "attention.SpatioTemporalAttention.time.paths.1.weight",
+]
+V4D_KEYS = ["conv.weight", *(f"norm.{name}" for name in NORM)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"), [("F4DBlock", F4D_KEYS), ("V4DBlock", V4D_KEYS)], ids=["F4D", "V4D"]
+)
+@pytest.mark.parametrize("fused", [True, False])
+def test_names_of_checkpoints_stay(kind: str, keys: list[str], fused: bool) -> None:
+    model = build(block4d=dict(type=kind, fused=fused))
+    found = [key for key in model.state_dict() if key.startswith("blocks4d.")]
+    assert found == [f"blocks4d.layer{i}_1.{key}" for i in range(1, 5) for key in keys]

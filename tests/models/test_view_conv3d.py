@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
 
-from f4d_mmaction.models import ResNet4d, ViewConv3d
+from f4d_mmaction.models import ViewConv3d
 
 IN_VIEWS = [
     dict(kernel_size=1),
@@ -35,12 +34,6 @@ def pair(**settings: object) -> tuple[nn.Conv3d, ViewConv3d]:
     return plain, other
 
 
-def operators(function: object, *inputs: torch.Tensor) -> set[str]:
-    with torch.no_grad(), profile(activities=[ProfilerActivity.CPU]) as profiler:
-        function(*inputs)
-    return {event.key for event in profiler.key_averages()}
-
-
 @pytest.mark.parametrize("channels_last", [True, False], ids=["last", "first"])
 @pytest.mark.parametrize("settings", IN_VIEWS + IN_3D, ids=str)
 def test_numbers_and_gradients_are_those_of_conv3d(settings: dict, channels_last: bool) -> None:
@@ -62,21 +55,28 @@ def test_numbers_and_gradients_are_those_of_conv3d(settings: dict, channels_last
 
 
 @pytest.mark.parametrize("settings", IN_VIEWS, ids=str)
-def test_channels_last_stay_last_without_copies(settings: dict) -> None:
+def test_channels_last_stay_last(settings: dict) -> None:
     _, conv = pair(**settings)
     conv = conv.to(memory_format=torch.channels_last_3d)
     x = torch.randn(2, 4, 5, 9, 8).contiguous(memory_format=torch.channels_last_3d)
     with torch.no_grad():
         assert conv(x).is_contiguous(memory_format=torch.channels_last_3d)
-    found = operators(conv, x)
-    assert "aten::conv2d" in found
-    assert not found & {"aten::conv3d", "aten::copy_", "aten::clone"}
 
 
-def test_every_convolution_of_the_slow_only_trunk_runs_on_views() -> None:
-    trunk = ResNet4d(
-        depth=50, pretrained=None, base_channels=8, channels_last=True, placement=(0, 0, 0, 0)
-    ).eval()
-    found = operators(trunk, torch.randn(1, 2, 3, 2, 32, 32))
-    assert "aten::conv2d" in found
-    assert "aten::conv3d" not in found
+@pytest.mark.parametrize("padding", [1, (1, 0, 0)])
+@pytest.mark.parametrize("sizes", [(2, 7, 7), (2, 2, 7), (2, 2, 2), (5, 2, 7), (4, 4, 4)], ids=str)
+@pytest.mark.parametrize("channels_last", [True, False], ids=["last", "first"])
+def test_low_precision_gradients_on_axes_of_two(
+    sizes: tuple, padding: object, channels_last: bool
+) -> None:
+    """oneDNN 3.12 leaves taps of a bfloat16 kernel's gradient unwritten there."""
+    kernel = 3 if padding == 1 else (3, 1, 1)
+    plain, other = pair(kernel_size=kernel, padding=padding)
+    layout = torch.channels_last_3d if channels_last else torch.contiguous_format
+    x = torch.randn(4, 4, *sizes).contiguous(memory_format=layout)
+    plain(x).square().sum().backward()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = other(x)
+    y.float().square().sum().backward()
+    difference = other.weight.grad - plain.weight.grad
+    assert difference.norm() < 0.02 * plain.weight.grad.norm()

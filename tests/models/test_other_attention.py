@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from f4d_mmaction.models import (
     CBAMAttention,
-    F4DBlock,
     SEAttention,
     STMAttention,
     TEAAttention,
 )
+from f4d_mmaction.models.blocks import build_f4d_block
 
 N, U, C, T, H, W = 2, 3, 64, 4, 6, 5
-RIVALS = (SEAttention, CBAMAttention, STMAttention, TEAAttention)
+OTHERS = (SEAttention, CBAMAttention, STMAttention, TEAAttention)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_cbam_equals_pytorchcv(x: Tensor) -> None:
 
 
 def conv_norm(module: nn.Module, x: Tensor, act: bool = True) -> Tensor:
-    """A ConvModule in evaluation on one frame (N, C, H, W), spelt out in 2D."""
+    """A ConvModule in evaluation on one frame (N, C, H, W), spelled out in 2D."""
     norm = module.norm
     weight = module.conv.weight.squeeze(2)
     x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
@@ -130,30 +130,30 @@ def tea(module: TEAAttention, frames: list[Tensor]) -> list[Tensor]:
     ]
 
 
-@pytest.mark.parametrize(("rival", "reference"), [(STMAttention, stm), (TEAAttention, tea)])
-def test_motion_blocks_equal_a_loop_over_frames(rival: type, reference, x: Tensor) -> None:
-    module = random_weights(rival(C))
+@pytest.mark.parametrize(("kind", "reference"), [(STMAttention, stm), (TEAAttention, tea)])
+def test_motion_blocks_equal_a_loop_over_frames(kind: type, reference, x: Tensor) -> None:
+    module = random_weights(kind(C))
     expected = torch.stack(
         [torch.stack(reference(module, list(x[:, u].unbind(2))), 2) for u in range(U)], 1
     )
     torch.testing.assert_close(module(x), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("rival", RIVALS)
-def test_every_unit_is_seen_alone(rival: type, x: Tensor) -> None:
-    module = random_weights(rival(C))
+@pytest.mark.parametrize("kind", OTHERS)
+def test_every_unit_is_seen_alone(kind: type, x: Tensor) -> None:
+    module = random_weights(kind(C))
     units = [module(x[:, u : u + 1]) for u in range(U)]
     torch.testing.assert_close(module(x), torch.cat(units, 1))
 
 
-@pytest.mark.parametrize("rival", RIVALS)
+@pytest.mark.parametrize("kind", OTHERS)
 @pytest.mark.parametrize("frames", [1, T])
-def test_block_with_a_rival_starts_near_identity_and_learns(
-    rival: type, frames: int, x: Tensor
+def test_block_with_another_attention_starts_near_identity_and_learns(
+    kind: type, frames: int, x: Tensor
 ) -> None:
     torch.manual_seed(0)
     x = x[:, :, :, :frames].clone()
-    block = F4DBlock(C, mid_channels=1 / 8, attention=[rival.__name__], dropout=0.0)
+    block = build_f4d_block(C, mid_channels=1 / 8, attention=[kind.__name__], dropout=0.0)
     y = block(x)
     assert (y - x).abs().mean() < 0.05 * x.abs().mean()
     (y * torch.randn_like(y)).sum().backward()
@@ -163,17 +163,17 @@ def test_block_with_a_rival_starts_near_identity_and_learns(
     assert dead <= motionless
 
 
-@pytest.mark.parametrize("rival", RIVALS)
-def test_layout_does_not_matter(rival: type, x: Tensor) -> None:
-    module = random_weights(rival(C))
+@pytest.mark.parametrize("kind", OTHERS)
+def test_layout_does_not_matter(kind: type, x: Tensor) -> None:
+    module = random_weights(kind(C))
     expected = module(x)
     module = module.to(memory_format=torch.channels_last_3d)
     packed = x.flatten(0, 1).contiguous(memory_format=torch.channels_last_3d)
     torch.testing.assert_close(module(packed.unflatten(0, (N, U))), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_norm_of_the_trunk_reaches_the_rivals() -> None:
-    block = F4DBlock(C, attention=["STMAttention"], norm_cfg=dict(type="SyncBN"))
+def test_norm_of_the_trunk_reaches_other_attention() -> None:
+    block = build_f4d_block(C, attention=["STMAttention"], norm_cfg=dict(type="SyncBN"))
     norms = [m for m in block.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     assert norms
     assert all(isinstance(norm, nn.SyncBatchNorm) for norm in norms)

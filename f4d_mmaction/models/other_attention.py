@@ -1,8 +1,8 @@
 """Attention modules of others that take the place of F4D's three (paper, Table V).
 
 Each follows its own paper and sees every unit alone, in the 3D form, where U is part of the batch.
-They are no :class:`Attention`: they have no inner residual of their own, and STM and TEA rewrite
-features rather than weigh them.
+None is an :class:`~.f4d.Attention`: they have no inner residual of their own, and STM and TEA
+rewrite features rather than weigh them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from mmcv.cnn import ConvModule, build_norm_layer
 from mmengine.model import constant_init
 from torch import Tensor, nn
 
-from .attention import check_units
-from .blocks import FRESH_GAMMA
+from .f4d import FRESH_GAMMA, check_shape
 
 
-class UnitWise(nn.Module):
+class PerUnit(nn.Module):
     """A module that rewrites each unit alone: (N, U, C, T, H, W) in and out."""
 
     def rewrite(self, x: Tensor) -> Tensor:
@@ -27,14 +26,8 @@ class UnitWise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, U, C, T, H, W) to the same shape."""
-        check_units(x)
+        check_shape(x)
         return self.rewrite(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-
-    def reset_parameters(self) -> None:
-        """Draw all weights anew."""
-        for module in self.modules():
-            if isinstance(module, (nn.Linear, nn.Conv3d)):
-                module.reset_parameters()
 
 
 class ChannelMLP(nn.Sequential):
@@ -51,7 +44,7 @@ class ChannelMLP(nn.Sequential):
 
 
 @MODELS.register_module()
-class SEAttention(UnitWise):
+class SEAttention(PerUnit):
     """Squeeze-and-excitation (Hu et al., CVPR 2018), the average taken over a whole unit.
 
     Args:
@@ -69,14 +62,14 @@ class SEAttention(UnitWise):
 
 
 @MODELS.register_module()
-class CBAMAttention(UnitWise):
+class CBAMAttention(PerUnit):
     """CBAM (Woo et al., ECCV 2018): channels of a whole unit, then pixels frame by frame.
 
     Args:
         channels: C.
         reduction: r of the shared hidden layer.
         kernel_size: Of the convolution over the pixels of a frame.
-        norm_cfg: Of its normalisation, which the authors' code has.
+        norm_cfg: Of its normalization, which the authors' code has.
     """
 
     def __init__(
@@ -101,12 +94,12 @@ class CBAMAttention(UnitWise):
         return x * self.norm(self.conv(pools)).sigmoid()
 
 
-class Bottleneck(UnitWise):
-    """1x1 to C/4, something in between, 1x1 back, identity: the frame of STM's and TEA's blocks.
+class Bottleneck(PerUnit):
+    """1x1 to C/4, something in between, 1x1 back, identity: the frame of the STM and TEA blocks.
 
     Args:
         channels: C.
-        norm_cfg: Normalisation, as MMAction2 configures it.
+        norm_cfg: Normalization, as MMAction2 configures it.
     """
 
     def __init__(self, channels: int, norm_cfg: dict | None = None) -> None:
@@ -115,9 +108,10 @@ class Bottleneck(UnitWise):
         self.width = max(channels // 4, 1)
         self.reduce = self.conv(channels, self.width)
         self.restore = self.conv(self.width, channels, act_cfg=None)
+        constant_init(self.restore.norm, FRESH_GAMMA)  # nearly the identity at first
 
     def conv(self, in_channels: int, out_channels: int, space: int = 1, **kwargs) -> ConvModule:
-        """Build a convolution over pixels with normalisation and ReLU."""
+        """Build a convolution over pixels with normalization and ReLU."""
         return ConvModule(
             in_channels,
             out_channels,
@@ -127,11 +121,6 @@ class Bottleneck(UnitWise):
             norm_cfg=self.norm_cfg,
             **kwargs,
         )
-
-    def reset_parameters(self) -> None:
-        """Draw all weights anew; a small last gamma leaves the features nearly as they are."""
-        super().reset_parameters()
-        constant_init(self.restore.norm, FRESH_GAMMA)
 
     def between(self, x: Tensor) -> Tensor:
         """Map (N*U, C/4, T, H, W) to the same shape."""
@@ -148,7 +137,7 @@ def channel_wise_time(channels: int) -> nn.Conv3d:
 
 
 class FrameDifference(nn.Module):
-    """Motion between neighbouring frames: K * F(t+1) - F(t) on C/16 channels, 0 for the last.
+    """Motion between neighboring frames: K * F(t+1) - F(t) on C/16 channels, 0 for the last.
 
     (N, C, T, H, W) -> (N, C/16, T, H, W); both STM and TEA have it.
 
@@ -183,7 +172,7 @@ class STMAttention(Bottleneck):
 
     Args:
         channels: C.
-        norm_cfg: Normalisation, as MMAction2 configures it.
+        norm_cfg: Normalization, as MMAction2 configures it.
     """
 
     def __init__(self, channels: int, norm_cfg: dict | None = None) -> None:
@@ -192,7 +181,6 @@ class STMAttention(Bottleneck):
         self.space = self.conv(self.width, self.width, space=3)
         self.motion = FrameDifference(self.width)
         self.motion_restore = nn.Conv3d(self.motion.out_channels, self.width, 1, bias=False)
-        self.reset_parameters()
 
     def between(self, x: Tensor) -> Tensor:
         """Map (N*U, C/4, T, H, W) to the same shape."""
@@ -205,7 +193,7 @@ class TEAAttention(Bottleneck):
 
     Args:
         channels: C.
-        norm_cfg: Normalisation, as MMAction2 configures it.
+        norm_cfg: Normalization, as MMAction2 configures it.
 
     Raises:
         ValueError: C is no multiple of 16.
@@ -220,7 +208,6 @@ class TEAAttention(Bottleneck):
         self.quarter = self.width // 4
         self.time = nn.ModuleList(channel_wise_time(self.quarter) for _ in range(3))
         self.space = nn.ModuleList(self.conv(self.quarter, self.quarter, space=3) for _ in range(3))
-        self.reset_parameters()
 
     def between(self, x: Tensor) -> Tensor:
         """Map (N*U, C/4, T, H, W) to the same shape."""

@@ -1,0 +1,225 @@
+"""The blocks' fast path: the result of `f4d.py` in fewer passes over whole features.
+
+A block's ``path`` is one of the two functions at the end. What they do differently:
+
+- a 4D convolution is one convolution on a view (`conv4d_views.py`), with the normalization folded
+  into its kernel where no gradient is recorded and running statistics are used;
+- gains are collected. Attention and dropout weigh features (N, U, C, T, H, W) by a gain for each
+  frame and channel, (N, U, C, T, 1, 1), or for each pixel, (N, U, 1, T, H, W). Weighing a frame
+  weighs its pools alike, so the features are pooled once for a chain of such modules, and all gains
+  are applied in the pass that adds the block's input;
+- where gradients are recorded, pools and that last pass have backward passes of their own.
+  Autograd's would keep each product, fill one tensor for every average and several for every
+  maximum, and add them all up. Ours cannot be differentiated twice, and of equal maxima one gets
+  the gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import Function, FunctionCtx, once_differentiable
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from .conv4d_views import conv4d
+from .f4d import Attention, Conv4d, F4DBlock, FactorizedConv4d, Residual4d, norm_act
+
+FRAME, PIXEL = (4, 5), (2,)  # axes that are pooled: the pixels of a frame, the channels of a pixel
+
+
+def conv_norm_act(conv: nn.Module, norm: nn.Module, act: nn.Module, x: Tensor) -> Tensor:
+    """Apply a 4D convolution, a normalization of 3D features and an activation.
+
+    (N, C, U, T, H, W) -> (N, C', U, T, H, W).
+    """
+    if type(conv) is not Conv4d:
+        return norm_act(norm, act, conv(x))
+    fixed = isinstance(norm, _BatchNorm) and norm.track_running_stats and not norm.training
+    if not (fixed and norm.affine) or torch.is_grad_enabled():
+        return norm_act(norm, act, conv4d(x, conv.weight, conv.kernel_size, conv.bias))
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    mean = norm.running_mean if conv.bias is None else norm.running_mean - conv.bias
+    weight = (conv.weight * scale.view(-1, 1, 1, 1, 1)).to(conv.weight.dtype)
+    bias = (norm.bias - mean * scale).to(weight.dtype)
+    return conv4d(x, weight, conv.kernel_size, bias, act)
+
+
+def pool_frames(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Average and maximum of (N, U, C, T, H, W) over the pixels of each frame, axes kept."""
+    mean, peak = _PoolFrames.apply(x) if _records(x) else (_over_pixels(x, Tensor.mean), _peak(x))
+    return mean[..., None, None], peak[..., None, None]
+
+
+def pool_pixels(x: Tensor, gain: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Average and maximum of ``x * gain`` over the channels of each pixel, axis kept.
+
+    Args:
+        x: (N, U, C, T, H, W).
+        gain: (N, U, C, T, 1, 1) or None.
+    """
+    if _records(x):
+        return _PoolPixels.apply(x, gain)
+    x = x if gain is None else x * gain
+    return x.mean(2, keepdim=True), x.amax(2, keepdim=True)
+
+
+def weigh(y: Tensor, *gains: Tensor | None) -> Tensor:
+    """Return the product of ``y`` and its gains, in ``y``'s memory where no gradient is recorded.
+
+    On the CPU a new large tensor costs several times the arithmetic that fills it.
+    """
+    for gain in gains:
+        if gain is not None:
+            y = y.mul_(gain) if _may_overwrite() else y * gain
+    return y
+
+
+def weighed_sum(x: Tensor, y: Tensor, frames: Tensor | None, pixels: Tensor | None) -> Tensor:
+    """Return ``x + y * frames * pixels``; all but ``x`` and ``y`` are gains or None."""
+    if (frames is not None or pixels is not None) and _records(y):
+        return _WeighedSum.apply(x, y, frames, pixels)
+    y = weigh(y, frames)
+    if pixels is not None and _may_overwrite():
+        return torch.addcmul(x, y, pixels, out=y)
+    y = weigh(y, pixels)
+    # Added in the trunk's 3D form: only there do compilers see which layout its next convolution
+    # wants, and write the sum in it.
+    U, x, y = x.shape[1], x.flatten(0, 1), y.flatten(0, 1)
+    return (y.add_(x) if _may_overwrite() else x + y).unflatten(0, (-1, U))
+
+
+def _records(x: Tensor) -> bool:
+    return x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+
+
+def _may_overwrite() -> bool:
+    return not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+
+
+def _over_pixels(x: Tensor, fold: Callable[[Tensor, int], Tensor] = Tensor.sum) -> Tensor:
+    """Reduce (..., C, T, H, W) to (..., C, T), channels last in memory if they were.
+
+    A reduction is many times faster where both sides are laid out alike.
+    """
+    return fold(x.movedim(-4, -1).flatten(-3, -2), -2).transpose(-2, -1)
+
+
+def _peak(x: Tensor) -> Tensor:
+    return _over_pixels(x, Tensor.amax)
+
+
+class _PoolFrames(Function):
+    """Average and maximum of (N, U, C, T, H, W) over H and W."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor) -> tuple[Tensor, Tensor]:
+        if x.is_cuda:
+            peak, where = x.flatten(4).max(4)
+        else:  # with vector instructions, unlike `max`
+            frames = x.transpose(2, 3).flatten(0, 2)
+            found = F.max_pool2d(frames, frames.shape[2:], return_indices=True)
+            peak, where = (z.view(*x.shape[:2], *x.shape[3:1:-1]).transpose(2, 3) for z in found)
+        ctx.save_for_backward(x, where)
+        return _over_pixels(x, Tensor.mean), peak
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, mean: Tensor, peak: Tensor) -> Tensor:
+        x, where = ctx.saved_tensors
+        grad = torch.empty_like(x).flatten(4)
+        _spread(grad, 4, *(z.unsqueeze(4) for z in (mean, peak, where)))
+        return grad.view(x.shape)
+
+
+class _PoolPixels(Function):
+    """Average and maximum of (N, U, C, T, H, W), times a gain (N, U, C, T, 1, 1), over C."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, gain: Tensor | None) -> tuple[Tensor, Tensor]:
+        y = x if gain is None else x * gain
+        peak, where = y.max(2, keepdim=True)
+        ctx.save_for_backward(x, where, gain)
+        return y.mean(2, keepdim=True), peak
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, mean: Tensor, peak: Tensor) -> tuple[Tensor, Tensor | None]:
+        x, where, gain = ctx.saved_tensors
+        grad, of_gain = torch.empty_like(x), None
+        _spread(grad, 2, mean, peak, where)
+        if ctx.needs_input_grad[1]:  # not where dropout alone is before
+            of_gain = _over_pixels(grad * x)[..., None, None]
+        return grad if gain is None else grad.mul_(gain), of_gain
+
+
+def _spread(grad: Tensor, axis: int, mean: Tensor, peak: Tensor, where: Tensor) -> None:
+    """Fill ``grad`` with the gradient of the average and of the maximum over an axis."""
+    share = mean / grad.shape[axis]
+    grad.copy_(share)
+    grad.scatter_(axis, where, share + peak)
+
+
+class _WeighedSum(Function):
+    """``x + y * frames * pixels``, with gains (N, U, C, T, 1, 1) and (N, U, 1, T, H, W) or None."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, x: Tensor, y: Tensor, frames: Tensor | None, pixels: Tensor | None
+    ) -> Tensor:
+        ctx.save_for_backward(y, frames, pixels)
+        if frames is None or pixels is None:
+            return torch.addcmul(x, y, pixels if frames is None else frames)
+        return torch.addcmul(x, y * frames, pixels)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        y, frames, pixels = ctx.saved_tensors
+        product = grad * y
+        if frames is None:
+            return grad, grad * pixels, None, product.sum(2, keepdim=True)
+        if pixels is None:
+            return grad, grad * frames, _over_pixels(product)[..., None, None], None
+        of_pixels, of_frames = (product * frames).sum(2, keepdim=True), None
+        if ctx.needs_input_grad[2]:
+            of_frames = _over_pixels(product.mul_(pixels))[..., None, None]
+        return grad, (grad * pixels).mul_(frames), of_frames, of_pixels
+
+
+def v4d_path(block: Residual4d, x: Tensor) -> Tensor:
+    """Compute a block whose branch is a convolution: (N, U, C, T, H, W) in and out."""
+    y = conv_norm_act(block.conv, block.norm, block.act, x.transpose(1, 2)).transpose(1, 2)
+    return weighed_sum(x, y, None, None)
+
+
+def f4d_path(block: F4DBlock, x: Tensor) -> Tensor:
+    """Compute an F4D block: (N, U, C, T, H, W) in and out."""
+    conv: FactorizedConv4d = block.conv
+    y = conv_norm_act(conv.spatial, conv.norm, conv.act, x.transpose(1, 2))
+    y = conv_norm_act(conv.temporal, block.norm, block.act, y).transpose(1, 2)
+    frames, pixels, pools = None, None, None
+    if block.training and block.dropout.p:
+        channels = y.new_ones(y.shape[0] * y.shape[1], y.shape[2], 1, 1, 1)
+        frames = block.dropout(channels).unflatten(0, y.shape[:2])
+        frames = frames.expand(*y.shape[:4], 1, 1)
+    for attention in block.attention.values():
+        pooled = attention.pooled if isinstance(attention, Attention) else None
+        if pixels is not None or pooled not in (FRAME, PIXEL):
+            y, frames, pixels, pools = weigh(y, frames, pixels), None, None, None
+        if pooled == FRAME:
+            if pools is None:
+                pools = pool_frames(y)
+                pools = pools if frames is None else tuple(pool * frames for pool in pools)
+            gain = (1 + attention.weights(*pools)).to(y.dtype)
+            pools = tuple(pool * gain for pool in pools)
+            frames = (gain if frames is None else frames * gain).expand(*y.shape[:4], 1, 1)
+        elif pooled == PIXEL:
+            if not torch.is_grad_enabled():  # once for the pools and for the sum
+                y, frames = weigh(y, frames), None
+            pixels = (1 + attention.weights(*pool_pixels(y, frames))).to(y.dtype)
+        else:
+            y = attention(y)
+    return weighed_sum(x, y, frames, pixels)

@@ -1,0 +1,183 @@
+"""The fast path is the definition: outputs, gradients, statistics and maps, over a grid."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from mmaction.registry import MODELS
+from torch import Tensor, nn
+from torch.autograd import gradcheck
+from torch.profiler import ProfilerActivity, profile
+
+from f4d_mmaction.models.f4d import Conv4d
+from f4d_mmaction.models.fused import pool_frames, pool_pixels, weigh, weighed_sum
+
+BLOCKS = {
+    "F4D": dict(type="F4DBlock"),
+    "F4D C/8": dict(type="F4DBlock", mid_channels=1 / 8),
+    "F4D STA first": dict(
+        type="F4DBlock",
+        attention=("SpatioTemporalAttention", "SEAttention", "TemporalAttention"),
+        dropout=0.0,
+    ),
+    "F4D alone": dict(type="F4DBlock", attention=()),
+    "V4D": dict(type="V4DBlock"),
+    "V4D as its code": dict(type="V4DBlock", norm_cfg=None, act_cfg=None),
+}
+KERNELS = [(3, 3, 1, 1), (3, 1, 1, 1), (1, 3, 1, 1), (3, 3, 3, 3), (5, 1, 3, 3)]
+C, H, W = 9, 5, 3
+# N, U, T: each U and T from 1 to 5 in the suite, all pairs among the slow tests.
+FEW = [(1, 1, 1), (3, 2, 2), (1, 3, 5), (3, 4, 3), (1, 5, 4), (1, 2, 1), (3, 1, 2)]
+ALL = list(itertools.product((1, 3), range(1, 6), range(1, 6)))
+SIZES = [pytest.param(FEW, id="few"), pytest.param(ALL, id="all", marks=pytest.mark.slow)]
+PRECISIONS = {
+    "float64": (torch.float64, 1e-12),
+    "float32": (torch.float32, 1e-5),
+    "bfloat16": (torch.float32, 0.25),  # under autocast
+}
+
+
+def features(size: tuple[int, int, int], layout: torch.memory_format, dtype: torch.dtype) -> Tensor:
+    """Features (N, U, C, T, H, W) as a trunk leaves them."""
+    N, U, T = size
+    x = torch.randn(N * U, C, T, H, W, dtype=dtype).relu().contiguous(memory_format=layout)
+    return x.unflatten(0, (N, U)).requires_grad_()
+
+
+def build(name: str, kernel: tuple, **options: object) -> nn.Module:
+    """Build a block whose branch is as large as its input."""
+    torch.manual_seed(0)
+    block = MODELS.build({**BLOCKS[name], "channels": C, "kernel_size": kernel, **options})
+    for key, value in block.state_dict().items():
+        if key == "norm.weight" or (key == "conv.weight" and name == "V4D as its code"):
+            nn.init.uniform_(value, -0.2, 0.5)
+        elif "running" in key:
+            nn.init.uniform_(value, 0.5, 1)
+    return block
+
+
+def run(block: nn.Module, x: Tensor, mode: str, low: bool = False) -> dict[str, Tensor]:
+    """Return what a pass leaves behind: output, statistics and gradients."""
+    block.train(mode == "train")
+    x = x.detach().requires_grad_()
+    torch.manual_seed(1)  # the same dropout
+    low_precision = torch.autocast(x.device.type, torch.bfloat16, enabled=low)
+    with low_precision, torch.set_grad_enabled(mode != "no_grad"):
+        y = block(x)
+    found = {"output": y.detach(), **{name: b.clone() for name, b in block.named_buffers()}}
+    if mode != "no_grad":
+        weights = torch.linspace(-1, 2, y.numel(), device=y.device, dtype=x.dtype).view(y.shape)
+        gradients = torch.autograd.grad((y * weights).sum(), [x, *block.parameters()])
+        # Together: alone, some are sums in which nearly everything cancels.
+        found["gradients"] = torch.cat([gradient.flatten() for gradient in gradients])
+    return found
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    """Norm of the difference, to that of ``b``."""
+    return float((a.double() - b.double()).norm() / b.double().norm().clamp(min=1e-6))
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("mode", ["train", "eval", "no_grad"])
+@pytest.mark.parametrize("kernel", KERNELS, ids=str)
+@pytest.mark.parametrize("name", BLOCKS)
+def test_fast_path_is_the_definition(
+    name: str, kernel: tuple, mode: str, precision: str, sizes: list, device: str
+) -> None:
+    dtype, tolerance = PRECISIONS[precision]
+    low = precision == "bfloat16"
+    layouts = (torch.contiguous_format, torch.channels_last_3d)
+    for size, layout, with_cp in itertools.product(sizes, layouts, (False, True)):
+        block = build(name, kernel, with_cp=with_cp).to(dtype)
+        # Rounding is measured against more precise numbers.
+        defined = build(name, kernel, fused=False).to(torch.float64)
+        x = features(size, layout, dtype)
+        expected = run(defined, x.double(), mode)
+        for key, value in run(block, x, mode, low).items():
+            error = distance(value, expected[key])
+            assert error < tolerance, f"{key} at {size}, {layout}, with_cp={with_cp}"
+
+
+LAYOUTS = {
+    "first": lambda x: x,
+    "last": lambda x: x.movedim(2, 5).contiguous().movedim(5, 2),
+    "width before height": lambda x: x.transpose(4, 5).contiguous().transpose(4, 5),
+}
+SHAPE = (2, 2, 3, 2, 3, 4)  # N, U, C, T, H, W
+FRAME_GAIN, PIXEL_GAIN = (2, 2, 3, 2, 1, 1), (2, 2, 1, 2, 3, 4)
+
+
+def distinct(layout: str) -> Tensor:
+    """Numbers of which no two are equal, so that every maximum is at one place."""
+    torch.manual_seed(0)
+    x = torch.randperm(math.prod(SHAPE)).double().view(SHAPE) / 10 - 5
+    return LAYOUTS[layout](x).requires_grad_()
+
+
+def gain(shape: tuple | None) -> Tensor | None:
+    torch.manual_seed(1)
+    return None if shape is None else torch.rand(shape, dtype=torch.float64, requires_grad=True)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_pools_of_frames(layout: str, device: str) -> None:
+    x = distinct(layout)
+    expected = x.mean((4, 5), keepdim=True), x.amax((4, 5), keepdim=True)
+    torch.testing.assert_close(pool_frames(x), expected)
+    with torch.no_grad():
+        torch.testing.assert_close(pool_frames(x), expected)
+    assert gradcheck(pool_frames, x)
+
+
+@pytest.mark.parametrize("frames", [None, FRAME_GAIN], ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_pools_of_pixels(layout: str, frames: tuple | None, device: str) -> None:
+    x, frames = distinct(layout), gain(frames)
+    weighed = x if frames is None else x * frames
+    expected = weighed.mean(2, keepdim=True), weighed.amax(2, keepdim=True)
+    torch.testing.assert_close(pool_pixels(x, frames), expected)
+    with torch.no_grad():
+        torch.testing.assert_close(pool_pixels(x, frames), expected)
+    assert gradcheck(pool_pixels, (x, frames))
+
+
+@pytest.mark.parametrize("pixels", [None, PIXEL_GAIN], ids=str)
+@pytest.mark.parametrize("frames", [None, FRAME_GAIN], ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_weighed_sum(layout: str, frames: tuple | None, pixels: tuple | None, device: str) -> None:
+    x, y = distinct("last"), distinct(layout)
+    gains = [gain(frames), gain(pixels)]
+    product = math.prod([y, *(g for g in gains if g is not None)])
+    torch.testing.assert_close(weigh(y, *gains), product)
+    torch.testing.assert_close(weighed_sum(x, y, *gains), x + product)
+    with torch.no_grad():
+        torch.testing.assert_close(weighed_sum(x, y.clone(), *gains), x + product)
+    assert gradcheck(weighed_sum, (x, y, *gains))
+
+
+@pytest.mark.parametrize("name", ["F4D C/8", "V4D"])
+def test_convolutions_copy_nothing_in_channels_last_memory(name: str) -> None:
+    block = MODELS.build({**BLOCKS[name], "channels": 64}).eval()
+    block.to(memory_format=torch.channels_last_3d)
+    x = torch.randn(8, 64, 4, 6, 6).contiguous(memory_format=torch.channels_last_3d)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)  # on one thread PyTorch leaves oneDNN for an im2col that copies
+    try:
+        with (
+            torch.no_grad(),
+            profile(activities=[ProfilerActivity.CPU], record_shapes=True) as seen,
+        ):
+            y = block(x.unflatten(0, (2, 4)))
+    finally:
+        torch.set_num_threads(threads)
+    copies = ("aten::copy_", "aten::clone", "aten::contiguous")
+    copied = [math.prod(e.input_shapes[0]) for e in seen.events() if e.name in copies]
+    assert max(copied, default=0) < x.numel()  # weights are smaller
+    convolutions = [e for e in seen.events() if e.name == "aten::convolution"]
+    assert len(convolutions) >= sum(isinstance(m, Conv4d) for m in block.modules())
+    assert y.flatten(0, 1).is_contiguous(memory_format=torch.channels_last_3d)
