@@ -1,9 +1,7 @@
-"""Read an MMAction2 annotation list line by line and tell apart everything wrong with it.
+"""Name the lines of an annotation list that MMAction2 misreads, silently or with a bare error.
 
-MMAction2's own parsers split on a delimiter and take what comes: a list separated by tabs loses
-all its labels (every video becomes class -1) without a word, a blank in a name is a ValueError
-without file or line. Here each such line is named, with what the host would make of it and what
-to do. Where `read_list` finds no error, the host's parser reads the same entries (a test).
+MMAction2's parsers split at a delimiter and take what comes: a list with tabs loses all its labels
+(every video becomes class -1), a blank in a name is a ValueError without file or line.
 """
 
 from __future__ import annotations
@@ -12,15 +10,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Entry", "Finding", "ListFormat", "read_list"]
-
 
 @dataclass(frozen=True)
 class ListFormat:
-    """How a dataset config reads its list.
+    """How a dataset's config reads its list.
 
-    `rawframes` lines are `folder [offset] frames label`, others `video<delimiter>label`;
-    `multi_class` allows several labels a line. `num_classes` None leaves labels unbounded.
+    Lines are ``video<delimiter>label``, or with ``rawframes`` ``folder [offset] frames label``;
+    ``multi_class`` allows several labels. ``num_classes`` None leaves labels unbounded.
     """
 
     rawframes: bool = False
@@ -29,65 +25,64 @@ class ListFormat:
     multi_class: bool = False
     num_classes: int | None = None
 
+    @property
+    def shape(self) -> str:
+        """A line as it should be."""
+        if self.rawframes:
+            return "folder offset frames label" if self.with_offset else "folder frames label"
+        return f"name{self.delimiter}label"
 
-@dataclass(frozen=True)
-class Entry:
-    """One good line: `total_frames` is None for videos."""
-
-    name: str
-    labels: tuple[int, ...]
-    line: int
-    total_frames: int | None = None
-    offset: int = 0
+    def split(self, line: str) -> tuple[str, list[str], list[str]]:
+        """Return the name, the frame counts and the labels of a line, as MMAction2 splits it."""
+        fields = line.split() if self.rawframes else line.strip().split(self.delimiter)
+        lead = 2 + self.with_offset if self.rawframes else 1
+        return fields[0], fields[1:lead], fields[lead:]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong: an error changes what is trained on, a warning does no harm here."""
+    """Something wrong: an error changes what is trained on, a warning is harmless."""
 
     kind: str
     where: str
     message: str
     error: bool = True
 
-    def __str__(self) -> str:
-        return f"{self.where}: {self.kind}: {self.message}"
 
+def read_list(path: str | Path, form: ListFormat) -> tuple[list[str], list[Finding]]:
+    """Return the lines that MMAction2 reads as they are meant, and what is wrong with the others.
 
-class _BadLineError(Exception):
-    """Carries the kind and remedy of a line that cannot be used."""
-
-
-def read_list(path: str | Path, form: ListFormat) -> tuple[list[Entry], list[Finding]]:
-    """Good entries and findings of one list; FileNotFoundError where there is no such file."""
-    path = Path(path)
-    text, findings = _decode(path)
-    entries: list[Entry] = []
-    first_lines: dict[str, Entry] = {}
-    for number, line in enumerate(_split_lines(text), start=1):
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    text, findings = _decode(Path(path))
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    good: list[str] = []
+    first: dict[tuple, tuple[int, list[str]]] = {}
+    for number, line in enumerate(lines, start=1):
         where = f"{path}:{number}"
-        findings += [Finding(kind, where, text, error=False) for kind, text in _blemishes(line)]
-        try:
-            entry = _parse(line, number, form)
-        except _BadLineError as bad:
-            findings.append(Finding(*bad.args[:1], where, *bad.args[1:]))
+        if line.strip() and line != line.rstrip():
+            findings.append(Finding("trailing blank", where, "harmless here", error=False))
+        if "\t" in line.strip() and form.delimiter != "\t":
+            findings.append(Finding("tab", where, "a tab in the line", error=False))
+        if fault := _fault(line, form):
+            findings.append(Finding(fault[0], where, fault[1]))
             continue
-        entries.append(entry)
-        key = f"{entry.name} {entry.offset}"
-        first = first_lines.setdefault(key, entry)
-        if first is not entry:
-            same = first.labels == entry.labels
-            message = f"{entry.name!r} is also in line {first.line}"
-            findings.append(
-                Finding("duplicate line", where, f"{message}; delete one")
-                if same
-                else Finding("conflicting labels", where, f"{message}, labelled {first.labels}")
-            )
-    return entries, findings
+        good.append(line)
+        name, counts, labels = form.split(line)
+        earlier, former = first.setdefault((name, *counts[:-1]), (number, labels))
+        also = f"{name!r} is also in line {earlier}"
+        if former != labels:
+            findings.append(Finding("conflicting labels", where, f"{also}, labeled {former}"))
+        elif earlier != number:
+            findings.append(Finding("duplicate line", where, f"{also}; delete one"))
+    return good, findings
 
 
 def _decode(path: Path) -> tuple[str, list[Finding]]:
-    """The text, and what its bytes say: encoding, byte order mark, line ends."""
+    """Return the text, and what its bytes say: encoding, byte order mark, line ends."""
     raw, findings = path.read_bytes(), []
     try:
         text = raw.decode("utf-8")
@@ -107,100 +102,54 @@ def _decode(path: Path) -> tuple[str, list[Finding]]:
     return text.replace("\r\n", "\n").replace("\r", "\n"), findings
 
 
-def _split_lines(text: str) -> list[str]:
-    lines = text.split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
-
-
-def _blemishes(line: str) -> list[tuple[str, str]]:
-    """Warnings about a line that the host reads all the same."""
+def _fault(line: str, form: ListFormat) -> tuple[str, str] | None:
+    """Return why MMAction2 does not read a line as it is meant: (kind, message with remedy)."""
     if not line.strip():
-        return []
-    found = []
-    if line != line.rstrip():
-        found.append(("trailing blank", "harmless here, other readers may stumble"))
-    if "\t" in line.strip():
-        found.append(("tab", "a tab in the line"))
-    return found
-
-
-def _parse(line: str, number: int, form: ListFormat) -> Entry:
-    if not line.strip():
-        raise _BadLineError(
-            "blank line", "MMAction2 makes a nameless video of it or stops; delete it"
-        )
+        return "blank line", "MMAction2 makes a nameless video of it or stops; delete it"
     if "\0" in line:
-        raise _BadLineError("NUL byte", "no file name holds one; write the line again")
-    if form.rawframes:
-        return _parse_rawframes(line, number, form)
-    return _parse_video(line, number, form)
-
-
-def _parse_video(line: str, number: int, form: ListFormat) -> Entry:
-    name, *labels = line.strip().split(form.delimiter)
-    remedy = _other_delimiter(line, form.delimiter)
+        return "NUL byte", "no file name holds one; write the line again"
+    name, counts, labels = form.split(line)
     if not labels:
-        remedy = remedy or f"expected 'name{form.delimiter}label'"
-        raise _BadLineError("no label", f"{remedy}; MMAction2 would label it -1 without a word")
+        remedy = _other_delimiter(line, form) or f"expected {form.shape!r}"
+        return "no label", f"{remedy}; MMAction2 would label it -1 without a word"
     if "" in (name, *labels):
-        raise _BadLineError("empty field", f"{form.delimiter!r} twice in a row, or at an end")
+        return "empty field", f"{form.delimiter!r} twice in a row, or at an end"
     if len(labels) > 1 and not form.multi_class:
-        raise _BadLineError("wrong number of fields", _too_many_fields(labels, form.delimiter))
+        return "wrong number of fields", f"expected {form.shape!r}{_blanks(form)}"
     if name != name.strip():
-        raise _BadLineError("blank around a name", f"MMAction2 looks for {name!r}; delete it")
-    return Entry(name, tuple(_label(text, form, remedy) for text in labels), number)
-
-
-def _other_delimiter(line: str, delimiter: str) -> str | None:
-    """The remedy where a line ends as if another delimiter stood before its label."""
-    for other in "\t,; ":
-        if other != delimiter and re.search(rf"\S{other}[0-9]+$", line.strip()):
-            return f"fields look parted by {other!r}: set delimiter={other!r} in the config"
+        return "blank around a name", f"MMAction2 looks for {name!r}; delete it"
+    if counts and not (all(map(_is_count, counts)) and int(counts[-1])):
+        return "bad frame count", f"{' '.join(counts)!r}, expected {form.shape!r}{_blanks(form)}"
+    for text in map(str.strip, labels):
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+            remedy = _other_delimiter(line, form) or "write the class number, counted from 0"
+            return "label is no number", f"{text!r}; {remedy}"
+        if int(text) < 0 or (form.num_classes is not None and int(text) >= form.num_classes):
+            last = "" if form.num_classes is None else f" to {form.num_classes - 1}"
+            one = " (are labels counted from 1?)" if int(text) == form.num_classes else ""
+            return "label out of range", f"{text}, expected 0{last}{one}"
     return None
 
 
-def _too_many_fields(labels: list[str], delimiter: str) -> str:
-    fields = len(labels) + 1
-    if delimiter == " " and re.fullmatch(r"\d+", labels[-1]):
+def _is_count(text: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,18}", text) is not None
+
+
+def _other_delimiter(line: str, form: ListFormat) -> str | None:
+    """The remedy where a line ends as if another delimiter stood before its label."""
+    for other in "" if form.rawframes else "\t,; ":
+        if other != form.delimiter and re.search(rf"\S{other}[0-9]+$", line.strip()):
+            return f"fields look separated by {other!r}: set delimiter={other!r} in the config"
+    return None
+
+
+def _blanks(form: ListFormat) -> str:
+    """The remedy where blanks in a name make too many fields."""
+    if form.rawframes:
+        return "; with spaces in the name: rename the folder"
+    if form.delimiter == " ":
         return (
-            f"{fields} instead of 2, probably spaces in the name: write the list with ',' "
-            "between name and label and set delimiter=',' in the config, or rename the file"
+            "; with spaces in the name: write the list with ',' between name and label and set "
+            "delimiter=',' in the config, or rename the file"
         )
-    return f"{fields} instead of 2 ('name{delimiter}label')"
-
-
-def _parse_rawframes(line: str, number: int, form: ListFormat) -> Entry:
-    fields = line.split()
-    lead = 2 + form.with_offset
-    shape = "folder offset frames label" if form.with_offset else "folder frames label"
-    if len(fields) == lead and all(map(str.isdecimal, fields[1:])):
-        raise _BadLineError("no label", f"expected '{shape}'; MMAction2 would label it -1 silently")
-    if len(fields) <= lead:
-        raise _BadLineError("wrong number of fields", f"{len(fields)}, expected '{shape}'")
-    name, *numbers = fields
-    if len(fields) > lead + 1 and not (form.multi_class and _all_digits(numbers)):
-        hint = "" if _all_digits(numbers) else ", probably spaces in the name: rename the folder"
-        raise _BadLineError("wrong number of fields", f"{len(fields)}, expected '{shape}'{hint}")
-    counts = numbers[: lead - 1]
-    if not _all_digits(counts) or int(counts[-1]) == 0:
-        raise _BadLineError("bad frame count", f"{' '.join(counts)!r}, expected '{shape}'")
-    labels = tuple(_label(text, form) for text in numbers[lead - 1 :])
-    offset = int(counts[0]) if form.with_offset else 0
-    return Entry(name, labels, number, int(counts[-1]), offset)
-
-
-def _all_digits(fields: list[str]) -> bool:
-    return all(re.fullmatch(r"[0-9]+", text) for text in fields)
-
-
-def _label(text: str, form: ListFormat, remedy: str | None = None) -> int:
-    text = text.strip()
-    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
-        remedy = remedy or "write the class number, counted from 0"
-        raise _BadLineError("label is no number", f"{text!r}; {remedy}")
-    label = int(text)
-    if label < 0 or (form.num_classes is not None and label >= form.num_classes):
-        last = "" if form.num_classes is None else f" to {form.num_classes - 1}"
-        one = " (are labels counted from 1?)" if label == form.num_classes else ""
-        raise _BadLineError("label out of range", f"{label}, expected 0{last}{one}")
-    return label
+    return ""

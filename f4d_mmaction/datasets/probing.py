@@ -1,4 +1,4 @@
-"""Look whether one video, or one folder of frames, is what it is said to be."""
+"""Decode one video, or one folder of frames, from the first frame to the last."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from PIL import Image
 
 from .transforms.decoding import VideoReader
 
-__all__ = ["probe_frames", "probe_video"]
-
 # Decoded frames held at once, in bytes.
 CHUNK_BYTES = 2**28
 
 
 def probe_video(path: str) -> tuple[int, float]:
-    """Decode every frame of a video as training will; return (frames, frames per second).
+    """Decode every frame of a video as training does; return (frames, frames per second).
 
     Raises:
         BadVideoError: the file cannot be used; its ``kind`` says why.
@@ -31,10 +29,13 @@ def probe_video(path: str) -> tuple[int, float]:
         reader.close()
 
 
-def probe_frames(paths: list[str]) -> tuple[int, None]:
-    """Decode every image of a frame folder; return (frames, None). ValueError names a bad one.
+def probe_frames(paths: list[str]) -> int:
+    """Decode images and return their number.
 
-    Pillow, because it refuses a truncated JPEG where OpenCV fills in grey.
+    Pillow, because it refuses a truncated JPEG where OpenCV fills in gray.
+
+    Raises:
+        ValueError: an image that cannot be decoded.
     """
     for path in paths:
         try:
@@ -43,4 +44,4 @@ def probe_frames(paths: list[str]) -> tuple[int, None]:
         except (OSError, SyntaxError) as error:
             size = os.path.getsize(path) if Path(path).exists() else "no"
             raise ValueError(f"{Path(path).name} ({size} bytes): {error}") from None
-    return len(paths), None
+    return len(paths)

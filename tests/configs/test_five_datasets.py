@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from dataset_facts import facts_of
 from miniature import MAKERS
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, save_checkpoint
+from preparation import prepare
 from reduction import RECOGNITION, reduced
-
-from f4d_mmaction.datasets.dataset_facts import facts_of
-from f4d_mmaction.datasets.preparation import prepare
 
 VIDEOS = 2  # in training and validation
 WIDTH = 4  # of conv1, for 64

@@ -1,15 +1,18 @@
 """Workers that crash, hang, raise or answer: every item has one outcome, the parent lives."""
 
+from __future__ import annotations
+
 import os
 import signal
 import time
+from typing import Any
 
 import pytest
 
 from f4d_mmaction.datasets.isolated import run_isolated
 
 
-def act(order):
+def act(order: tuple[str, Any]) -> Any:
     kind, value = order
     if kind == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -23,7 +26,7 @@ def act(order):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_every_item_has_its_outcome(workers):
+def test_every_item_has_its_outcome(workers: int) -> None:
     orders = [("give", 0), ("segfault", None), ("give", 2), ("exit", 7), ("hang", None)]
     orders += [("raise", "bad"), ("segfault", None), ("give", 7)]
     outcomes = {o.index: (o.kind, o.value) for o in run_isolated(act, orders, workers, 3.0)}
@@ -39,7 +42,7 @@ def test_every_item_has_its_outcome(workers):
     }
 
 
-def test_a_worker_is_used_again_and_none_stays():
+def test_a_worker_is_used_again_and_none_stays() -> None:
     pids = [outcome.value for outcome in run_isolated(act, [("pid", None)] * 20, 2, 10.0)]
     assert len(pids) == 20
     assert 1 <= len(set(pids)) <= 2
@@ -48,7 +51,7 @@ def test_a_worker_is_used_again_and_none_stays():
             os.kill(pid, 0)
 
 
-def test_none_stays_when_the_caller_stops_early():
+def test_none_stays_when_the_caller_stops_early() -> None:
     outcomes = run_isolated(act, [("pid", None), ("hang", None), ("hang", None)], 2, 60.0)
     pid = next(outcomes).value
     outcomes.close()
@@ -56,10 +59,10 @@ def test_none_stays_when_the_caller_stops_early():
         os.kill(pid, 0)
 
 
-def test_nothing_to_do():
+def test_nothing_to_do() -> None:
     assert list(run_isolated(act, [], 2, 1.0)) == []
 
 
-def test_arguments():
+def test_arguments() -> None:
     with pytest.raises(ValueError, match="workers >= 1"):
         list(run_isolated(act, [], 0, 1.0))

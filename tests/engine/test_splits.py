@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from miniature import make_hmdb51
 from mmengine.config import Config
+from preparation import prepare
 
-from f4d_mmaction.datasets.preparation import prepare
 from f4d_mmaction.engine.splits import of_split
 
 CONFIG = "configs/recognition/f4d/f4d_r50_hmdb51.py"

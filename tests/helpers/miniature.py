@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from mmengine.config import Config
 
 SIZE = (64, 48)  # width, height
 FOURCC = {".mp4": "mp4v", ".webm": "VP90", ".avi": "XVID"}
@@ -36,15 +37,15 @@ class Miniature:
 
 
 def square_video(frames: int, seed: int) -> np.ndarray:
-    """A coloured square that crosses a noisy picture: (frames, height, width, 3) uint8."""
+    """A colored square that crosses a noisy picture: (frames, height, width, 3) uint8."""
     rng = np.random.default_rng(seed)
     width, height = SIZE
     video = rng.integers(0, 60, (1, height, width, 3)).astype(np.uint8).repeat(frames, axis=0)
-    colour = rng.integers(120, 255, 3)
+    color = rng.integers(120, 255, 3)
     start, end = rng.integers(0, (width - 12, height - 12), (2, 2))
     for index, frame in enumerate(video):
         x, y = start + (end - start) * index // max(1, frames - 1)
-        frame[y : y + 12, x : x + 12] = colour
+        frame[y : y + 12, x : x + 12] = color
     return video
 
 
@@ -64,6 +65,30 @@ def write_frames(folder: Path, frames: int, seed: int = 0) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for index, frame in enumerate(square_video(frames, seed), start=1):
         cv2.imwrite(str(folder / f"{index:05}.jpg"), frame)
+
+
+def video_dataset(folder: Path, lines: list[str], **options: object) -> dict:
+    """A dataset's config, with its list of videos written into the folder."""
+    path = folder / "list.txt"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    prefix = dict(video=str(folder))
+    return dict(type="VideoDataset", ann_file=str(path), data_prefix=prefix, **options)
+
+
+def rawframe_dataset(folder: Path, lines: list[str]) -> dict:
+    """The same for folders of frames as `write_frames` makes them."""
+    dataset = video_dataset(folder, lines, filename_tmpl="{:05}.jpg")
+    return {**dataset, "type": "RawframeDataset", "data_prefix": dict(img=str(folder))}
+
+
+def config_of(num_classes: int = 10, **datasets: dict) -> Config:
+    """A config of the subsets' datasets, which sample 2 units of 4 frames at interval 2."""
+    sampler = dict(type="SampleActionUnits", num_units=2, clip_len=4, frame_interval=2)
+    loaders = {
+        f"{subset}_dataloader": dict(dataset={"pipeline": [sampler], **dataset})
+        for subset, dataset in datasets.items()
+    }
+    return Config(dict(model=dict(cls_head=dict(num_classes=num_classes)), **loaders))
 
 
 def _start(dataset: str, root: Path, classes: list[str]) -> Miniature:
@@ -182,7 +207,7 @@ def make_kinetics400(
 
 
 def make_ucf101(root: Path, groups: int = 4) -> Miniature:
-    """UCF101: Windows line ends in classInd.txt, a class whose files are spelt otherwise."""
+    """UCF101: Windows line ends in classInd.txt, a class whose files are spelled otherwise."""
     classes = ["ApplyEyeMakeup", "HandstandPushups", "YoYo"]
     mini = _start("ucf101", root, classes)
     index = "".join(f"{number} {name}\r\n" for number, name in enumerate(classes, start=1))

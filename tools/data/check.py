@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+from check_report import compare_with_published, summary, write
+
 from f4d_mmaction.datasets.check import check
 
 
@@ -25,21 +27,18 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
-    out = args.out or f"work_dirs/check_{Path(args.config).stem}"
+    out = Path(args.out or f"work_dirs/check_{Path(args.config).stem}")
+    sample = None if args.all else args.sample
     try:
-        report = check(
-            args.config,
-            args.split,
-            None if args.all else args.sample,
-            args.workers,
-            args.time_limit,
-        )
-        report.write(out)
+        reports = check(args.config, args.split, sample, args.workers, args.time_limit)
+        for report in reports:
+            compare_with_published(report)
+        write(args.config, reports, out)
     except (ValueError, TypeError, KeyError, SyntaxError, OSError) as error:
         print(f"check.py: {error}", file=sys.stderr)
         return 2
-    print(f"{report.text}\nreport.json and durations.png in {out}")
-    return 0 if report.ok else 1
+    print(f"{summary(args.config, reports)}\nreport.json and durations.png in {out}")
+    return 0 if all(report.ok for report in reports) else 1
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from f4d_mmaction.datasets.dataset_facts import DATASETS
-from f4d_mmaction.datasets.preparation import PreparationError, prepare
+from dataset_facts import DATASETS
+from preparation import PreparationError, prepare
 
 
 def parse_args() -> argparse.Namespace:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from .core import Annotations, LabelIndex, Problems, Sample, find_annotation, numbered_lines
 
-__all__ = ["read_annotations"]
-
 
 def read_annotations(
     folder: Path, problems: Problems, split: int | None, classes: Sequence[str] | None

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
+from dataset_facts import DATASETS, facts_of, list_name, recognize_list
 
-from f4d_mmaction.datasets.dataset_facts import DATASETS, facts_of, list_name, recognise_list
-
-PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"
+PAGE = Path(__file__).parents[3] / "docs" / "datasets.md"
 
 
 @pytest.mark.parametrize("facts", DATASETS.values(), ids=DATASETS)
@@ -25,10 +24,10 @@ def test_splits_share_the_same_videos():
 
 
 @pytest.mark.parametrize("facts", DATASETS.values(), ids=DATASETS)
-def test_lists_are_recognised_by_their_own_names(facts):
+def test_lists_are_recognized_by_their_own_names(facts):
     for split, counts in facts.counts.items():
         for subset, count in counts.items():
-            known = recognise_list(Path("data") / facts.key / list_name(subset, split))
+            known = recognize_list(Path("data") / facts.key / list_name(subset, split))
             assert (known.facts, known.subset, known.split) == (facts, subset, split)
             assert known.count == count
 
@@ -45,7 +44,7 @@ def test_lists_are_recognised_by_their_own_names(facts):
     ],
 )
 def test_other_names(path, count):
-    known = recognise_list(path)
+    known = recognize_list(path)
     assert (known and known.count) == count
 
 

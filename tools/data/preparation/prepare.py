@@ -5,25 +5,24 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..dataset_facts import DatasetFacts, facts_of, list_name
+from dataset_facts import DatasetFacts, facts_of, list_name
+
 from . import hmdb51, kinetics400, sthv1, sthv2, ucf101
 from .core import (
     FATAL,
     LEFT_OUT,
     Annotations,
-    MediaIndex,
     PreparationError,
     Problems,
     Sample,
     Summary,
     count_frames,
     drop_duplicates,
+    media_below,
     nearest,
     numbered_lines,
     write_together,
 )
-
-__all__ = ["prepare"]
 
 HINTS = 20  # comparing spellings is slow, and many missing videos are not misspelt ones
 
@@ -93,7 +92,7 @@ def prepare(
     files["label_map.txt"] = list(read.classes)
     files[left_out] = problems.lines()
     write_together(
-        {out / name: "".join(f"{line}\n" for line in text) for name, text in files.items()}
+        out, {name: "".join(f"{line}\n" for line in text) for name, text in files.items()}
     )
     counts = {subset: len(text) for subset, text in lines.items()}
     return Summary(
@@ -173,15 +172,16 @@ def _video_lines(
     facts: DatasetFacts, read: Annotations, media: Path, delimiter: str, problems: Problems
 ) -> dict[str, list[str]]:
     by_stem = facts.key == "kinetics400"  # flat, in class folders, in train/val folders: all exist
-    index = MediaIndex(media, kinetics400.EXTENSIONS if by_stem else (facts.extension,))
+    paths = media_below(media, kinetics400.EXTENSIONS if by_stem else (facts.extension,))
+    stems = {os.path.splitext(os.path.basename(path))[0]: path for path in reversed(paths)}
+    known = stems if by_stem else dict(zip(paths, paths))
     annotated = {sample.name for samples in read.subsets.values() for sample in samples}
-    unlisted = set() if by_stem else index.paths - annotated
+    unlisted = set() if by_stem else set(paths) - annotated
     lines: dict[str, list[str]] = {}
     for subset, samples in read.subsets.items():
         lines[subset] = []
         for sample in samples:
-            name = sample.name
-            path = index.by_stem.get(name) if by_stem else name if name in index.paths else None
+            path = known.get(sample.name)
             if path is None:
                 _note_missing(sample, unlisted, problems)
             elif (media / path).stat().st_size == 0:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from .core import Annotations, LabelIndex, Problems, Sample, find_annotation, numbered_lines
 
-__all__ = ["read_annotations"]
-
 FILES = {
     "train": "something-something-v1-train.csv",
     "val": "something-something-v1-validation.csv",

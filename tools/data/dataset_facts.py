@@ -10,8 +10,6 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
-__all__ = ["DATASETS", "DatasetFacts", "PublishedList", "facts_of", "list_name", "recognise_list"]
-
 
 @dataclass(frozen=True)
 class DatasetFacts:
@@ -115,7 +113,7 @@ class PublishedList:
         return self.facts.counts[self.split][self.subset]
 
 
-def recognise_list(path: str | PurePath) -> PublishedList | None:
+def recognize_list(path: str | PurePath) -> PublishedList | None:
     """Tell from a list's path which published list it is; None if it is nobody's.
 
     Known are `sthv1/train.txt` and `ucf101/val_split2.txt`, as `prepare` names them, and

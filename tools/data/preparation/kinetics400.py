@@ -9,8 +9,6 @@ from pathlib import Path
 
 from .core import Annotations, LabelIndex, Problems, Sample, find_annotation, read_text
 
-__all__ = ["EXTENSIONS", "read_annotations"]
-
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
 #: Downloaders do not always end with mp4; what counts is the name before the dot.
 EXTENSIONS = (".mp4", ".mkv", ".webm", ".avi")

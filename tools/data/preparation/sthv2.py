@@ -9,8 +9,6 @@ from typing import Any
 
 from .core import Annotations, LabelIndex, Problems, Sample, find_annotation, read_text
 
-__all__ = ["read_annotations"]
-
 PREFIX = "something-something-v2-"
 
 

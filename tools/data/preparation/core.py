@@ -9,21 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = [
-    "Annotations",
-    "LabelIndex",
-    "MediaIndex",
-    "PreparationError",
-    "Problems",
-    "Sample",
-    "Summary",
-    "count_frames",
-    "drop_duplicates",
-    "find_annotation",
-    "numbered_lines",
-    "read_text",
-    "write_together",
-]
+from f4d_mmaction.engine.checkpoints import AtomicBackend
 
 #: With one of these the meaning of an entry is unknown, so no list may be written.
 FATAL = (
@@ -183,25 +169,14 @@ def drop_duplicates(subsets: Mapping[str, list[Sample]], problems: Problems) -> 
         samples[:] = kept
 
 
-class MediaIndex:
-    """Every file below a media folder, down to two levels of sub-folders, listed once."""
-
-    def __init__(self, root: Path, extensions: Sequence[str]) -> None:
-        self.paths: set[str] = set()
-        self.by_stem: dict[str, str] = {}
-        for path in sorted(_walk(root, extensions, depth=3)):
-            self.paths.add(path)
-            self.by_stem.setdefault(os.path.splitext(os.path.basename(path))[0], path)
-
-
-def _walk(root: Path, extensions: Sequence[str], depth: int, prefix: str = "") -> Iterator[str]:
-    with os.scandir(root) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                if depth > 1:
-                    yield from _walk(entry.path, extensions, depth - 1, f"{prefix}{entry.name}/")
-            elif entry.name.lower().endswith(tuple(extensions)):
-                yield prefix + entry.name
+def media_below(root: Path, extensions: Sequence[str]) -> list[str]:
+    """Files with one of the extensions in a folder and two levels of folders below, sorted."""
+    return sorted(
+        path.relative_to(root).as_posix()
+        for pattern in ("*", "*/*", "*/*/*")
+        for path in root.glob(pattern)
+        if path.suffix.lower() in extensions and path.is_file()
+    )
 
 
 def count_frames(folder: Path, filename_tmpl: str, start: int = 1) -> tuple[int, list[int]]:
@@ -227,27 +202,20 @@ def count_frames(folder: Path, filename_tmpl: str, start: int = 1) -> tuple[int,
     return last + 1 - start, [index for index in range(start, last) if index not in present]
 
 
-def write_together(files: Mapping[Path, str]) -> None:
-    """Write all files or none: to temporary files beside them first, then renamed."""
-    contents = {path: _encode(text) for path, text in files.items()}
-    temporary: list[tuple[str, Path]] = []
-    try:
-        for path, content in contents.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            temporary.append((name, path))
-            with open(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o644)
-        while temporary:
-            name, path = temporary[0]
-            os.replace(name, path)
-            temporary.pop(0)
-    finally:
-        for name, _ in temporary:
-            os.unlink(name)
+def write_together(folder: Path, files: Mapping[str, str]) -> None:
+    """Write all files or none: all of them beside the folder's own first, then renamed.
+
+    Raises:
+        ValueError: a text holds what UTF-8 cannot encode.
+        OSError: a file cannot be written; those of before stand.
+    """
+    contents = {name: _encode(text) for name, text in files.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as part:
+        for name, content in contents.items():
+            AtomicBackend().put(content, Path(part) / name)
+        for name in contents:
+            os.replace(Path(part) / name, folder / name)
 
 
 def _encode(text: str) -> bytes:

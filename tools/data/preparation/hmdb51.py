@@ -8,8 +8,6 @@ from pathlib import Path
 
 from .core import Annotations, LabelIndex, Problems, Sample, find_annotation, numbered_lines
 
-__all__ = ["read_annotations"]
-
 SUBSETS = {"0": None, "1": "train", "2": "val"}
 
 

@@ -6,14 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from dataset_facts import facts_of, list_name, recognize_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniature import MAKERS, Miniature, make_kinetics400
+from preparation import PreparationError, prepare
 
-from f4d_mmaction.datasets.dataset_facts import facts_of, list_name, recognise_list
-from f4d_mmaction.datasets.preparation import PreparationError, prepare
-
-TOOL = Path(__file__).parents[2] / "tools" / "data" / "prepare.py"
+TOOL = Path(__file__).parents[3] / "tools" / "data" / "prepare.py"
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +63,7 @@ def test_lists_are_exactly_the_expected_ones(originals, dataset, tmp_path):
         for subset, lines in subsets.items():
             path = out / list_name(subset, split)
             assert path.read_text() == "".join(f"{line}\n" for line in lines)
-            assert recognise_list(path).count == facts_of(dataset).counts[split][subset]
+            assert recognize_list(path).count == facts_of(dataset).counts[split][subset]
             assert summary.counts[subset] == len(lines)
         assert (out / "label_map.txt").read_text().splitlines() == mini.classes
         assert set(summary.written.values()) <= set(out.iterdir())

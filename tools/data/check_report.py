@@ -1,0 +1,109 @@
+"""What a check found, as text, as JSON and as a histogram, beside the published counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from dataset_facts import recognize_list
+from matplotlib.figure import Figure
+
+from f4d_mmaction.datasets.annotation_lists import Finding
+from f4d_mmaction.datasets.check import SubsetReport
+
+SHOWN = 5
+
+
+def compare_with_published(report: SubsetReport) -> None:
+    """Add a finding where a known list has not the published number of videos."""
+    known = recognize_list(report.ann_file)
+    if known is not None and report.entries != known.count:
+        message = f"{report.entries:,} entries, published: {known.count:,}"
+        if not known.facts.complete:
+            message += f" (no two copies of {known.facts.title} are alike)"
+        error = known.facts.complete
+        report.findings.append(Finding("count differs", report.ann_file, message, error))
+
+
+def summary(config: str, reports: Sequence[SubsetReport]) -> str:
+    """Return what a terminal shows."""
+    verdict = "fine" if all(report.ok for report in reports) else "problems found"
+    lines = [line for report in reports for line in _lines(report)]
+    return "\n".join([config, *lines, f"verdict: {verdict}"])
+
+
+def write(config: str, reports: Sequence[SubsetReport], folder: Path) -> None:
+    """Write report.json and durations.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "config": config,
+        "ok": all(report.ok for report in reports),
+        "subsets": [_plain(report) for report in reports],
+    }
+    (folder / "report.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    _draw(reports, folder / "durations.png")
+
+
+def _published(report: SubsetReport) -> int | None:
+    known = recognize_list(report.ann_file)
+    return None if known is None else known.count
+
+
+def _lines(report: SubsetReport) -> Iterator[str]:
+    published = _published(report)
+    beside = "" if published is None else f" (published: {published:,})"
+    yield f"{report.subset}: {report.entries:,} videos{beside} in {report.ann_file}"
+    for unit, values in (("frames", report.frames), ("seconds", report.seconds)):
+        if values:
+            numbers = _statistics(values).items()
+            yield f"  {unit}: {', '.join(f'{name} {value:g}' for name, value in numbers)}"
+    if report.sampler_span is not None and report.frames:
+        yield (
+            f"  shorter than the sampler's span of {report.sampler_span} frames: "
+            f"{report.shorter_than_span:,} of {len(report.frames):,} measured"
+        )
+    yield f"  decoded: {report.decoded:,} of {report.entries:,}"
+    kinds: dict[tuple[str, str], list[Finding]] = {}
+    for finding in report.findings:
+        word = "ERROR" if finding.error else "warning"
+        kinds.setdefault((word, finding.kind), []).append(finding)
+    for (word, kind), findings in sorted(kinds.items()):
+        yield f"  {word} {kind}: {len(findings)}"
+        yield from (f"    {finding.where}: {finding.message}" for finding in findings[:SHOWN])
+        if len(findings) > SHOWN:
+            yield f"    ... and {len(findings) - SHOWN} more in report.json"
+
+
+def _plain(report: SubsetReport) -> dict:
+    return {
+        **vars(report),
+        "published": _published(report),
+        "frames": _statistics(report.frames),
+        "seconds": _statistics(report.seconds),
+        "shorter_than_span": report.shorter_than_span,
+        "findings": [vars(finding) for finding in report.findings],
+    }
+
+
+def _statistics(values: Sequence[float]) -> dict[str, float] | None:
+    if not values:
+        return None
+    names = ("min", "q25", "median", "q75", "max")
+    quartiles = np.percentile(values, (0, 25, 50, 75, 100)).tolist()
+    return {**dict(zip(names, quartiles)), "mean": float(np.mean(values))}
+
+
+def _draw(reports: Sequence[SubsetReport], path: Path) -> None:
+    """A histogram of the lengths in frames, with the sampler's span marked."""
+    figure = Figure(figsize=(6, 2.4 * len(reports)), layout="constrained")
+    all_axes = figure.subplots(len(reports), squeeze=False)[:, 0]
+    for axes, report in zip(all_axes, reports):
+        axes.hist(report.frames, bins=min(50, 1 + len(set(report.frames))))
+        axes.set(title=f"{report.subset}: {len(report.frames)} videos measured")
+        axes.set(xlabel="frames", ylabel="videos")
+        if report.sampler_span is not None:
+            axes.axvline(report.sampler_span, color="black", linestyle="--", label="sampler's span")
+            axes.legend()
+    figure.savefig(path, dpi=120)
