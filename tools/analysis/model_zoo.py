@@ -189,9 +189,7 @@ def paper_table(rows: dict, entries: dict[Path, Entry], folder: Path) -> str:
             entry = entries[path]
             command = f"`python tools/train.py {path.as_posix()}`"
             here = entry.accuracy(folder)
-            lines.append(
-                [name, TITLES[dataset], command, entry.macs, entry.params, accuracy, here]
-            )
+            lines.append([name, TITLES[dataset], command, entry.macs, entry.params, accuracy, here])
     header = ["row", "dataset", "command", "GMACs x views", "params (M)", "top-1, paper"]
     return markdown_table([*header, "top-1, here"], lines)
 
