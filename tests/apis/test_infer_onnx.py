@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from export import FramesToScores, describe_input, export_program, save_onnx
 from hypothesis import given
 from hypothesis import strategies as st
 from miniature import write_video
@@ -17,7 +18,6 @@ from mmaction.registry import TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
-from f4d_mmaction.apis.export import FramesToScores, describe_input, export_program, save_onnx
 from f4d_mmaction.datasets.transforms import SampleActionUnits
 
 pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")

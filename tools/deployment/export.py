@@ -1,12 +1,314 @@
-"""Export a checkpoint to ONNX, torch.export and INT8, and check each file on real videos."""
+"""Export a checkpoint to ONNX, torch.export and INT8, and check each file on real videos.
+
+The exported graph holds the normalization, so it takes decoded frames as they are. What it cannot
+hold, the sampling and the crops before it, travels as the ONNX file's metadata; `infer_onnx.py`
+reads it.
+"""
+
+from __future__ import annotations
 
 import argparse
+import json
+import statistics
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from mmengine.config import DictAction
+import numpy as np
+import torch
+from mmaction.registry import DATASETS
+from mmengine.config import Config, DictAction
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
 
-from f4d_mmaction.apis.export import FORMATS, export
+from f4d_mmaction.analysis.timing import take_turns, timed
+from f4d_mmaction.apis import load_recognizer
+from f4d_mmaction.datasets.unwrapping import find_sampler
 from f4d_mmaction.engine.launch import load_config
+from f4d_mmaction.models.inference import prepare_for_inference
+from f4d_mmaction.models.resnet4d import Blocks4dMixin
+
+FORMATS = ("onnx", "pt2", "int8")
+# What a test pipeline may do to a frame between decoding and packing.
+SPATIAL_STEPS = ("Resize", "CenterCrop", "ThreeCrop")
+CALIBRATION_VIDEOS = 32
+TIMED_ROUNDS = 11
+
+Scorer = Callable[[np.ndarray], "tuple[np.ndarray, np.ndarray]"]  # frames to scores and logits
+
+
+class FramesToScores(nn.Module):
+    """A recognizer as one graph, from raw frames to class scores averaged over views.
+
+    Raises:
+        ValueError: the recognizer's backbone does not read units.
+    """
+
+    def __init__(self, recognizer: nn.Module) -> None:
+        super().__init__()
+        if not isinstance(recognizer.backbone, Blocks4dMixin) or recognizer.with_neck:
+            raise ValueError(
+                f"cannot export {type(recognizer.backbone).__name__}: expected a backbone of "
+                "f4d_mmaction without a neck (ResNet4d, with or without 4D blocks); MMAction2's "
+                "tools/deployment exports its own models"
+            )
+        self.backbone = recognizer.backbone
+        self.head = recognizer.cls_head
+        preprocessor = recognizer.data_preprocessor
+        self.swap_channels = preprocessor.to_rgb
+        self.register_buffer("mean", getattr(preprocessor, "mean", torch.zeros(1)))
+        self.register_buffer("std", getattr(preprocessor, "std", torch.ones(1)))
+        self.eval()
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Map frames (N, views, U, C, T, H, W) to scores (N, K) and logits (N, views, K).
+
+        Frames are of 0 to 255; scores are probabilities if the head's ``average_clips`` is 'prob'.
+        """
+        views = frames.shape[1]
+        if self.swap_channels:
+            frames = frames.flip(3)
+        video = (frames.flatten(0, 1).float() - self.mean) / self.std
+        logits = self.head(self.backbone(video)).unflatten(0, (-1, views))
+        each = logits.softmax(2) if self.head.average_clips == "prob" else logits
+        return each.mean(1), logits
+
+    @torch.no_grad()
+    def score(self, frames: np.ndarray) -> tuple[np.ndarray, ...]:
+        return as_arrays(self(torch.from_numpy(frames)))
+
+
+@dataclass
+class Check:
+    """One exported file beside PyTorch on the same videos."""
+
+    format: str
+    path: Path | None
+    megabytes: float
+    logit_error: float  # largest absolute difference
+    agreeing: int  # videos with PyTorch's top-1
+    correct: int  # videos with the annotated top-1
+    videos: int
+    milliseconds: float  # median for one video
+
+    def __str__(self) -> str:
+        return (
+            f"{self.format:<8} {self.megabytes:7.2f} MB  max |logit error| {self.logit_error:.1e}  "
+            f"top-1 as PyTorch {self.agreeing}/{self.videos}, right {self.correct}/{self.videos}  "
+            f"{self.milliseconds:.1f} ms/video"
+        )
+
+
+def export(
+    config: Config,
+    checkpoint: str,
+    out_dir: str,
+    formats: Sequence[str] = ("onnx", "pt2"),
+    fixed_units: bool = False,
+    num_videos: int = 32,
+    labels: str | Sequence[str] | None = None,
+) -> list[Check]:
+    """Export a checkpoint and check each file against PyTorch on videos of the config's test set.
+
+    Files are named as the config; 'int8' quantizes the ONNX file. Returns PyTorch's own check,
+    then one for each file.
+
+    Raises:
+        FileNotFoundError: the checkpoint or the config's annotation file is missing.
+        ValueError: a format, network or pipeline that cannot be exported, or a checkpoint or labels
+            that do not fit.
+        ImportError: a package of the extra ``export`` is missing.
+    """
+    if not set(formats) <= set(FORMATS) or ("int8" in formats and "onnx" not in formats):
+        raise ValueError(
+            f"formats must be of {', '.join(FORMATS)}, and int8 needs onnx; got {' '.join(formats)}"
+        )
+    recognizer = load_recognizer(config, checkpoint, "cpu", labels)
+    # What of the fast mode a file can hold: compiling and lower precision are up to who runs it.
+    prepare_for_inference(recognizer, dtype=torch.float32, compile=False)
+    network = FramesToScores(recognizer)
+    metadata = describe_input(config, recognizer.class_names)
+    samples = read_samples(config.test_dataloader.dataset, num_videos)
+    program = export_program(network, samples[0]["inputs"][None], fixed_units)
+
+    base = Path(out_dir, Path(config.filename).stem)
+    base.parent.mkdir(parents=True, exist_ok=True)
+    files: dict[str, tuple[Path | None, Scorer]] = {"PyTorch": (None, network.score)}
+    if "onnx" in formats:
+        path = save_onnx(program, base.with_suffix(".onnx"), metadata)
+        files["onnx"] = path, onnx_scorer(path)
+    if "pt2" in formats:
+        path = base.with_suffix(".pt2")
+        torch.export.save(program, path)
+        loaded = torch.export.load(path).module()
+        files["pt2"] = path, lambda frames: as_arrays(loaded(torch.from_numpy(frames)))
+    if "int8" in formats:
+        pipeline = config.test_dataloader.dataset.pipeline
+        calibration = dict(config.train_dataloader.dataset, pipeline=pipeline)
+        frames = [s["inputs"].numpy()[None] for s in read_samples(calibration, CALIBRATION_VIDEOS)]
+        path = quantize(base.with_suffix(".onnx"), base.with_name(f"{base.name}_int8.onnx"), frames)
+        files["int8"] = path, onnx_scorer(path)
+    return compare(recognizer, files, samples)
+
+
+def export_program(
+    network: FramesToScores, example: Tensor, fixed_units: bool = False
+) -> torch.export.ExportedProgram:
+    """Capture the network for inputs like ``example``, (N, views, U, C, T, H, W) of uint8."""
+    axes = range(2 if fixed_units else 3)
+    # An axis of size 1 would be captured as the constant 1.
+    shape = [max(size, 2) if axis in axes else size for axis, size in enumerate(example.shape)]
+    frames = torch.zeros(shape, dtype=torch.uint8)
+    # DYNAMIC, not a named Dim: a guard on strides, true for every size, is beyond its prover.
+    sizes = dict.fromkeys(axes, torch.export.Dim.DYNAMIC)
+    with torch.no_grad():
+        return torch.export.export(
+            network, (frames,), dynamic_shapes={"frames": sizes}, strict=False
+        )
+
+
+def save_onnx(program: torch.export.ExportedProgram, path: Path, metadata: dict[str, str]) -> Path:
+    """Write a captured network as ONNX: ``frames`` to ``scores`` and ``logits``.
+
+    By the exporter that reads ``torch.export``'s graph: the older one, which traces TorchScript,
+    cannot follow memory in channels-last order.
+    """
+    onnx = torch.onnx.export(
+        program,
+        dynamo=True,
+        input_names=["frames"],
+        output_names=["scores", "logits"],
+        verbose=False,
+    )
+    onnx.model.metadata_props.update(metadata)
+    onnx.save(str(path))
+    return path
+
+
+def quantize(path: Path, out: Path, calibration: Sequence[np.ndarray]) -> Path:
+    """Write an ONNX file's convolutions and matrix products in 8 bits.
+
+    Args:
+        path: The network in 32 bits.
+        out: The file to write.
+        calibration: Frames (1, views, U, C, T, H, W) that show the range of every activation.
+    """
+    from onnxruntime import quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Frames(quantization.CalibrationDataReader):
+        left = iter(calibration)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            frames = next(self.left, None)
+            return None if frames is None else {"frames": frames}
+
+    prepared = out.with_suffix(".prepared")
+    try:
+        quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
+        quantization.quantize_static(
+            str(prepared),
+            str(out),
+            Frames(),
+            per_channel=True,
+            op_types_to_quantize=["Conv", "MatMul", "Gemm"],
+        )
+    finally:
+        prepared.unlink(missing_ok=True)
+    return out
+
+
+def describe_input(config: Config, labels: Sequence[str]) -> dict[str, str]:
+    """Say in JSON what the test pipeline does before the network, for the ONNX file's metadata.
+
+    Raises:
+        ValueError: the pipeline samples or crops in a way that the description has no word for.
+    """
+    steps = [dict(step) for step in config.test_dataloader.dataset.pipeline]
+    sampler = find_sampler(steps)
+    names = [step["type"] for step in steps]
+    between = steps[steps.index(sampler) + 1 : names.index("FormatActionUnits")]
+    between = [step for step in between if "Decode" not in step["type"]]
+    strange = [step["type"] for step in between if step["type"] not in SPATIAL_STEPS]
+    if strange:
+        raise ValueError(
+            f"the test pipeline's {', '.join(strange)} cannot be exported; expected only "
+            f"{', '.join(SPATIAL_STEPS)} between decoding and FormatActionUnits"
+        )
+    sampling = {
+        "num_units": sampler["num_units"],
+        "clip_len": sampler["clip_len"],
+        "frame_interval": sampler.get("frame_interval", 1),
+        "short": sampler.get("short", "shrink"),
+    }
+    described = {"sampling": sampling, "steps": between, "labels": list(labels)}
+    return {key: json.dumps(value) for key, value in described.items()}
+
+
+def read_samples(dataset: dict, count: int) -> list[dict]:
+    """Read the first videos of a dataset, as its pipeline packs them.
+
+    Raises:
+        FileNotFoundError: the annotation file is missing.
+        ValueError: there is no video.
+    """
+    init_default_scope("mmaction")
+    videos = DATASETS.build(dict(dataset, test_mode=True))
+    if not len(videos):
+        raise ValueError(f"{dataset['ann_file']} lists no video to check the export on")
+    return [videos[index] for index in range(min(count, len(videos)))]
+
+
+def compare(
+    recognizer: nn.Module, files: dict[str, tuple[Path | None, Scorer]], samples: list[dict]
+) -> list[Check]:
+    """Run every file's scorer on the same videos, beside the recognizer's own test step."""
+    frames = [sample["inputs"].numpy()[None] for sample in samples]
+    truth = [int(sample["data_samples"].gt_label) for sample in samples]
+    with torch.no_grad():
+        wanted = [recognizer.test_step(pseudo_collate([sample]))[0] for sample in samples]
+    top1 = [int(result.pred_score.argmax()) for result in wanted]
+    reference = [files["PyTorch"][1](video)[1] for video in frames]
+    timers = [lambda score=score: timed(lambda: score(frames[0])) for _, score in files.values()]
+    checks = []
+    for (name, (path, score)), seconds in zip(files.items(), take_turns(timers, TIMED_ROUNDS)):
+        results = [score(video) for video in frames]
+        chosen = [int(scores.argmax()) for scores, _ in results]
+        errors = [np.abs(logits - wanted).max() for (_, logits), wanted in zip(results, reference)]
+        checks.append(
+            Check(
+                format=name,
+                path=path,
+                megabytes=path.stat().st_size / 1e6 if path else megabytes_of(recognizer),
+                logit_error=float(max(errors)),
+                agreeing=sum(a == b for a, b in zip(chosen, top1)),
+                correct=sum(a == b for a, b in zip(chosen, truth)),
+                videos=len(samples),
+                milliseconds=1e3 * statistics.median(seconds),
+            )
+        )
+    return checks
+
+
+def onnx_scorer(path: Path) -> Scorer:
+    """Open an ONNX file under onnxruntime on the CPU, with as many threads as PyTorch uses."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    return lambda frames: tuple(session.run(["scores", "logits"], {"frames": frames}))
+
+
+def as_arrays(outputs: tuple[Tensor, ...]) -> tuple[np.ndarray, ...]:
+    return tuple(output.detach().numpy() for output in outputs)
+
+
+def megabytes_of(module: nn.Module) -> float:
+    tensors = [*module.parameters(), *module.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6
 
 
 def main() -> int:
@@ -23,8 +325,9 @@ def main() -> int:
     )
     args = parser.parse_args()
     try:
+        config = load_config(args.config, None, args.cfg_options, "none")
         checks = export(
-            load_config(args.config, None, args.cfg_options, "none"),
+            config,
             args.checkpoint,
             args.out_dir,
             args.formats,
@@ -32,7 +335,10 @@ def main() -> int:
             args.num_videos,
             args.labels,
         )
-    except (ValueError, OSError, ImportError) as error:
+    except ImportError as error:
+        print(f'export.py: {error}; it needs: pip install "f4d_mmaction[export]"', file=sys.stderr)
+        return 2
+    except (ValueError, OSError) as error:
         print(f"export.py: {error}", file=sys.stderr)
         return 2
     for check in checks:

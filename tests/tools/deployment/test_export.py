@@ -5,22 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import export as export_tool
 import numpy as np
 import pytest
 import torch
+from export import FramesToScores, describe_input, export, export_program, onnx_scorer, save_onnx
 from mmaction.apis import init_recognizer
 from mmaction.registry import MODELS
 from mmengine.config import Config
-
-from f4d_mmaction.apis import export as export_module
-from f4d_mmaction.apis.export import (
-    FramesToScores,
-    describe_input,
-    export,
-    export_program,
-    onnx_scorer,
-    save_onnx,
-)
 
 onnx = pytest.importorskip("onnx", reason="the extra `export` is not installed")
 
@@ -119,7 +111,7 @@ def on_benchmark(config: Config, benchmark: Path) -> Config:
 
 
 def test_export_checks_every_file_on_real_videos(root, benchmark, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(export_module, "CALIBRATION_VIDEOS", 4)
+    monkeypatch.setattr(export_tool, "CALIBRATION_VIDEOS", 4)
     config = on_benchmark(read_config(root, "F4D"), benchmark)
     torch.save(trained(config).state_dict(), tmp_path / "weights.pth")
     labels = [f"class {k}" for k in range(8)]
