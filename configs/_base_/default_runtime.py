@@ -12,9 +12,10 @@ default_hooks = dict(
     invalid_numbers=dict(type="InvalidNumbersHook"),
     preemption=dict(type="PreemptionHook"),
     curves=dict(type="ErrorCurveHook"),
+    # Bad videos are replaced in training, and stop a validation or test.
+    bad_video=dict(type="BadVideoHook"),
+    labels=dict(type="CheckLabelsHook"),
 )
-# Bad videos are replaced in training, and stop a validation or test; see BadVideoHook.
-custom_hooks = [dict(type="BadVideoHook"), dict(type="CheckLabelsHook")]
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),

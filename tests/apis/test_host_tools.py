@@ -69,7 +69,7 @@ def test_analyze_logs_tells_the_time_of_iterations(run, tmp_path):
 
 def test_vis_scheduler_draws_the_schedule_without_our_loop_and_hooks(run, config_path, tmp_path):
     run("vis_scheduler", config_path, "--save-path", "schedule.jpg", "-d", 64, "--cfg-options",
-        "train_cfg.type=EpochBasedTrainLoop", "custom_hooks=[]")  # fmt: skip
+        "train_cfg.type=EpochBasedTrainLoop")  # fmt: skip
     assert cv2.imread(str(tmp_path / "schedule.jpg")).std() > 1
 
 

@@ -12,6 +12,7 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, save_checkpoint
+from outcomes import Outcomes
 from preparation import prepare
 from reduction import RECOGNITION, reduced
 
@@ -65,16 +66,20 @@ def test_trains_validates_and_tests(
     config = at_home(config, tmp_path / "data", tmp_path / "work_dir")
     if config.get("load_from"):  # a URL of the model zoo
         config.load_from = str(slowonly_checkpoint)
-    runner = Runner.from_cfg(config)
+    runner, outcomes = Runner.from_cfg(config), Outcomes()
+    runner.register_hook(outcomes)
     runner.train()
     assert runner.iter == 1
-    assert 0 <= runner.message_hub.get_scalar("val/acc/top1").current() <= 1
+    assert len(outcomes.right) == VIDEOS
+    accuracy = runner.message_hub.get_scalar("val/acc/top1").current()
+    assert accuracy == pytest.approx(outcomes.accuracy)
     if config.get("load_from"):
         zoo = torch.load(slowonly_checkpoint, weights_only=True)["state_dict"]
         key = "backbone.layer3.0.conv1.conv.weight"
         pair = (zoo[key].flatten(), runner.model.state_dict()[key].flatten())
         assert torch.cosine_similarity(*pair, dim=0) > 0.99  # one step away
-    assert 0 <= runner.test()["acc/top1"] <= 1
+    assert runner.test()["acc/top1"] == outcomes.accuracy
+    assert len(outcomes.right) == 1
     protocol = runner.test_dataloader.dataset[0]["inputs"]
     assert protocol.shape == (3, 10, 3, 8, 224, 224)  # views, U, C, T, H, W
 

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from tiny_run import (
-    ROOT,
     said,
     same,
     start_training,
@@ -148,17 +146,6 @@ def test_terminated_in_a_validation(benchmark: Path, uninterrupted: Path, tmp_pa
     after = train(config, folder, "--resume").removeprefix(before)
     assert "Epoch(val) [2][2/2]" in after
     assert_equal(folder, uninterrupted)
-
-
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "configs/recognition").rglob("*.py")), ids=lambda path: path.stem
-)
-def test_every_config_can_be_resumed(path: Path) -> None:
-    config = Config.fromfile(path)
-    assert config.train_cfg.type == "ResumableEpochLoop"
-    assert config.default_hooks.checkpoint.type == "SafeCheckpointHook"
-    assert config.default_hooks.preemption.type == "PreemptionHook"
-    assert config.default_hooks.invalid_numbers.type == "InvalidNumbersHook"
 
 
 def test_workers_change_nothing(config: Path, uninterrupted: Path, tmp_path: Path) -> None:

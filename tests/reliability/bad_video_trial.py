@@ -149,8 +149,7 @@ def try_bad_videos(
         read_mixed(cfg.train_dataloader, learnt, "train")
         for loader in (cfg.val_dataloader, cfg.test_dataloader):
             read_mixed(loader, tested, split)
-        others = [entry for entry in cfg.custom_hooks if entry["type"] != "BadVideoHook"]
-        cfg.custom_hooks = [*others, dict(type="BadVideoHook", **hook)]
+        cfg.default_hooks.bad_video = dict(type="BadVideoHook", **hook)
         return cfg
 
     accuracies = {}

@@ -2,17 +2,21 @@
 data_root = "data/phase_order/"
 metainfo = dict(classes=data_root + "classes.txt")  # checkpoints carry the names
 
+num_units, clip_len, frame_interval = 4, 4, 2
+init, decode = dict(type="InitVideo"), dict(type="DecodeUnits")
+sample = dict(type="SampleActionUnits", clip_len=clip_len, frame_interval=frame_interval)
+
 train_pipeline = [
-    dict(type="InitVideo"),
-    dict(type="SampleActionUnits", num_units=4, clip_len=4, frame_interval=2),
-    dict(type="DecodeUnits"),
+    init,
+    dict(**sample, num_units=num_units),
+    decode,
     dict(type="FormatActionUnits"),
     dict(type="PackActionInputs"),
 ]
 test_pipeline = [
-    dict(type="InitVideo"),
-    dict(type="SampleActionUnits", num_units=4, clip_len=4, frame_interval=2, test_mode=True),
-    dict(type="DecodeUnits"),
+    init,
+    dict(**sample, num_units=num_units, test_mode=True),
+    decode,
     dict(type="Resize", scale=(-1, 64)),  # does nothing to the benchmark; for videos of others
     dict(type="CenterCrop", crop_size=64),
     dict(type="FormatActionUnits"),
@@ -49,3 +53,9 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(type="AccMetric")
 test_evaluator = dict(type="AccMetric")
+
+# Only the loaders hold the pipelines, so that a config changes a step in one place, for example
+# `_base_.train_dataloader.dataset.pipeline[1].num_units = 7`; test_pipeline stays for MMAction2's
+# inference_recognizer.
+del num_units, clip_len, frame_interval
+del init, decode, sample, train_pipeline

@@ -2,9 +2,14 @@
 data_root = "data/sthv1"
 flip_label_map = {2: 4, 4: 2, 30: 41, 41: 30, 52: 66, 66: 52}  # left and right are classes
 
+num_units, clip_len, frame_interval = 4, 8, 4
+test_units = 10
+decode = dict(type="DecodeRawUnits")
+sample = dict(type="SampleActionUnits", clip_len=clip_len, frame_interval=frame_interval)
+
 train_pipeline = [
-    dict(type="SampleActionUnits", num_units=4, clip_len=8, frame_interval=4),
-    dict(type="DecodeRawUnits"),
+    dict(**sample, num_units=num_units),
+    decode,
     dict(type="Resize", scale=(-1, 256)),
     dict(
         type="MultiScaleCrop",
@@ -19,17 +24,17 @@ train_pipeline = [
     dict(type="FormatActionUnits"),
     dict(type="PackActionInputs"),
 ]
-val_pipeline = [  # cheap: one centre crop of four units
-    dict(type="SampleActionUnits", num_units=4, clip_len=8, frame_interval=4, test_mode=True),
-    dict(type="DecodeRawUnits"),
+val_pipeline = [  # cheap: one center crop of four units
+    dict(**sample, num_units=num_units, test_mode=True),
+    decode,
     dict(type="Resize", scale=(-1, 256)),
     dict(type="CenterCrop", crop_size=224),
     dict(type="FormatActionUnits"),
     dict(type="PackActionInputs"),
 ]
 test_pipeline = [  # the paper's protocol: three crops of ten units
-    dict(type="SampleActionUnits", num_units=10, clip_len=8, frame_interval=4, test_mode=True),
-    dict(type="DecodeRawUnits"),
+    dict(**sample, num_units=test_units, test_mode=True),
+    decode,
     dict(type="Resize", scale=(-1, 256)),
     dict(type="ThreeCrop", crop_size=256),
     dict(type="Resize", scale=(224, 224), keep_ratio=False),
@@ -83,3 +88,9 @@ test_dataloader = dict(
 )
 val_evaluator = dict(type="AccMetric")
 test_evaluator = dict(type="AccMetric")
+
+# Only the loaders hold the pipelines, so that a config changes a step in one place, for example
+# `_base_.train_dataloader.dataset.pipeline[0].num_units = 7`; test_pipeline stays for MMAction2's
+# inference_recognizer.
+del num_units, clip_len, frame_interval, test_units
+del decode, sample, train_pipeline, val_pipeline

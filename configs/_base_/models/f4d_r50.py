@@ -1,4 +1,5 @@
-# F4D, reading C of docs/paper.md: one block after each of conv2 to conv5, M = C/8.
+# F4D, reading C of docs/paper.md: one block after each of conv2 to conv5, M = C/8. A block without
+# mid_channels has the matched width of readings A and B.
 model = dict(
     type="Recognizer3D",
     backbone=dict(

@@ -7,4 +7,4 @@ _base_ = [
 
 model = dict(cls_head=dict(num_classes=400))
 # Every copy of Kinetics has videos that cannot be read: count them as wrong answers in a test.
-_base_.custom_hooks[0].test = "count"
+default_hooks = dict(bad_video=dict(test="count"))

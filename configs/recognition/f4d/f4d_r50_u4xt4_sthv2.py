@@ -1,9 +1,7 @@
 _base_ = "f4d_r50_sthv2.py"
 
 # 16 frames a video, as the FLOPs of the paper's Table I have it: 4 frames a unit, 4 apart.
-_base_.train_pipeline[1].clip_len = 4
-_base_.val_pipeline[1].clip_len = 4
-_base_.test_pipeline[1].clip_len = 4
-train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+_base_.train_dataloader.dataset.pipeline[1].clip_len = 4
+_base_.val_dataloader.dataset.pipeline[1].clip_len = 4
+_base_.test_dataloader.dataset.pipeline[1].clip_len = 4
+test_pipeline = _base_.test_dataloader.dataset.pipeline

@@ -6,8 +6,8 @@ _base_ = [
 ]
 
 model = dict(cls_head=dict(num_classes=400))
-_base_.custom_hooks[0].test = "count"
+default_hooks = dict(bad_video=dict(test="count"))
 
 # Tested with the number of frames it was trained with: four units a crop, not ten.
-_base_.test_pipeline[1].num_units = 4
-test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+_base_.test_dataloader.dataset.pipeline[1].num_units = 4
+test_pipeline = _base_.test_dataloader.dataset.pipeline

@@ -8,5 +8,5 @@ _base_ = [
 model = dict(cls_head=dict(num_classes=174))
 
 # Tested with the number of frames it was trained with: four units a crop, not ten.
-_base_.test_pipeline[0].num_units = 4
-test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+_base_.test_dataloader.dataset.pipeline[0].num_units = 4
+test_pipeline = _base_.test_dataloader.dataset.pipeline

@@ -10,5 +10,5 @@ model = dict(backbone=dict(pretrained=None, pretrained2d=False), cls_head=dict(n
 load_from = "https://download.openmmlab.com/mmaction/v1.0/recognition/tsm/tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_kinetics400-rgb/tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_kinetics400-rgb_20220831-64d69186.pth"
 
 # Tested with the number of frames it was trained with: four units a crop, not ten.
-_base_.test_pipeline[1].num_units = 4
-test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+_base_.test_dataloader.dataset.pipeline[1].num_units = 4
+test_pipeline = _base_.test_dataloader.dataset.pipeline

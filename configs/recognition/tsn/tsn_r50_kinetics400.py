@@ -6,4 +6,4 @@ _base_ = [
 ]
 
 model = dict(cls_head=dict(num_classes=400))
-_base_.custom_hooks[0].test = "count"
+default_hooks = dict(bad_video=dict(test="count"))

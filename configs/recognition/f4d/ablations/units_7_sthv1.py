@@ -1,4 +1,3 @@
 _base_ = "../f4d_r50_from-k400_sthv1.py"
 
-_base_.train_pipeline[0].num_units = 7
-train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
+_base_.train_dataloader.dataset.pipeline[0].num_units = 7

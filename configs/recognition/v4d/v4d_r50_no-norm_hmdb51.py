@@ -1,4 +1,0 @@
-_base_ = "v4d_r50_hmdb51.py"
-
-# The block of V4D's published code: neither normalisation nor ReLU follows the convolution.
-model = dict(backbone=dict(block4d=dict(norm_cfg=None, act_cfg=None)))
