@@ -1,8 +1,11 @@
 """The benchmark: files and lists are what meta.json and the options say."""
 
+from __future__ import annotations
+
 import hashlib
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import decord
@@ -13,6 +16,7 @@ from phase_order import (
     PRESETS,
     PhaseOrderOptions,
     generate,
+    generating,
     options_of,
     plan_video,
     preview,
@@ -33,21 +37,21 @@ INSIDE = {
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return generate(tmp_path_factory.mktemp("benchmark") / "small", SMALL, num_workers=1)
 
 
-def digests(root):
+def digests(root: Path) -> dict[str, str]:
     files = sorted(p for p in root.rglob("*") if p.is_file())
     return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def lines(root, name):
+def lines(root: Path, name: str) -> list[str]:
     return (root / name).read_text().splitlines()
 
 
 @pytest.mark.parametrize("storage", ["mp4", "avi"])
-def test_videos_decode_to_the_size_asked_for(tmp_path, storage):
+def test_videos_decode_to_the_size_asked_for(tmp_path: Path, storage: str) -> None:
     options = replace(SMALL, storage=storage, num_train=8, size=40)
     generate(tmp_path, options, num_workers=1)
     for line in lines(tmp_path, "train.txt") + lines(tmp_path, "test.txt"):
@@ -59,7 +63,7 @@ def test_videos_decode_to_the_size_asked_for(tmp_path, storage):
         assert video.get_avg_fps() == pytest.approx(options.fps)
 
 
-def test_host_datasets_read_the_lists(made, tmp_path):
+def test_host_datasets_read_the_lists(made: Path, tmp_path: Path) -> None:
     videos = VideoDataset(str(made / "test.txt"), [], data_prefix={"video": str(made)})
     assert [d["label"] for d in videos] == [v["label"] for v in read_meta(made)["videos"]["test"]]
     assert all(decord.VideoReader(d["filename"]) for d in videos)
@@ -74,7 +78,7 @@ def test_host_datasets_read_the_lists(made, tmp_path):
             assert image.shape == (SMALL.size, SMALL.size, 3)
 
 
-def test_lists_are_relative_balanced_and_split(made):
+def test_lists_are_relative_balanced_and_split(made: Path) -> None:
     for split, count in (("train", 16), ("test", 8)):
         names, labels = zip(*(line.split() for line in lines(made, f"{split}.txt")))
         assert len(set(names)) == count
@@ -87,7 +91,7 @@ def test_lists_are_relative_balanced_and_split(made):
 
 @pytest.mark.parametrize("cue", ["shape", "motion", "both"])
 @pytest.mark.parametrize("num_phases", [3, 4, 6])
-def test_classes_differ_in_order_alone(cue, num_phases):
+def test_classes_differ_in_order_alone(cue: str, num_phases: int) -> None:
     options = options_of(cue=cue, num_phases=num_phases, num_classes=6, num_frames=72)
     names = [name.split(" > ") for name in class_names(options)]
     assert len({tuple(name) for name in names}) == options.num_classes
@@ -102,7 +106,7 @@ def test_classes_differ_in_order_alone(cue, num_phases):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_phases_stand_everywhere_equally_often(seed):
+def test_phases_stand_everywhere_equally_often(seed: int) -> None:
     for preset in PRESETS:
         options = options_of(preset, seed=seed)
         for position in zip(*draw_orders(options)):
@@ -111,7 +115,7 @@ def test_phases_stand_everywhere_equally_often(seed):
             assert max(abs(count - mean) for count in counts) <= (0 if preset == "easy" else 1)
 
 
-def test_pixels_show_what_meta_says(made):
+def test_pixels_show_what_meta_says(made: Path) -> None:
     """The actor, told from the background by color on decoded frames, is the shape at the box."""
     y, x = np.mgrid[: SMALL.size, : SMALL.size]
     for video in read_meta(made)["videos"]["train"]:
@@ -132,14 +136,14 @@ def test_pixels_show_what_meta_says(made):
                 assert max(overlap, key=overlap.get) == phase["shape"]
 
 
-def test_each_frame_belongs_to_one_phase(made):
+def test_each_frame_belongs_to_one_phase(made: Path) -> None:
     for video in read_meta(made)["videos"]["train"]:
         spans = [range(p["first"], p["last"] + 1) for p in video["phases"]]
         assert [t for span in spans for t in span] == list(range(SMALL.num_frames))
         assert all(len(p["boxes"]) == len(s) for p, s in zip(video["phases"], spans))
 
 
-def test_gap_and_jitter_shape_the_phases():
+def test_gap_and_jitter_shape_the_phases() -> None:
     options = options_of(num_frames=96, boundary_jitter=0.25, gap=6)
     videos = [plan_video(options, "train", i)["phases"] for i in range(40)]
     for phases in videos:
@@ -155,7 +159,7 @@ def test_gap_and_jitter_shape_the_phases():
 
 
 @pytest.mark.parametrize("cue", ["motion", "both"])
-def test_actor_moves_as_its_phase_says(cue):
+def test_actor_moves_as_its_phase_says(cue: str) -> None:
     options = options_of(cue=cue, num_phases=8, num_frames=160)
     step = {"right": (1, 0), "left": (-1, 0), "down": (0, 1), "up": (0, -1)}
     for index in range(8):
@@ -184,7 +188,7 @@ def test_actor_moves_as_its_phase_says(cue):
                 assert (turned < -100) == (phase["motion"] == "counterclockwise")
 
 
-def test_shapes_move_in_every_direction():
+def test_shapes_move_in_every_direction() -> None:
     moves = []
     for index in range(100):
         for phase in plan_video(SMALL, "train", index)["phases"]:
@@ -195,8 +199,8 @@ def test_shapes_move_in_every_direction():
     assert len(quadrants) == 4
 
 
-def test_color_jitter_takes_color_away():
-    def hues(jitter, shape):
+def test_color_jitter_takes_color_away() -> None:
+    def hues(jitter: float, shape: str) -> np.ndarray:
         options = replace(SMALL, color_jitter=jitter)
         found = [p for i in range(60) for p in plan_video(options, "train", i)["phases"]]
         colors = np.uint8([[p["color"] for p in found if p["shape"] == shape]])
@@ -208,7 +212,7 @@ def test_color_jitter_takes_color_away():
         assert np.histogram(hues(1.0, shape), bins=6, range=(0, 180))[0].min() > 0
 
 
-def changed(**options):
+def changed(**options: float) -> np.ndarray:
     """Where options change the frames of a video, away from its actors: (T, H, W)."""
     plain, other = (render_video(o, "train", 1) for o in (SMALL, replace(SMALL, **options)))
     change = (plain != other).any(axis=-1)
@@ -218,7 +222,7 @@ def changed(**options):
     return change
 
 
-def test_distractors_stay_or_move():
+def test_distractors_stay_or_move() -> None:
     still, moving = changed(static_distractors=3), changed(moving_distractors=1)
     assert still.any(axis=(1, 2)).all()
     assert (still.sum(axis=0) > SMALL.num_frames // 2).sum() > 0.5 * still.any(axis=0).sum()
@@ -226,7 +230,7 @@ def test_distractors_stay_or_move():
     assert (moving.sum(axis=0) > SMALL.num_frames // 2).sum() == 0
 
 
-def test_noise_changes_with_time_and_texture_does_not():
+def test_noise_changes_with_time_and_texture_does_not() -> None:
     plain, noisy, textured = (
         render_video(replace(SMALL, **o), "train", 1).astype(float)
         for o in ({}, {"noise": 5.0}, {"texture": 12.0})
@@ -240,7 +244,7 @@ def test_noise_changes_with_time_and_texture_does_not():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_looks_alone_are_not_enough_for_the_hard_preset(seed):
+def test_looks_alone_are_not_enough_for_the_hard_preset(seed: int) -> None:
     options = options_of("hard", seed=seed)
     looks = set()
     for label in range(options.num_classes):
@@ -249,7 +253,7 @@ def test_looks_alone_are_not_enough_for_the_hard_preset(seed):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_same_seed_same_files_in_any_order(tmp_path, preset):
+def test_same_seed_same_files_in_any_order(tmp_path: Path, preset: str) -> None:
     options = options_of(preset, num_train=12, num_test=12)
     one = generate(tmp_path / "one", options, num_workers=1)
     two = generate(tmp_path / "two", options, num_workers=2)
@@ -263,24 +267,25 @@ def test_same_seed_same_files_in_any_order(tmp_path, preset):
     assert same == ["test.txt", "train.txt"], "only the labels' turns do not depend on the seed"
 
 
-def test_second_call_leaves_everything_alone(tmp_path):
+def test_second_call_leaves_everything_alone(tmp_path: Path) -> None:
     generate(tmp_path, SMALL, num_workers=1)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
     generate(tmp_path, SMALL, num_workers=1)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
 
 
-def test_interrupted_generation_goes_on(tmp_path, made, monkeypatch):
-    writes = []
-    writer = cv2.VideoWriter
+def test_interrupted_generation_goes_on(
+    tmp_path: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, calls = generating.write_video, []
 
-    def fail_at_the_tenth(*args):
-        writes.append(args)
-        if len(writes) == 10:
+    def fail_at_the_tenth(*args: object, **options: object) -> None:
+        calls.append(args)
+        if len(calls) == 10:
             raise KeyboardInterrupt
-        return writer(*args)
+        write(*args, **options)
 
-    monkeypatch.setattr(cv2, "VideoWriter", fail_at_the_tenth)
+    monkeypatch.setattr(generating, "write_video", fail_at_the_tenth)
     with pytest.raises(KeyboardInterrupt):
         generate(tmp_path, SMALL, num_workers=1)
     monkeypatch.undo()
@@ -294,14 +299,14 @@ def test_interrupted_generation_goes_on(tmp_path, made, monkeypatch):
     assert {p: p.stat().st_mtime_ns for p in written} == written
 
 
-def test_other_options_are_refused(made):
+def test_other_options_are_refused(made: Path) -> None:
     before = digests(made)
     with pytest.raises(ValueError, match=r"fps=16 there, 25 asked.*seed=0 there, 3 asked.*delete"):
         generate(made, replace(SMALL, seed=3, fps=25))
     assert digests(made) == before
 
 
-def test_a_folder_with_something_else_is_refused(tmp_path):
+def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("somebody's work")
     with pytest.raises(ValueError, match=r"holds 'train.txt' but no benchmark"):
         generate(tmp_path, SMALL)
@@ -327,17 +332,17 @@ def test_a_folder_with_something_else_is_refused(tmp_path):
         ({"preset": "harder"}, "preset='harder'"),
     ],
 )
-def test_wrong_options_are_named(wrong, message):
+def test_wrong_options_are_named(wrong: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         options_of(**wrong)
 
 
-def test_options_of_another_type_are_named():
+def test_options_of_another_type_are_named() -> None:
     with pytest.raises(TypeError, match="num_frames='64': expected int"):
         PhaseOrderOptions(num_frames="64")
 
 
-def test_preview_shows_the_frames(made, tmp_path):
+def test_preview_shows_the_frames(made: Path, tmp_path: Path) -> None:
     path = preview(made, tmp_path / "sheet.png", num_videos=3)
     sheet = cv2.imread(str(path))[..., ::-1].astype(int)
     video = read_meta(made)["videos"]["test"][0]

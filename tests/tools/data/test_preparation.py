@@ -1,5 +1,7 @@
 """Lists made from miniature official files, and what is said where those are wrong."""
 
+from __future__ import annotations
+
 import json
 import runpy
 import shutil
@@ -10,19 +12,19 @@ from dataset_facts import facts_of, list_name, recognize_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniature import MAKERS, Miniature, make_kinetics400
-from preparation import PreparationError, prepare
+from preparation import PreparationError, Summary, prepare
 
 TOOL = Path(__file__).parents[3] / "tools" / "data" / "prepare.py"
 
 
 @pytest.fixture(scope="module")
-def originals(tmp_path_factory) -> dict[str, Miniature]:
+def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Miniature]:
     root = tmp_path_factory.mktemp("miniatures")
     return {name: make(root / name) for name, make in MAKERS.items()}
 
 
 @pytest.fixture
-def minis(originals, tmp_path) -> dict[str, Miniature]:
+def minis(originals: dict[str, Miniature], tmp_path: Path) -> dict[str, Miniature]:
     """Copies that a test may spoil."""
     copies = {}
     for name, mini in originals.items():
@@ -32,7 +34,7 @@ def minis(originals, tmp_path) -> dict[str, Miniature]:
     return copies
 
 
-def run(mini: Miniature, **options):
+def run(mini: Miniature, **options: object) -> Summary:
     return prepare(mini.dataset, mini.annotations, mini.media, mini.media.parent / "out", **options)
 
 
@@ -47,7 +49,7 @@ def replace(path: Path, old: str, new: str) -> None:
     path.write_bytes(text.replace(old, new, 1).encode())
 
 
-def refused(mini: Miniature, **options) -> PreparationError:
+def refused(mini: Miniature, **options: object) -> PreparationError:
     with pytest.raises(PreparationError) as caught:
         run(mini, **options)
     assert written(mini) == []
@@ -55,7 +57,9 @@ def refused(mini: Miniature, **options) -> PreparationError:
 
 
 @pytest.mark.parametrize("dataset", MAKERS)
-def test_lists_are_exactly_the_expected_ones(originals, dataset, tmp_path):
+def test_lists_are_exactly_the_expected_ones(
+    originals: dict[str, Miniature], dataset: str, tmp_path: Path
+) -> None:
     mini = originals[dataset]
     for split, subsets in mini.lists.items():
         out = tmp_path / dataset
@@ -69,7 +73,9 @@ def test_lists_are_exactly_the_expected_ones(originals, dataset, tmp_path):
         assert set(summary.written.values()) <= set(out.iterdir())
 
 
-def test_the_files_published_are_read_with_mark_and_windows_ends(minis):
+def test_the_files_published_are_read_with_mark_and_windows_ends(
+    minis: dict[str, Miniature],
+) -> None:
     for mini in minis.values():
         for path in mini.annotations.iterdir():
             lines = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
@@ -81,7 +87,7 @@ def test_the_files_published_are_read_with_mark_and_windows_ends(minis):
             assert path.read_text().splitlines() == lines
 
 
-def test_missing_videos_are_left_out_counted_and_named(minis):
+def test_missing_videos_are_left_out_counted_and_named(minis: dict[str, Miniature]) -> None:
     mini = minis["ucf101"]
     gone = ["YoYo/v_YoYo_g01_c01.avi", "YoYo/v_YoYo_g02_c01.avi"]
     (mini.media / gone[0]).unlink()
@@ -97,7 +103,7 @@ def test_missing_videos_are_left_out_counted_and_named(minis):
     assert "missing: 2" in summary.text
 
 
-def test_frame_folders_with_holes_are_left_out(minis):
+def test_frame_folders_with_holes_are_left_out(minis: dict[str, Miniature]) -> None:
     mini = minis["sthv1"]
     lines = mini.lists[None]["train"]
     folders = [mini.media / line.split()[0] for line in lines]
@@ -114,7 +120,7 @@ def test_frame_folders_with_holes_are_left_out(minis):
     assert "00003.jpg" in summary.problems.found["incomplete"][0]
 
 
-def test_strict_refuses_missing_videos(minis):
+def test_strict_refuses_missing_videos(minis: dict[str, Miniature]) -> None:
     error = refused(minis["kinetics400"], strict=True)
     assert error.problems.count("missing") == 2
     assert "missing: 2" in str(error)
@@ -129,7 +135,9 @@ MISSPELT = {
 
 
 @pytest.mark.parametrize("dataset", MISSPELT)
-def test_a_misspelt_label_is_named_with_the_nearest(minis, dataset):
+def test_a_misspelt_label_is_named_with_the_nearest(
+    minis: dict[str, Miniature], dataset: str
+) -> None:
     mini = minis[dataset]
     name, good, bad = MISSPELT[dataset]
     replace(mini.annotations / name, good, bad)
@@ -139,7 +147,9 @@ def test_a_misspelt_label_is_named_with_the_nearest(minis, dataset):
     assert problem.split("nearest: ")[1].strip("'\"") in mini.classes
 
 
-def test_a_misspelt_class_in_the_kinetics_training_file_is_one_class_too_many(minis, tmp_path):
+def test_a_misspelt_class_in_the_kinetics_training_file_is_one_class_too_many(
+    minis: dict[str, Miniature], tmp_path: Path
+) -> None:
     mini = minis["kinetics400"]
     names = [f"class {number:03}" for number in range(400)]
     rows = [f"{name},id{index:09},0,10,train" for index, name in enumerate(names * 2)]
@@ -160,7 +170,7 @@ DOUBLED = {
 
 
 @pytest.mark.parametrize("dataset", DOUBLED)
-def test_a_duplicate_is_kept_once_and_named(minis, dataset):
+def test_a_duplicate_is_kept_once_and_named(minis: dict[str, Miniature], dataset: str) -> None:
     mini = minis[dataset]
     path = mini.annotations / DOUBLED[dataset]
     lines = path.read_text().splitlines()
@@ -172,7 +182,7 @@ def test_a_duplicate_is_kept_once_and_named(minis, dataset):
     assert summary.counts["train"] == len(mini.lists[split]["train"])
 
 
-def test_a_duplicate_in_json_is_kept_once(minis):
+def test_a_duplicate_in_json_is_kept_once(minis: dict[str, Miniature]) -> None:
     path = minis["sthv2"].annotations / "something-something-v2-train.json"
     entries = json.loads(path.read_text())
     path.write_text(json.dumps([*entries, entries[0]]))
@@ -181,7 +191,7 @@ def test_a_duplicate_in_json_is_kept_once(minis):
     assert summary.counts["train"] == len(entries)
 
 
-def test_one_video_with_two_labels_is_refused(minis):
+def test_one_video_with_two_labels_is_refused(minis: dict[str, Miniature]) -> None:
     mini = minis["sthv1"]
     path = mini.annotations / "something-something-v1-train.csv"
     video = path.read_text().split(";")[0]
@@ -189,13 +199,13 @@ def test_one_video_with_two_labels_is_refused(minis):
     assert refused(mini).problems.count("conflicting label") == 1
 
 
-def test_a_number_against_the_class_index_is_refused(minis):
+def test_a_number_against_the_class_index_is_refused(minis: dict[str, Miniature]) -> None:
     replace(minis["ucf101"].annotations / "trainlist01.txt", ".avi 1", ".avi 2")
     (problem,) = refused(minis["ucf101"]).problems.found["conflicting label"]
     assert problem.startswith("trainlist01.txt:1: ")
 
 
-def test_a_video_in_train_and_val_is_refused(minis):
+def test_a_video_in_train_and_val_is_refused(minis: dict[str, Miniature]) -> None:
     train = minis["ucf101"].annotations / "trainlist01.txt"
     first = train.read_text().split()[0]
     test = minis["ucf101"].annotations / "testlist01.txt"
@@ -214,14 +224,14 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("dataset", MALFORMED)
-def test_a_line_of_another_form_is_refused(minis, dataset):
+def test_a_line_of_another_form_is_refused(minis: dict[str, Miniature], dataset: str) -> None:
     name, good, bad = MALFORMED[dataset]
     replace(minis[dataset].annotations / name, good, bad)
     (problem,) = refused(minis[dataset]).problems.found["malformed line"]
     assert problem.startswith(name)
 
 
-def test_bytes_that_are_no_utf8_are_named_by_line(minis):
+def test_bytes_that_are_no_utf8_are_named_by_line(minis: dict[str, Miniature]) -> None:
     path = minis["hmdb51"].annotations / "catch_test_split1.txt"
     path.write_bytes(path.read_bytes() + "Torwächter.avi 1\n".encode("latin1"))
     with pytest.raises(ValueError, match=r"catch_test_split1.txt:6: not UTF-8 \(byte 0xe4\)"):
@@ -229,20 +239,22 @@ def test_bytes_that_are_no_utf8_are_named_by_line(minis):
     assert written(minis["hmdb51"]) == []
 
 
-def test_a_class_file_lost_from_one_split_is_no_shift_of_labels(minis):
+def test_a_class_file_lost_from_one_split_is_no_shift_of_labels(
+    minis: dict[str, Miniature],
+) -> None:
     (minis["hmdb51"].annotations / "cartwheel_test_split2.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"cartwheel_test_split2\.txt"):
         run(minis["hmdb51"], split=2)
 
 
-def test_the_wrong_media_folder_is_refused(minis, tmp_path):
+def test_the_wrong_media_folder_is_refused(minis: dict[str, Miniature], tmp_path: Path) -> None:
     mini = minis["hmdb51"]
     mini.media = tmp_path / "hmdb51" / "annotations"
     assert refused(mini).problems.count("nothing left") == 2
 
 
 @pytest.mark.parametrize("folders", ["flat", "spaces"])
-def test_kinetics_folders(tmp_path, folders):
+def test_kinetics_folders(tmp_path: Path, folders: str) -> None:
     mini = make_kinetics400(tmp_path, folders=folders)
     if folders == "spaces":
         error = refused(mini)
@@ -255,7 +267,7 @@ def test_kinetics_folders(tmp_path, folders):
         assert path.read_text().splitlines() == expected
 
 
-def test_given_classes_set_the_numbers(minis, tmp_path):
+def test_given_classes_set_the_numbers(minis: dict[str, Miniature], tmp_path: Path) -> None:
     mini = minis["kinetics400"]
     names = tmp_path / "names.txt"
     names.write_text("\n".join(["aerobics", *mini.classes]))
@@ -265,7 +277,9 @@ def test_given_classes_set_the_numbers(minis, tmp_path):
     assert labels == [int(line.split()[1]) + 1 for line in mini.lists[None]["val"]]
 
 
-def test_a_failing_write_leaves_the_former_lists(minis, monkeypatch):
+def test_a_failing_write_leaves_the_former_lists(
+    minis: dict[str, Miniature], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A full disk in the middle: the lists of before stand, no temporary file stays."""
     mini = minis["ucf101"]
     run(mini)
@@ -273,7 +287,7 @@ def test_a_failing_write_leaves_the_former_lists(minis, monkeypatch):
     (mini.media / "YoYo/v_YoYo_g02_c01.avi").unlink()
     calls = []
 
-    def full_disk(handle):
+    def full_disk(handle: int) -> None:
         calls.append(handle)
         if len(calls) == 3:
             raise OSError(28, "No space left on device")
@@ -290,7 +304,9 @@ SCRAPS += [b"\n", b"\r", b" ", b"\t", b"\0", b"\xff", b"\xef\xbb\xbf", b"9" * 30
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_damaged_official_files_are_refused_or_read_never_worse(originals, tmp_path_factory, data):
+def test_damaged_official_files_are_refused_or_read_never_worse(
+    originals: dict[str, Miniature], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     """Whatever is put in the place of some bytes: lists, or a ValueError and nothing written."""
     mini = originals[data.draw(st.sampled_from(sorted(MAKERS)))]
     root = tmp_path_factory.mktemp("damaged")
@@ -319,12 +335,17 @@ def test_damaged_official_files_are_refused_or_read_never_worse(originals, tmp_p
         ("ucf101", {"delimiter": ""}, "one character"),
     ],
 )
-def test_arguments(tmp_path, dataset, options, message):
+def test_arguments(tmp_path: Path, dataset: str, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         prepare(dataset, tmp_path, tmp_path, tmp_path / "out", **options)
 
 
-def test_the_command(minis, tmp_path, monkeypatch, capsys):
+def test_the_command(
+    minis: dict[str, Miniature],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
     """Exit codes: 0 done, 1 refused, 2 usage; `--report` also where refused."""
 
     def command(dataset: str, *extra: str) -> int:

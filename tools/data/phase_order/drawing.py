@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import permutations
 
 import cv2
 import numpy as np
+from numpy.random import Generator, default_rng
 
 from .options import SPLITS, PhaseOrderOptions
 
@@ -42,24 +43,18 @@ SHAPES: dict[str, list[np.ndarray]] = {
 }
 
 
-def _draw(frame: np.ndarray, shape: str, center, radius: float, color) -> None:
+def _draw(
+    frame: np.ndarray, shape: str, center: np.ndarray, radius: float, color: Sequence[int]
+) -> None:
     """Draw a shape into a frame (H, W, 3) in place, to a sixteenth of a pixel."""
     points = [np.rint(16 * (c * radius + center)).astype(np.int32) for c in SHAPES[shape]]
-    cv2.fillPoly(frame, points, tuple(int(c) for c in color), cv2.LINE_AA, shift=4)
-
-
-def _box(shape: str, center: np.ndarray, radius: float) -> list[float]:
-    outline = SHAPES[shape][0] * radius + center
-    return [*outline.min(0), *outline.max(0)]
+    cv2.fillPoly(frame, points, tuple(color), cv2.LINE_AA, shift=4)
 
 
 def _color(hue: float) -> tuple[int, ...]:
     """Return a bright RGB color; ``hue`` in turns, 0 is red."""
     hsv = np.uint8([[[round(hue % 1 * 180) % 180, 200, 235]]])
     return tuple(int(c) for c in cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0])
-
-
-# ------------------------------------------------------------------------------ phases, classes
 
 
 def phase_kinds(options: PhaseOrderOptions) -> list[tuple[str | None, str | None]]:
@@ -81,7 +76,7 @@ def draw_orders(options: PhaseOrderOptions) -> tuple[tuple[int, ...], ...]:
     stood least often in their positions.
     """
     pairs = [p for p in permutations(range(options.num_phases)) if p[0] < p[-1]]
-    left = np.random.default_rng([options.seed, len(SPLITS)]).permutation(np.array(pairs))
+    left = default_rng([options.seed, len(SPLITS)]).permutation(np.array(pairs))
     position = np.arange(options.num_phases)
     used = np.zeros((options.num_phases, options.num_phases), int)  # (position, phase)
     orders: list[tuple[int, ...]] = []
@@ -101,14 +96,11 @@ def class_names(options: PhaseOrderOptions) -> list[str]:
     return [" > ".join(names[k] for k in order) for order in draw_orders(options)]
 
 
-# --------------------------------------------------------------------------------------- a video
+def _rng(options: PhaseOrderOptions, split: str, index: int, use: int) -> Generator:
+    return default_rng([options.seed, SPLITS.index(split), index, use])
 
 
-def _rng(options: PhaseOrderOptions, split: str, index: int, use: int) -> np.random.Generator:
-    return np.random.default_rng([options.seed, SPLITS.index(split), index, use])
-
-
-def _move(motion: str | None, time: np.ndarray, rng: np.random.Generator):
+def _move(motion: str | None, time: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the path (T, 2), in frame sizes about its center, and the scale (T,) of an actor.
 
     ``time`` (T,) runs from 0 to 1. A motion of None is straight in a random direction.
@@ -124,7 +116,7 @@ def _move(motion: str | None, time: np.ndarray, rng: np.random.Generator):
     return TRAVEL * np.outer(time - 0.5, [np.cos(angle), np.sin(angle)]), steady
 
 
-def _boundaries(options: PhaseOrderOptions, rng: np.random.Generator) -> np.ndarray:
+def _boundaries(options: PhaseOrderOptions, rng: Generator) -> np.ndarray:
     """Return the first frame of each phase, and the number of frames at the end."""
     edges = np.arange(options.num_phases + 1, dtype=float)
     jitter = options.boundary_jitter
@@ -156,23 +148,20 @@ def plan_video(options: PhaseOrderOptions, split: str, index: int) -> dict:
         shape = shape or shape_of_video
         first = int(edges[position] + options.gap // 2)
         last = int(edges[position + 1] - 1 - (options.gap - options.gap // 2))
-        look = {
+        phase = {
             "kind": kind,
             "shape": shape,
             "motion": motion or "straight",
             "color": _color(hue),
+            "first": first,
+            "last": last,
         }
-        span = {"first": first, "last": last}
-        phases.append({**look, **span, **_plan_path(options, shape, motion, last - first + 1, rng)})
+        phases.append(phase | _plan_path(options, shape, motion, last - first + 1, rng))
     return {"file": file_name(options, split, index), "label": label, "phases": phases}
 
 
 def _plan_path(
-    options: PhaseOrderOptions,
-    shape: str,
-    motion: str | None,
-    length: int,
-    rng: np.random.Generator,
+    options: PhaseOrderOptions, shape: str, motion: str | None, length: int, rng: Generator
 ) -> dict:
     """Return the actor's centers, radii and boxes in each frame of a phase, all in the frame."""
     path, scale = _move(motion, np.linspace(0, 1, length), rng)
@@ -180,11 +169,13 @@ def _plan_path(
     reach = radii[:, None] + 1  # a pixel of margin to the border
     low, high = (reach - path).max(axis=0), (options.size - 1 - reach - path).min(axis=0)
     centers = rng.uniform(low, high) + path
-    boxes = [_box(shape, c, r) for c, r in zip(centers, radii)]
+    outline = SHAPES[shape][0]
+    corners = np.concatenate([outline.min(0), outline.max(0)])
+    boxes = corners * radii[:, None] + np.tile(centers, 2)
     return {
         "centers": centers.round(2).tolist(),
         "radii": radii.round(2).tolist(),
-        "boxes": np.round(boxes, 1).tolist(),
+        "boxes": boxes.round(1).tolist(),
     }
 
 
@@ -193,13 +184,13 @@ def file_name(options: PhaseOrderOptions, split: str, index: int) -> str:
     return f"{split}/{index:05d}{suffix}"
 
 
-def _background(options: PhaseOrderOptions, rng: np.random.Generator) -> np.ndarray:
+def _background(options: PhaseOrderOptions, rng: Generator) -> np.ndarray:
     gray = rng.uniform(25, 60)
     coarse = rng.normal(gray, options.texture, (8, 8, 3))
     return cv2.resize(coarse, (options.size, options.size), interpolation=cv2.INTER_CUBIC)
 
 
-def _distractors(options: PhaseOrderOptions, rng: np.random.Generator) -> Iterator[tuple]:
+def _distractors(options: PhaseOrderOptions, rng: Generator) -> Iterator[tuple]:
     """Yield (shape, radius, color, centers (num_frames, 2)) of each distractor, still ones first.
 
     They last all through the video, so they say nothing about the order.

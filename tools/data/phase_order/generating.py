@@ -15,11 +15,14 @@ from mmengine.logging import MMLogger
 from mmengine.utils import track_progress_rich
 
 from f4d_mmaction.engine.checkpoints import AtomicBackend
+from f4d_mmaction.visualization import write_video
 
 from .drawing import class_names, file_name, plan_video, render_video
 from .options import SPLITS, PhaseOrderOptions
 
 GENERATOR_VERSION = 2  # raise it when the same options no longer give the same files
+# Codec and pixel format; not H.264, since equal frames do not give equal files with libx264.
+ENCODERS = {"mp4": ("mpeg4", "yuv420p"), "avi": ("mjpeg", "yuvj420p")}
 
 
 def generate(
@@ -165,25 +168,10 @@ def _make_video(root: Path, options: PhaseOrderOptions, split: str, index: int) 
     if options.storage == "frames":
         _write_frames(frames, part)
     else:
-        _encode(frames, part, options.fps)
+        codec, pixels = ENCODERS[options.storage]
+        quality = {"qmin": "2", "qmax": "2"}
+        write_video(part, frames, options.fps, codec, pixels, options=quality)
     os.replace(part, path)
-
-
-def _encode(frames: np.ndarray, path: Path, fps: int) -> None:
-    codec = {".mp4": "mp4v", ".avi": "MJPG"}[path.suffix]
-    size = (frames.shape[2], frames.shape[1])
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, size)
-    if not writer.isOpened():
-        raise RuntimeError(
-            f"OpenCV {cv2.__version__} cannot encode {codec} into {path}: is the disk writable? "
-            "If this build has no such codec, choose storage='frames' or another one."
-        )
-    for frame in frames:
-        writer.write(frame[..., ::-1].copy())
-    writer.release()  # none of this reports a full disk: count what can be read
-    written = cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)
-    if written != len(frames):
-        raise OSError(f"Wrote {written:.0f} of {len(frames)} frames to {path}: is the disk full?")
 
 
 def _write_frames(frames: np.ndarray, folder: Path) -> None:
