@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 from PIL import Image
@@ -19,14 +20,13 @@ def probe_video(path: str) -> tuple[int, float]:
     Raises:
         BadVideoError: the file cannot be used; its ``kind`` says why.
     """
-    reader = VideoReader(path)
-    try:
+    with closing(VideoReader(path)) as reader:
+        frames, rate = len(reader), reader.average_fps
         step = max(1, CHUNK_BYTES // reader.read([0])[0].nbytes)
-        for start in range(0, len(reader), step):
-            reader.read(range(start, min(start + step, len(reader))))
-        return len(reader), reader.average_fps
-    finally:
-        reader.close()
+    for start in range(0, frames, step):
+        with closing(VideoReader(path)) as reader:  # a reader is sure of its first read alone
+            reader.read(range(start, min(start + step, frames)))
+    return frames, rate
 
 
 def probe_frames(paths: list[str]) -> int:

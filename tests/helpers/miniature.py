@@ -16,10 +16,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from encoding import CODECS
 from mmengine.config import Config
 
+from f4d_mmaction import visualization
+
 SIZE = (64, 48)  # width, height
-FOURCC = {".mp4": "mp4v", ".webm": "VP90", ".avi": "XVID"}
 
 
 @dataclass
@@ -51,13 +53,7 @@ def square_video(frames: int, seed: int) -> np.ndarray:
 
 def write_video(path: Path, frames: int, seed: int = 0, fps: int = 12) -> None:
     """Encode a moving square by the ending of `path` (.mp4, .webm or .avi)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*FOURCC[path.suffix]), fps, SIZE)
-    if not writer.isOpened():
-        raise RuntimeError(f"this OpenCV cannot encode {FOURCC[path.suffix]} for {path}")
-    for frame in square_video(frames, seed):
-        writer.write(frame)
-    writer.release()
+    visualization.write_video(path, square_video(frames, seed), fps, CODECS[path.suffix])
 
 
 def write_frames(folder: Path, frames: int, seed: int = 0) -> None:

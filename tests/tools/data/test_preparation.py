@@ -126,7 +126,7 @@ def test_strict_refuses_missing_videos(minis: dict[str, Miniature]) -> None:
     assert "missing: 2" in str(error)
 
 
-MISSPELT = {
+MISSPELLED = {
     "sthv1": ("something-something-v1-train.csv", "Holding something", "Hoding something"),
     "sthv2": ("something-something-v2-train.json", "Approaching [some", "Aproaching [some"),
     "kinetics400": ("validate.csv", "abseiling,", "abseilling,"),
@@ -134,20 +134,20 @@ MISSPELT = {
 }
 
 
-@pytest.mark.parametrize("dataset", MISSPELT)
-def test_a_misspelt_label_is_named_with_the_nearest(
+@pytest.mark.parametrize("dataset", MISSPELLED)
+def test_a_misspelled_label_is_named_with_the_nearest(
     minis: dict[str, Miniature], dataset: str
 ) -> None:
     mini = minis[dataset]
-    name, good, bad = MISSPELT[dataset]
+    name, good, bad = MISSPELLED[dataset]
     replace(mini.annotations / name, good, bad)
-    (problem,) = refused(mini).problems.found["misspelt label"]
+    (problem,) = refused(mini).problems.found["misspelled label"]
     assert name in problem
     assert "nearest: " in problem
     assert problem.split("nearest: ")[1].strip("'\"") in mini.classes
 
 
-def test_a_misspelt_class_in_the_kinetics_training_file_is_one_class_too_many(
+def test_a_misspelled_class_in_the_kinetics_training_file_is_one_class_too_many(
     minis: dict[str, Miniature], tmp_path: Path
 ) -> None:
     mini = minis["kinetics400"]

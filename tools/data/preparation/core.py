@@ -14,7 +14,7 @@ from f4d_mmaction.engine.checkpoints import AtomicBackend
 #: With one of these the meaning of an entry is unknown, so no list may be written.
 FATAL = (
     "malformed line",
-    "misspelt label",
+    "misspelled label",
     "conflicting label",
     "in train and val",
     "too many classes",
@@ -47,20 +47,20 @@ class Problems:
         """Note one problem."""
         self.found.setdefault(kind, []).append(message)
 
-    def count(self, *kinds: str) -> int:
-        """How many problems of these kinds there are."""
-        return sum(len(self.found.get(kind, ())) for kind in kinds)
+    def count(self, kind: str) -> int:
+        """How many problems of this kind there are."""
+        return len(self.found.get(kind, ()))
 
     def lines(self) -> list[str]:
         """Every problem as one line `kind: message`."""
         return [f"{kind}: {text}" for kind, texts in self.found.items() for text in texts]
 
-    def summary(self, shown: int = SHOWN) -> str:
+    def summary(self) -> str:
         """Counts of each kind with the first few cases."""
         blocks = []
         for kind, texts in self.found.items():
-            more = [f"  ... and {len(texts) - shown} more"] if len(texts) > shown else []
-            blocks += [f"{kind}: {len(texts)}", *(f"  {text}" for text in texts[:shown]), *more]
+            more = [f"  ... and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else []
+            blocks += [f"{kind}: {len(texts)}", *(f"  {text}" for text in texts[:SHOWN]), *more]
         return "\n".join(blocks)
 
 
@@ -102,7 +102,7 @@ class LabelIndex:
         if name in self.numbers:
             return self.numbers[name]
         problems.add(
-            "misspelt label", f"{source}: {name!r} is no class{nearest(name, self.numbers)}"
+            "misspelled label", f"{source}: {name!r} is no class{nearest(name, self.numbers)}"
         )
         return None
 
@@ -179,27 +179,20 @@ def media_below(root: Path, extensions: Sequence[str]) -> list[str]:
     )
 
 
-def count_frames(folder: Path, filename_tmpl: str, start: int = 1) -> tuple[int, list[int]]:
-    """Frames in a folder and the missing ones among them.
+def count_frames(folder: Path, filename_tmpl: str) -> tuple[int, list[int]]:
+    """Return the number of the last frame in a folder, counted from 1, and the missing ones.
 
-    Returns (index of the last frame + 1 - start, holes). Only files named by the template count;
-    an empty file is a hole. (0, []) for a folder without frames.
+    Only files named by the template, a number and an ending, count; an empty file is missing.
     """
-    prefix, suffix = filename_tmpl.split("{", 1)[0], filename_tmpl.rsplit("}", 1)[1]
-    present = set()
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            number = entry.name[len(prefix) : len(entry.name) - len(suffix)]
-            if (
-                number.isdecimal()
-                and filename_tmpl.format(int(number)) == entry.name
-                and entry.stat().st_size > 0
-            ):
-                present.add(int(number))
-    if not present:
-        return 0, []
-    last = max(present)
-    return last + 1 - start, [index for index in range(start, last) if index not in present]
+    present = {
+        int(path.stem)
+        for path in folder.iterdir()
+        if path.stem.isdecimal()
+        and filename_tmpl.format(int(path.stem)) == path.name
+        and path.stat().st_size > 0
+    }
+    last = max(present, default=0)
+    return last, [index for index in range(1, last) if index not in present]
 
 
 def write_together(folder: Path, files: Mapping[str, str]) -> None:

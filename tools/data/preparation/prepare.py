@@ -24,7 +24,7 @@ from .core import (
     write_together,
 )
 
-HINTS = 20  # comparing spellings is slow, and many missing videos are not misspelt ones
+HINTS = 20  # comparing spellings is slow, and many missing videos are not misspelled ones
 
 READERS = {
     "sthv1": sthv1.read_annotations,
@@ -198,7 +198,7 @@ def _video_lines(
 
 
 def _note_missing(sample: Sample, unlisted: set[str], problems: Problems) -> None:
-    """Note a missing file; for the first few, a file that no list knows may be it, misspelt."""
+    """Note a missing file; for the first few, a file that no list knows may be it, misspelled."""
     hint = ""
     if problems.count("missing") < HINTS:
         folder = os.path.dirname(sample.name)

@@ -1,4 +1,4 @@
-"""UCF101: `classInd.txt` counting from 1, `trainlist01.txt`, and `testlist01.txt` unlabelled."""
+"""UCF101: `classInd.txt` counting from 1, `trainlist01.txt`, and `testlist01.txt` unlabeled."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def read_annotations(
         classes = _classes(find_annotation(folder, "classInd.txt"))
     index = LabelIndex(classes)
     subsets = {
-        subset: _read(find_annotation(folder, f"{name}{split:02d}.txt"), labelled, index, problems)
-        for subset, name, labelled in (("train", "trainlist", True), ("val", "testlist", False))
+        subset: _read(find_annotation(folder, f"{name}{split:02d}.txt"), labeled, index, problems)
+        for subset, name, labeled in (("train", "trainlist", True), ("val", "testlist", False))
     }
     return Annotations(classes, subsets)
 
@@ -32,12 +32,12 @@ def _classes(path: Path) -> list[str]:
     return names
 
 
-def _read(path: Path, labelled: bool, index: LabelIndex, problems: Problems) -> list[Sample]:
-    expected = "'Class/video.avi number'" if labelled else "'Class/video.avi'"
+def _read(path: Path, labeled: bool, index: LabelIndex, problems: Problems) -> list[Sample]:
+    expected = "'Class/video.avi number'" if labeled else "'Class/video.avi'"
     samples = []
     for line, source in numbered_lines(path):
         name, *number = line.split()
-        if len(number) != labelled or name.count("/") != 1 or not all(map(str.isdecimal, number)):
+        if len(number) != labeled or name.count("/") != 1 or not all(map(str.isdecimal, number)):
             problems.add("malformed line", f"{source}: {line!r}, expected {expected}")
             continue
         label = index.number(name.split("/")[0], source, problems)
