@@ -5,8 +5,11 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
+
+Result = TypeVar("Result")
 
 
 def timed(step: Callable[[], object], device: str = "cpu") -> float:
@@ -22,26 +25,20 @@ def timed(step: Callable[[], object], device: str = "cpu") -> float:
 
 
 def take_turns(
-    timers: Sequence[Callable[[], float]], rounds: int, warmup: int = 1
-) -> list[list[float]]:
-    """Call each timer once a round (A B A B ...).
+    candidates: Sequence[Callable[[], Result]], rounds: int, warmup: int = 1
+) -> list[list[Result]]:
+    """Call each candidate once a round (A B A B ...), so that neighbors meet the same load.
 
     Args:
-        timers: Each runs its candidate once and returns the seconds that took.
+        candidates: Each runs once and returns what it measured, such as its seconds.
         rounds: Number of rounds.
-        warmup: Calls of each timer beforehand that do not count.
+        warmup: Rounds beforehand that do not count.
 
     Returns:
-        The seconds of each timer, round by round.
+        What each candidate returned, round by round.
     """
-    for timer in timers:
-        for _ in range(warmup):
-            timer()
-    seconds: list[list[float]] = [[] for _ in timers]
-    for _ in range(rounds):
-        for timer, times in zip(timers, seconds):
-            times.append(timer())
-    return seconds
+    results = [[candidate() for candidate in candidates] for _ in range(warmup + rounds)]
+    return [list(column) for column in zip(*results[warmup:])]
 
 
 def time_ratio(times: Sequence[float], others: Sequence[float]) -> float:

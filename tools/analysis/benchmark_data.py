@@ -1,15 +1,15 @@
-"""How fast videos are loaded, stage by stage, beside MMAction2's stock pipeline."""
+"""Compare a config's loading pipeline with MMAction2's stock stages, in one process, by stage."""
 
 from __future__ import annotations
 
 import argparse
 import copy
-import json
 import statistics
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -18,7 +18,8 @@ from mmaction.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
-from f4d_mmaction.analysis.report import write_section
+from f4d_mmaction.analysis.report import markdown_table, write_section
+from f4d_mmaction.analysis.timing import take_turns
 from f4d_mmaction.visualization import write_video
 
 STOCK = {
@@ -33,6 +34,46 @@ OURS = {
     "RawFrameDecode": {"type": "DecodeRawUnits"},
     "FormatShape": {"type": "FormatActionUnits"},
 }
+CPU = "total, CPU"  # of all threads: what a video costs where every core has a worker
+
+
+@dataclass
+class Comparison:
+    """Milliseconds a video by stage, one number for each pass, of both pipelines.
+
+    The last two stages are ``total`` and ``total, CPU``.
+    """
+
+    videos: str
+    ours: dict[str, list[float]]
+    stock: dict[str, list[float]]
+
+    @property
+    def ratio(self) -> float:
+        """Videos a second of ours to the stock pipeline's."""
+        return self._ratio("total")
+
+    def _ratio(self, stage: str) -> float:
+        return statistics.median(self.stock[stage]) / statistics.median(self.ours[stage])
+
+    def to_markdown(self) -> str:
+        """Return a table of the stages; medians with quartiles in brackets."""
+        rows = []
+        for (mine, times), (other, others) in zip(self.ours.items(), self.stock.items()):
+            ratio = statistics.median(others) / statistics.median(times)
+            rows.append([mine, _quartiles(times), other, _quartiles(others), f"{ratio:.2f}"])
+        header = ["ours", "ms per video", "stock", "ms per video", "stock / ours"]
+        speeds = [1000 / statistics.median(times["total"]) for times in (self.ours, self.stock)]
+        return (
+            f"### {self.videos}\n\n{markdown_table(header, rows)}\n\n"
+            f"{speeds[0]:.1f} videos/s against {speeds[1]:.1f}: "
+            f"ratio {self.ratio:.2f} ({self._ratio(CPU):.2f} in CPU time)\n"
+        )
+
+
+def _quartiles(values: Sequence[float]) -> str:
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return f"{middle:.1f} ({low:.1f} to {high:.1f})"
 
 
 def drifting_texture(frames: int, size: tuple[int, int], seed: int = 0) -> Iterator[np.ndarray]:
@@ -56,49 +97,6 @@ def replace_stages(pipeline: Sequence[dict], stages: dict[str, dict]) -> list[di
     return [copy.deepcopy(stages.get(step["type"], step)) for step in pipeline]
 
 
-def measure(
-    pipelines: dict[str, Sequence[dict]], samples: Sequence[dict], repeats: int
-) -> dict[str, dict[str, list[float]]]:
-    """Time pipelines on the same samples in turn (A B A B ...), in one process.
-
-    Args:
-        pipelines: Transform configs by name.
-        samples: Data infos as a dataset hands them to its pipeline.
-        repeats: Passes over all samples, after one that is not counted.
-
-    Returns:
-        Milliseconds per video by pipeline and stage, one number per pass; the last two stages are
-        ``total`` and ``total, CPU``.
-    """
-    built = {
-        name: [(step["type"], TRANSFORMS.build(copy.deepcopy(step))) for step in pipeline]
-        for name, pipeline in pipelines.items()
-    }
-    times: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in built}
-    for repeat in range(repeats + 1):
-        for name, stages in built.items():
-            np.random.seed(repeat)  # both draw the same frames and crops
-            spent = _one_pass(stages, samples)
-            if repeat:
-                for stage, milliseconds in spent.items():
-                    times[name][stage].append(milliseconds)
-    return {name: dict(stages) for name, stages in times.items()}
-
-
-def _one_pass(stages: list[tuple[str, object]], samples: Sequence[dict]) -> dict[str, float]:
-    spent: dict[str, float] = defaultdict(float)
-    cpu = time.process_time()  # of all threads: what a video costs where every core has a worker
-    for sample in samples:
-        results = copy.deepcopy(sample)
-        for number, (stage, transform) in enumerate(stages):
-            start = time.perf_counter()
-            results = transform(results)
-            spent[f"{number}. {stage}"] += time.perf_counter() - start
-    spent["total"] = sum(spent.values())
-    spent["total, CPU"] = time.process_time() - cpu
-    return {stage: 1000 * seconds / len(samples) for stage, seconds in spent.items()}
-
-
 def compare(
     config: Config | ConfigDict,
     frames: Sequence[int] | None = None,
@@ -108,7 +106,7 @@ def compare(
     videos: int = 8,
     repeats: int = 9,
     subset: str = "test",
-) -> list[dict]:
+) -> list[Comparison]:
     """Compare a config's loading pipeline with MMAction2's stock stages in its place.
 
     Args:
@@ -119,108 +117,73 @@ def compare(
         codec: Encoder of generated videos.
         size: (width, height) of generated videos.
         videos: Number of different videos.
-        repeats: Interleaved passes.
+        repeats: Passes over all videos, in turns, after one that is not counted.
         subset: ``'train'``, ``'val'`` or ``'test'``.
-
-    Returns:
-        One record per length: ``videos`` (what was read), ``stages`` (rows of medians and
-        quartiles in ms), ``videos_per_second`` and ``ratio`` (ours to stock, of the medians).
     """
     dataset = config[f"{subset}_dataloader"]["dataset"]
-    pipeline = [dict(step) for step in dataset["pipeline"]]
-    pipelines = {
-        "ours": replace_stages(pipeline, OURS),
-        "stock": replace_stages(pipeline, STOCK),
-    }
+    pipelines = [replace_stages(dataset["pipeline"], stages) for stages in (OURS, STOCK)]
     cv2.setNumThreads(0)  # as MMEngine sets it for workers
     if not frames:
         data = DATASETS.build(dataset)
         samples = [data.get_data_info(index) for index in range(min(videos, len(data)))]
-        return [_record(f"{len(samples)} of {dataset['ann_file']}", pipelines, samples, repeats)]
-    for name in pipelines:  # generated videos are files, whatever the config reads
-        pipelines[name] = _from_files(pipelines[name], name)
-    records = []
+        title = f"{len(samples)} of {dataset['ann_file']}"
+        return [Comparison(title, *time_stages(pipelines, samples, repeats))]
+    openers = (dict(type="InitVideo"), STOCK["InitVideo"])
+    decoders = (dict(type="DecodeUnits"), STOCK["DecodeUnits"])
+    pipelines = [_of_files(*parts) for parts in zip(pipelines, openers, decoders)]
+    comparisons = []
     for length in frames:
+        title = f"{videos} of {length} frames, {size[0]} x {size[1]}, {codec} in {suffix[1:]}"
         with tempfile.TemporaryDirectory() as folder:
             samples = []
-            for index in range(videos):
-                path = Path(folder) / f"{index}{suffix}"
-                write_video(path, drifting_texture(length, size, index), 25, codec, options={})
-                samples.append(
-                    {"filename": str(path), "label": 0, "start_index": 0, "modality": "RGB"}
-                )
-            title = f"{videos} of {length} frames, {size[0]} x {size[1]}, {codec} in {suffix[1:]}"
-            records.append(_record(title, pipelines, samples, repeats) | {"frames": length})
-    return records
+            for seed in range(videos):
+                path = Path(folder, f"{seed}{suffix}")
+                write_video(path, drifting_texture(length, size, seed), 25, codec, options={})
+                samples.append(dict(filename=str(path), label=0, start_index=0, modality="RGB"))
+            comparisons.append(Comparison(title, *time_stages(pipelines, samples, repeats)))
+    return comparisons
 
 
-def _from_files(pipeline: list[dict], name: str) -> list[dict]:
-    first, decode = ("InitVideo", "DecodeUnits")
-    if name == "stock":
-        first, decode = ("DecordInit", "DecordDecode")
-    raw = {"DecodeRawUnits": {"type": decode}, "RawFrameDecode": {"type": decode}}
-    pipeline = replace_stages(pipeline, raw)
-    opened = any(step["type"] == first for step in pipeline)
-    opener = STOCK["InitVideo"] if name == "stock" else {"type": first}
-    return pipeline if opened else [opener, *pipeline]
+def _of_files(pipeline: list[dict], opener: dict, decoder: dict) -> list[dict]:
+    """Have a pipeline read video files, whatever it reads."""
+    raw = dict.fromkeys(("DecodeRawUnits", "RawFrameDecode"), decoder)
+    opened = any(step["type"] == opener["type"] for step in pipeline)
+    return ([] if opened else [opener]) + replace_stages(pipeline, raw)
 
 
-def _record(
-    title: str, pipelines: dict[str, list[dict]], samples: list[dict], repeats: int
-) -> dict:
-    times = measure(pipelines, samples, repeats)
-    rows = [
-        {name: _summary(times[name][stage]) | {"stage": stage} for name, stage in zip(times, pair)}
-        for pair in zip(*(times[name] for name in times))
+def time_stages(
+    pipelines: Sequence[Sequence[dict]], samples: Sequence[dict], repeats: int
+) -> list[dict[str, list[float]]]:
+    """Time pipelines on the same samples in turns; see :class:`Comparison` for what returns."""
+    passes = take_turns([_pass(pipeline, samples) for pipeline in pipelines], repeats)
+    return [{stage: [spent[stage] for spent in rounds] for stage in rounds[0]} for rounds in passes]
+
+
+def _pass(pipeline: Sequence[dict], samples: Sequence[dict]) -> Callable[[], dict[str, float]]:
+    """Return what runs all samples through a pipeline and gives milliseconds a video by stage."""
+    stages = [
+        (f"{number}. {step['type']}", TRANSFORMS.build(copy.deepcopy(step)))
+        for number, step in enumerate(pipeline)
     ]
-    totals = {name: statistics.median(times[name]["total"]) for name in times}
-    return {
-        "videos": title,
-        "stages": rows,
-        "videos_per_second": {name: 1000 / total for name, total in totals.items()},
-        "ratio": totals["stock"] / totals["ours"],
-        "cpu_ratio": _ratio([times[name]["total, CPU"] for name in ("stock", "ours")]),
-    }
+    seeds = count()
+
+    def run() -> dict[str, float]:
+        np.random.seed(next(seeds))  # both pipelines draw the same frames and crops
+        spent = dict.fromkeys((name for name, _ in stages), 0.0)
+        cpu = time.process_time()
+        for sample in samples:
+            results = copy.deepcopy(sample)
+            for name, transform in stages:
+                start = time.perf_counter()
+                results = transform(results)
+                spent[name] += time.perf_counter() - start
+        spent |= {"total": sum(spent.values()), CPU: time.process_time() - cpu}
+        return {stage: 1000 * seconds / len(samples) for stage, seconds in spent.items()}
+
+    return run
 
 
-def _ratio(values: Sequence[Sequence[float]]) -> float:
-    return statistics.median(values[0]) / statistics.median(values[1])
-
-
-def _summary(values: Sequence[float]) -> dict[str, float]:
-    low, middle, high = np.percentile(values, [25, 50, 75])
-    return {"ms": float(middle), "ms_low": float(low), "ms_high": float(high)}
-
-
-def to_markdown(records: Sequence[dict]) -> str:
-    """Format the records of ``compare`` as tables; medians with quartiles in brackets."""
-    lines = []
-    for record in records:
-        lines += [
-            f"### {record['videos']}",
-            "",
-            "| ours | ms per video | stock | ms per video | stock / ours |",
-            "|---|---|---|---|---|",
-        ]
-        for row in record["stages"]:
-            cells = [
-                f"{row[name]['stage']} | {row[name]['ms']:.1f} "
-                f"({row[name]['ms_low']:.1f} to {row[name]['ms_high']:.1f})"
-                for name in ("ours", "stock")
-            ]
-            ratio = row["stock"]["ms"] / row["ours"]["ms"]
-            lines.append(f"| {cells[0]} | {cells[1]} | {ratio:.2f} |")
-        speed = record["videos_per_second"]
-        lines += [
-            "",
-            f"{speed['ours']:.1f} videos/s against {speed['stock']:.1f}: "
-            f"ratio {record['ratio']:.2f} ({record['cpu_ratio']:.2f} in CPU time)",
-            "",
-        ]
-    return "\n".join(lines)
-
-
-def parse_args() -> argparse.Namespace:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config")
     parser.add_argument("--subset", default="test", choices=["train", "val", "test"])
@@ -232,31 +195,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--size", type=int, nargs=2, default=[320, 240], metavar=("W", "H"))
     parser.add_argument("--videos", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--json", type=Path, help="also write the records here")
     parser.add_argument("--markdown", nargs=2, metavar=("FILE", "SECTION"))
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    config = Config.fromfile(args.config)
+    options = vars(parser.parse_args())
+    config, document = Config.fromfile(options.pop("config")), options.pop("markdown")
     init_default_scope(config.get("default_scope", "mmaction"))
-    records = compare(
-        config,
-        frames=args.frames,
-        suffix=args.suffix,
-        codec=args.codec,
-        size=tuple(args.size),
-        videos=args.videos,
-        repeats=args.repeats,
-        subset=args.subset,
-    )
-    text = to_markdown(records)
+    text = "\n".join(comparison.to_markdown() for comparison in compare(config, **options))
     print(text)
-    if args.markdown:
-        write_section(*args.markdown, text)
-    if args.json:
-        args.json.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+    if document:
+        write_section(*document, text)
 
 
 if __name__ == "__main__":

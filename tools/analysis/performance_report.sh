@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Remake every table and picture of docs/performance.md, from the root of the repository.
+# `performance_report.sh computed` remakes what is computed alone.
 set -u
 page=docs/performance.md
 root=configs/recognition
@@ -14,7 +15,8 @@ python tools/analysis/training_memory.py "$f4d" --markdown $page gpu
 [ "${1:-}" = computed ] && exit
 $benchmark --check docs/performance_targets.json --markdown $page check
 $benchmark "$f4d" "$v4d" "$trunk" --mode eager fast --markdown $page forward
-$benchmark "$f4d" --contiguous --mode fast eager --markdown $page contiguous
+$benchmark "$f4d" --cfg-options model.backbone.channels_last=False --mode fast eager \
+    --markdown $page contiguous
 $benchmark "$f4d" "$v4d" "$trunk" --training --clip-len 4 --markdown $page training
 $benchmark "$f4d" "$v4d" --mode eager fast --profile --markdown $page profile
 $benchmark "$f4d" "$v4d" --training --clip-len 4 --profile --markdown $page training_profile

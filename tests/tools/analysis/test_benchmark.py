@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 import sys
 from pathlib import Path
 
@@ -11,147 +11,168 @@ import benchmark
 import cv2
 import pytest
 import torch
-from benchmark import (
-    Subject,
-    build_step,
-    check,
-    check_markdown,
-    compare,
-    plot_sweep,
-    sweep,
-    sweep_markdown,
-)
+from benchmark import Case
+from mmaction.models import BaseRecognizer
 from mmaction.registry import MODELS
 from mmengine.config import Config
-from training_memory import training_bytes
-
-import f4d_mmaction  # noqa: F401
 
 ROOT = Path(__file__).parents[3]
 SMALL = str(ROOT / "configs" / "recognition" / "f4d" / "f4d_r18_phase_order.py")
 TINY = dict(config=SMALL, batch=1, num_units=2, clip_len=1, size=16)
 
 
-def test_ratios_are_of_neighbouring_rounds_per_video(monkeypatch):
-    seconds = [[1.0, 10.0, 1.0], [2.0, 20.0, 2.0]]
-    monkeypatch.setattr(benchmark, "interleave", lambda *_: seconds)
-    records = compare([Subject(**TINY), Subject(**{**TINY, "batch": 4})], memory=False)
-    assert [record["speed"] for record in records] == [1.0, 2.0]
-    assert records[1]["videos_per_second"] == 2.0
+def test_each_case_runs_with_the_memory_it_names() -> None:
+    before = dict(os.environ)
+    for memory, variables in benchmark.MEMORY.items():
+        with benchmark.fresh_process(**variables) as process:
+            for name, value in variables.items():
+                assert process.submit(os.getenv, name).result() == value
+        assert f"memory: {memory}" in Case(**TINY, memory=memory).setting
+    assert dict(os.environ) == before
 
 
-def test_subjects_take_turns_and_give_every_round():
-    seconds = benchmark.interleave([Subject(**TINY), Subject(**TINY, training=True)], 3, warmup=1)
-    assert [len(times) for times in seconds] == [3, 3]
-    assert all(time > 0 for times in seconds for time in times)
+def test_ratios_are_per_video_and_to_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "time_cases", lambda *_: [[1.0, 10.0, 3.0], [2.0, 2.0, 1.0]])
+    monkeypatch.setattr(benchmark, "peak_memory", lambda case: case.batch * 2**20)
+    text = benchmark.compare([Case(**TINY), Case(**{**TINY, "batch": 4})], rounds=3)
+    first, second = ([cell.strip() for cell in line.split("|")] for line in text.splitlines()[-2:])
+    assert first[4:-1] == ["0.33", "1.00", "1", "1.00"]
+    assert second[4:-1] == ["2.00", "12.00", "4", "4.00"]
 
 
-def test_peak_memory_grows_with_the_input():
-    small = benchmark.peak_memory(Subject(**{**TINY, "size": 32}, training=True))
-    large = benchmark.peak_memory(Subject(**{**TINY, "size": 224, "batch": 8}, training=True))
+def test_cases_run_and_give_every_round() -> None:
+    cases = [Case(**TINY, dtype="bfloat16"), Case(**TINY, training=True)]
+    assert [len(times) for times in benchmark.time_cases(cases, 2)] == [2, 2]
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_only_a_training_step_changes_weights(
+    monkeypatch: pytest.MonkeyPatch, training: bool
+) -> None:
+    build, built = MODELS.build, []
+    monkeypatch.setattr(MODELS, "build", lambda *a, **k: built.append(build(*a, **k)) or built[-1])
+    step = Case(**TINY, training=training).build_step()
+    (model,) = (each for each in built if isinstance(each, BaseRecognizer))
+    before = model.cls_head.fc_cls.weight.clone()
+    step()
+    assert torch.equal(model.cls_head.fc_cls.weight, before) != training
+
+
+def test_peak_memory_grows_with_the_input() -> None:
+    small = benchmark.peak_memory(Case(**{**TINY, "size": 32}, training=True))
+    large = benchmark.peak_memory(Case(**{**TINY, "size": 224, "batch": 8}, training=True))
     assert large > 2 * small > 0
 
 
-def test_targets_are_met_or_missed(tmp_path):
-    target = dict(measure="macs", of={**TINY, "clip_len": 4}, to=TINY)
-    path = tmp_path / "targets.json"
-    targets = [
-        dict(target, name="met", at_most=4.1),
-        dict(target, name="missed", at_least=5),
-        dict(target, name="what", measure="joy", at_least=1),
+@pytest.fixture
+def targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three targets, of a speed of 4 per video, a time of 2 and a memory of 3."""
+    seconds = {1: [2.0, 8.0, 2.0], 2: [1.0, 4.0, 1.0]}
+    monkeypatch.setattr(
+        benchmark, "time_cases", lambda cases, _: [seconds[case.batch] for case in cases]
+    )
+    monkeypatch.setattr(benchmark, "peak_memory", lambda case: 3 * case.batch)
+    one, two = TINY, {**TINY, "batch": 2}
+    stated = [
+        dict(name="faster", measure="speed", of=two, to=one, at_least=4),
+        dict(name="slower", measure="time", of=one, to=two, at_most=1.9),
+        dict(name="larger", measure="memory", of=two, to=one, at_most=2),
     ]
-    path.write_text(json.dumps(dict(targets=targets[:2])))
-    results = check(path)
-    assert [result["met"] for result in results] == [True, False]
-    assert "**no**" in check_markdown(results)
-    assert [result["name"] for result in check(path, only="miss")] == ["missed"]
+    path = tmp_path / "targets.json"
+    path.write_text(json.dumps(dict(targets=stated)))
+    return path
+
+
+def run_tool(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", *map(str, arguments)])
+    return benchmark.main()
+
+
+def test_targets_are_met_or_missed(targets: Path) -> None:
+    results = benchmark.check(targets)
+    assert [result["ratio"] for result in results] == [4, 2, 2]
+    assert [result["met"] for result in results] == [True, False, True]
+    assert "| slower | at most 1.9 | 2.00 | **no** |" in benchmark.check_markdown(results)
+
+
+def test_the_tool_fails_where_a_stated_ratio_is_missed(
+    targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- check -->\n<!-- /check -->\n")
+    assert run_tool(monkeypatch, "--check", targets, "--markdown", page, "check") == 1
+    assert "| larger | at most 2 | 2.00 | yes |" in page.read_text()
+    assert run_tool(monkeypatch, "--check", targets, "--only", "faster") == 0
+
+
+def test_unknown_targets_and_measures_are_told(targets: Path) -> None:
     with pytest.raises(ValueError, match="no target whose name has 'nothing'"):
-        check(path, only="nothing")
-    path.write_text(json.dumps(dict(targets=targets[2:])))
-    with pytest.raises(ValueError, match="joy"):
-        check(path)
+        benchmark.check(targets, only="nothing")
+    targets.write_text(targets.read_text().replace('"time"', '"joy"'))
+    with pytest.raises(ValueError, match="must be speed, time, memory or loading, got 'joy'"):
+        benchmark.check(targets)
 
 
-@pytest.mark.parametrize(("bound", "code"), [(4.1, 0), (3.9, 1)])
-def test_the_tool_fails_where_a_stated_ratio_is_missed(tmp_path, subprocess_env, bound, code):
-    target = dict(name="macs", measure="macs", of={**TINY, "clip_len": 4}, to=TINY, at_most=bound)
+def test_loading_can_be_a_target(tmp_path: Path) -> None:
+    target = dict(name="loading", measure="loading", config=SMALL, frames=32, at_least=1e9)
     path = tmp_path / "targets.json"
     path.write_text(json.dumps(dict(targets=[target])))
-    command = [sys.executable, str(ROOT / "tools/analysis/benchmark.py"), "--check", str(path)]
-    done = subprocess.run(command, env=subprocess_env, capture_output=True, text=True, timeout=120)
-    assert done.returncode == code, done.stderr
-    assert "| macs | at most" in done.stdout
+    (result,) = benchmark.check(path)
+    assert 0 < result["ratio"] < 1e9
+    assert not result["met"]
 
 
-def test_stated_targets_name_configs_and_options_that_exist():
+def test_stated_targets_name_configs_and_options_that_exist() -> None:
     for target in json.loads((ROOT / "docs" / "performance_targets.json").read_text())["targets"]:
         assert ("at_least" in target) != ("at_most" in target)
         for role in {"of", "to"} & set(target):
-            subject = Subject(**target[role])
-            config = Config.fromfile(ROOT / subject.config)
-            config.merge_from_dict(subject.options)
+            case = Case(**target[role])
+            config = Config.fromfile(ROOT / case.config)
+            config.merge_from_dict(case.options)
             assert config.model.backbone.type == "ResNet4d"
 
 
-def test_cost_against_units_and_frames_is_shown(tmp_path):
-    subjects = [Subject(**TINY), Subject(**TINY, dtype="bfloat16")]
-    seconds = sweep(subjects, units=[1, 2], lengths=[1, 2, 4], rounds=1)
-    assert [len(line) for line in seconds["num_units"]] == [2, 2]
-    assert [len(line) for line in seconds["clip_len"]] == [3, 3]
-    text = sweep_markdown(subjects, [1, 2], [1, 2, 4], seconds)
-    first = seconds["clip_len"][1]
-    assert f"| {first[0]:.3f} | {first[1]:.3f} | {first[2]:.3f} |" in text
-    plot_sweep(tmp_path / "cost.png", subjects, [1, 2], [1, 2, 4], seconds)
+def test_plain_blocks_are_measured_beside_fused_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+    monkeypatch.setattr(benchmark, "compare", lambda cases, _: measured.extend(cases) or "")
+    assert run_tool(monkeypatch, SMALL, "--plain-blocks", "--mode", "eager", "fast") == 0
+    assert [(case.mode, case.options) for case in measured] == [
+        ("eager", {}),
+        ("eager", benchmark.PLAIN_BLOCKS),
+        ("fast", {}),
+        ("fast", benchmark.PLAIN_BLOCKS),
+    ]
+
+
+def test_time_against_units_and_frames_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        benchmark, "time_cases", lambda cases, _: [[c.num_units * c.clip_len**2] for c in cases]
+    )
+    text = benchmark.scaling([Case(**TINY)], [1, 2, 4], 1, tmp_path / "cost.png")
+    assert "| seconds | U = 1 | U = 2 | U = 4 | last to first |" in text
+    assert "float32 | 1.000 | 2.000 | 4.000 | 4.0 |" in text
+    assert "| seconds | T = 1 | T = 2 | T = 4 | last to first |" in text
+    assert "float32 | 2.000 | 8.000 | 32.000 | 16.0 |" in text
     assert cv2.imread(str(tmp_path / "cost.png")).std() > 0
 
 
-@pytest.mark.parametrize("wrong", [dict(memory="hoarded"), dict(mode="quick")])
-def test_modes_and_memory_are_checked(wrong):
-    with pytest.raises(ValueError, match=r"mode must be of .* and memory of"):
-        Subject(**TINY, **wrong)
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (dict(memory="hoarded"), "mode must be of .* and memory of"),
+        (dict(mode="quick"), "mode must be of .* and memory of"),
+        (dict(mode="fast", training=True), "does not train"),
+    ],
+)
+def test_cases_are_checked(wrong: dict, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Case(**TINY, **wrong)
 
 
-def test_fast_mode_does_not_train():
-    with pytest.raises(ValueError, match="does not train"):
-        build_step(Subject(**TINY, mode="fast", training=True))
-
-
-def test_recomputation_keeps_less_and_recomputed_blocks_nothing():
-    kept = []
-    no_blocks = {"placement": [0, 0, 0, 0]}
-    for options in ({}, {"block4d.with_cp": True}, no_blocks, {"with_cp": True}):
-        config = Config.fromfile(SMALL)
-        config.merge_from_dict({f"model.backbone.{key}": v for key, v in options.items()})
-        fixed, per_video = training_bytes(config, 2, 4, 64)
-        kept.append(per_video)
-        assert fixed > 0
-    plain, blocks, trunk, everything = kept
-    assert plain > 1.05 * blocks
-    assert blocks == pytest.approx(trunk, rel=0.02)  # but for what the head keeps
-    assert trunk > everything > 0
-
-
-def test_bytes_kept_are_those_that_autograd_asks_for():
-    """The counter sees what is alive; autograd's hooks see what is saved."""
-    config = Config.fromfile(SMALL)
-    with torch.device("meta"):
-        model = MODELS.build(config.model).to("meta").train()
-        x, saved = torch.empty(1, 1, 2, 3, 4, 64, 64), {}
-    given = {p.untyped_storage()._cdata for p in [*model.parameters(), *model.buffers(), x]}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        saved[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        scores = model(x, mode="tensor", stage="head")
-    assert scores.requires_grad
-    nbytes = sum(storage.nbytes() for key, storage in saved.items() if key not in given)
-    assert training_bytes(config, 2, 4, 64)[1] == pytest.approx(nbytes, rel=0.02)
-
-
-def test_profile_names_convolutions_and_shares_add_up():
-    rows = benchmark.profile(Subject(**TINY), top=1000)
+def test_profile_names_convolutions_and_shares_add_up() -> None:
+    rows = benchmark.profile(Case(**TINY), top=1000)
     assert sum(row["share"] for row in rows) == pytest.approx(1)
     convolutions = [row for row in rows if row["operator"] == "aten::convolution"]
     assert convolutions[0]["calls"] > 20
