@@ -12,7 +12,7 @@ from training_memory import training_bytes
 SMALL = RECOGNITION / "f4d" / "f4d_r18_phase_order.py"
 
 
-def test_recomputation_keeps_less_and_recomputed_blocks_nothing():
+def test_recomputation_keeps_less() -> None:
     kept = []
     no_blocks = {"placement": [0, 0, 0, 0]}
     for options in ({}, {"block4d.with_cp": True}, no_blocks, {"with_cp": True}):
@@ -22,12 +22,11 @@ def test_recomputation_keeps_less_and_recomputed_blocks_nothing():
         kept.append(per_video)
         assert fixed > 0
     plain, blocks, trunk, everything = kept
-    assert plain > 1.05 * blocks
-    assert blocks == pytest.approx(trunk, rel=0.02)  # but for what the head keeps
-    assert trunk > everything > 0
+    assert plain > blocks > everything > 0
+    assert trunk <= blocks <= 1.1 * trunk  # a recomputed block keeps its input and its output
 
 
-def test_bytes_kept_are_those_that_autograd_asks_for():
+def test_bytes_kept_are_those_that_autograd_asks_for() -> None:
     """The counter sees what is alive; autograd's hooks see what is saved."""
     config = Config.fromfile(SMALL)
     with torch.device("meta"):
