@@ -76,6 +76,7 @@ setup(
         "numpy",
         "av>=14.2",
         "packaging",
+        "pebble>=5",  # kills a worker whose decoder crashes or hangs
         "matplotlib",
         "rich",
     ],
