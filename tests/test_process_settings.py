@@ -59,7 +59,12 @@ print("CHANGED", sorted(changed))
 BUILD = """
 import f4d_mmaction
 from mmaction.apis import init_recognizer
-model = init_recognizer("configs/recognition/f4d/f4d_r18_phase_order.py", device="cpu")
+from mmengine.config import Config
+config = Config.fromfile("configs/recognition/f4d/f4d_r18_phase_order.py")
+config.model.backbone.compile = True
+init_recognizer(config, device="cpu")
+config.model.backbone.compile = False
+model = init_recognizer(config, device="cpu")
 from f4d_mmaction.models import prepare_for_inference
 model.backbone(torch.zeros(1, 2, 3, 2, 32, 32))
 prepare_for_inference(model)

@@ -1,17 +1,103 @@
 """Train and test a config of UCF101 or HMDB51 on every split and report the mean.
 
-The same command goes on where an interrupted one stopped.
+The same command goes on where an interrupted one stopped: a split that is done is not run again,
+one that was cut off goes on from its last checkpoint. The network of the last epoch is tested.
 """
 
-import argparse
+from __future__ import annotations
 
+import argparse
+import json
+import re
+import statistics
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.logging import print_log
+
+from f4d_mmaction.datasets.unwrapping import unwrapped
 from f4d_mmaction.engine.launch import (
     add_common_arguments,
+    build_runner,
     load_config,
+    resume,
     run,
     use_mixed_precision,
 )
-from f4d_mmaction.engine.splits import train_splits
+
+METRICS = "metrics.json"
+SPLIT = re.compile(r"(_split_?)\d+(?=[._])")  # train_split1.txt, or MMAction2's ..._split_1_...
+
+
+def train_splits(config: Config, splits: Sequence[int]) -> dict:
+    """Train and test on each split after the other, in a folder of its own below ``work_dir``.
+
+    Args:
+        config: Of one split; its lists are named ``..._split1.txt`` or the like.
+        splits: Numbers of the splits.
+
+    Returns:
+        ``mean`` and ``spread`` (sample standard deviation) of each metric, and ``splits``, the
+        metrics by split; also written to ``metrics.json`` in ``config.work_dir``.
+
+    Raises:
+        ValueError: a list is not of one split.
+    """
+    configs = {split: of_split(config, split) for split in splits}
+    found = {str(split): train_and_test(configs[split]) for split in splits}
+    names = next(iter(found.values()))
+    columns = {name: [metrics[name] for metrics in found.values()] for name in names}
+    several = len(found) > 1
+    result = dict(
+        mean={name: statistics.fmean(values) for name, values in columns.items()},
+        spread={n: statistics.stdev(values) if several else None for n, values in columns.items()},
+        splits=found,
+    )
+    write(Path(config.work_dir) / METRICS, result)
+    for name, mean in result["mean"].items():
+        print_log(f"{name}: {mean:.4f}, mean of splits {', '.join(found)}", "current")
+    return result
+
+
+def of_split(config: Config, split: int) -> Config:
+    """Return the config for another split: its lists, and a work folder of its own.
+
+    Raises:
+        ValueError: a list is not of one split.
+    """
+    config = deepcopy(config)
+    for subset in ("train", "val", "test"):
+        for dataset in unwrapped(config[f"{subset}_dataloader"].dataset):
+            name, changed = SPLIT.subn(rf"\g<1>{split}", dataset["ann_file"])
+            if not changed:
+                raise ValueError(
+                    f"{name} is not the list of one split; expected a name such as "
+                    "train_split1.txt, as tools/data/prepare.py gives it for ucf101 and hmdb51"
+                )
+            dataset["ann_file"] = name
+    config.work_dir = str(Path(config.work_dir) / f"split{split}")
+    return config
+
+
+def train_and_test(config: Config) -> dict[str, float]:
+    done = Path(config.work_dir) / METRICS
+    if done.is_file():
+        return json.loads(done.read_text(encoding="utf-8"))
+    resume(config, "auto")
+    runner = build_runner(config)
+    runner.train()
+    metrics = {name: float(value) for name, value in runner.test().items()}
+    write(done, metrics)
+    return metrics
+
+
+def write(path: Path, metrics: dict) -> None:
+    if is_main_process():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What `tools/train.py` and `tools/test.py` do: a config, the command line's wishes, a Runner."""
+"""What the command lines of training and testing share: reading a config, building a Runner."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class ConfigError(ValueError):
     """A config from which no runner can be built."""
 
 
-# What a person can mend: told in one sentence, without a traceback.
-_MENDABLE = (
+# User errors: printed as one line, without a traceback.
+USER_ERRORS = (
     BadVideoError,
     CheckpointError,
     ConfigError,
@@ -119,15 +119,15 @@ def test(config: Config, checkpoint: str) -> None:
 
 
 def run(action: Callable[[], object]) -> None:
-    """Run a tool's work; what a person can mend ends it with one sentence and exit code 1.
+    """Run a tool's work; a user error ends it with one line and exit code 1.
 
     Under torchrun the error that came first is shown in the summary of the failed run.
     """
     try:
         record(action)()
-    except _MENDABLE as error:
+    except USER_ERRORS as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
-    except SystemExit as error:  # asked to leave: PreemptionHook
+    except SystemExit as error:  # PreemptionHook
         _leave_gloo(error.code)
         raise
     _leave_gloo(0)

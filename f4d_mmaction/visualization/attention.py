@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ..structures import Recognition
 from .heat import HEAT, frame_weights, glow, locations, pixel_weights
-from .style import BLUE, GREEN, GRID, INK, MUTED, ORANGE, look, new_figure, save, shorten
+from .style import BLUE, GREEN, GRID, INK, MUTED, ORANGE, new_figure, save, shorten, with_style
 from .video import Stage, write_video
 
 LEFT, RIGHT, TOP, BOTTOM = 0.95, 0.75, 0.85, 0.42  # margins in inches
@@ -48,7 +48,7 @@ def contact_sheet(
     return save(draw_sheet(result, location, truth), out)
 
 
-@look
+@with_style
 def draw_sheet(
     result: Recognition, location: str | None = None, truth: str | None = None
 ) -> Figure:
@@ -97,7 +97,7 @@ def _map_size(result: Recognition, location: str) -> tuple[int, int]:
     return max(weights.shape[3:] for weights in result.maps[location].values())
 
 
-@look
+@with_style
 def attention_video(
     result: Recognition, out: str | os.PathLike, location: str | None = None
 ) -> Path:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from mmengine.logging import MMLogger
 
-from .style import BLUE, MUTED, ORANGE, look, new_figure, plain, save
+from .style import BLUE, MUTED, ORANGE, new_figure, plain, save, with_style
 
 
 @dataclass
@@ -84,7 +84,7 @@ def plot_runs(work_dirs: Mapping[str, str | os.PathLike], out: str | os.PathLike
     return plot_errors({name: read_errors(path) for name, path in work_dirs.items()}, out)
 
 
-@look
+@with_style
 def plot_errors(runs: Mapping[str, Errors], out: str | os.PathLike) -> Path:
     """Draw a panel for each run by its name, as :func:`plot_runs`, from errors read before.
 

@@ -1,4 +1,4 @@
-"""One look for all pictures of this project, drawn without pyplot: no display, no global state."""
+"""One style for all pictures of this project, drawn without pyplot: no display, no global state."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RC = {
     "ytick.labelcolor": INK,
 }
 
-look = rc_context(_RC)  # a decorator for functions that draw
+with_style = rc_context(_RC)  # a decorator for functions that draw
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..datasets.streaming import average_fps, stream_frames
 from ..structures import Timeline
-from .style import DPI, INK, MUTED, look, new_figure, save, shorten
+from .style import DPI, INK, MUTED, new_figure, save, shorten, with_style
 from .video import Stage, write_video
 
 ROWS = 8  # classes shown
@@ -25,7 +25,7 @@ COLUMNS = 1000
 TICKS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, float("inf"))
 
 
-@look
+@with_style
 def draw_timeline(timeline: Timeline, out: str | os.PathLike, rows: int = ROWS) -> Path:
     """Draw a row for each class that wins most often: the darker, the surer.
 
@@ -99,7 +99,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-@look
+@with_style
 def timeline_video(
     timeline: Timeline, out: str | os.PathLike, fps: float | None = None, rows: int = 5
 ) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import statistics
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from miniature import make_hmdb51
 from mmengine.config import Config
 from preparation import prepare
 
-from f4d_mmaction.engine.splits import of_split
+ROOT = Path(__file__).resolve().parents[2]
+of_split = runpy.run_path(str(ROOT / "tools/train_splits.py"))["of_split"]
 
 CONFIG = "configs/recognition/f4d/f4d_r50_hmdb51.py"
 

@@ -16,13 +16,13 @@ from f4d_mmaction.visualization.style import (
     GRID,
     MUTED,
     ORANGE,
-    look,
     new_figure,
     save,
+    with_style,
 )
 
 
-@look
+@with_style
 def draw_sampling(
     out: str | os.PathLike,
     total_frames: Sequence[int] = (160, 60, 25),

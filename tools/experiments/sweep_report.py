@@ -19,7 +19,15 @@ from studies import Study
 
 from f4d_mmaction.analysis.report import markdown_table, write_section
 from f4d_mmaction.visualization.curves import Errors, plot_errors
-from f4d_mmaction.visualization.style import BLUE, MUTED, ORANGE, look, new_figure, plain, save
+from f4d_mmaction.visualization.style import (
+    BLUE,
+    MUTED,
+    ORANGE,
+    new_figure,
+    plain,
+    save,
+    with_style,
+)
 
 NOT_RUN = "not run yet"
 
@@ -140,7 +148,7 @@ def plot_curves(study: Study, summaries: dict[str, Summary], out: Path) -> Path 
     return plot_errors(runs, out) if runs else None
 
 
-@look
+@with_style
 def plot_tables(study: Study, summaries: dict[str, Summary], out: Path) -> Path | None:
     """Draw a panel per table: a dot a seed, a bar for the mean; None where nothing has run."""
     tables = [_finished_rows(content["rows"], summaries) for content in study.tables.values()]
