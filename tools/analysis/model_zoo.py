@@ -1,4 +1,4 @@
-"""Check README tables against the configs, or write them."""
+"""Check the tables of the configs' READMEs, or write them: from configs, metafiles and zoo.yml."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ TITLES = {  # by the name of a dataset's folder
     "mine": "your own",
 }
 NOT_TRAINED = "not trained yet"
-EXPERIMENTS = "docs/experiments.md"  # where the shipped benchmark's results are
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Entry:
     cost: Complexity
     views: int
     published: float | None
-    measured: dict
+    measured: float | None
 
     @property
     def name(self) -> str:
@@ -81,19 +80,15 @@ class Entry:
         """Parameters in millions."""
         return f"{self.cost.params / 1e6:.2f}"
 
-    def accuracy(self, folder: Path) -> str:
-        """What we measured, as a cell of a README in ``folder``."""
-        if self.measured:
-            top1 = f"{self.measured['top1']:.1f}"
-            return f"[{top1}]({self.measured['weights']})" if "weights" in self.measured else top1
-        if self.dataset == "shipped benchmark":
-            up = "../" * len(folder.parts)
-            return f"[experiments]({up}{EXPERIMENTS})"
-        return NOT_TRAINED
+    @property
+    def accuracies(self) -> list[object]:
+        """Top-1 as published and as measured here."""
+        published = "-" if self.published is None else self.published
+        return [published, NOT_TRAINED if self.measured is None else f"{self.measured:.1f}"]
 
 
 def write_zoo(root: Path) -> list[Path]:
-    """Bring the zoo's files up to date and return those that changed."""
+    """Bring the READMEs up to date and return those that changed."""
     changed = outdated(root)
     for path, text in changed.items():
         (root / path).write_text(text, encoding="utf-8")
@@ -101,10 +96,10 @@ def write_zoo(root: Path) -> list[Path]:
 
 
 def check_zoo(root: Path) -> list[str]:
-    """Return what differs between the zoo's files and the configs, as lines of a diff."""
+    """Return what differs between the READMEs and the configs, as lines of a diff."""
     lines: list[str] = []
     for path, text in outdated(root).items():
-        found = _read(root / path)
+        found = (root / path).read_text(encoding="utf-8")
         lines += difflib.unified_diff(
             found.splitlines(), text.splitlines(), str(path), f"{path} from configs", lineterm=""
         )
@@ -112,35 +107,45 @@ def check_zoo(root: Path) -> list[str]:
 
 
 def outdated(root: Path) -> dict[Path, str]:
-    """Map each file of the zoo that is not as the configs say to what it should be.
+    """Map each README that is not as the configs say to what it should be.
 
     Raises:
-        FileNotFoundError: a folder of configs has no README.md.
-        ValueError: ``zoo.yml`` names a config that is not there, or a README lacks a section.
+        ValueError: ``zoo.yml`` or a metafile names a config that is not there, or a README lacks
+            a section.
     """
     wanted: dict[Path, str] = {}
     zoo = yaml.safe_load((root / CONFIGS / "zoo.yml").read_text(encoding="utf-8"))
-    entries = {entry.path: entry for entry in _entries(root, zoo)}
-    unknown = {*zoo["published"], *zoo["measured"]} - {entry.name for entry in entries.values()}
+    measured = trained(root)
+    entries = {entry.path: entry for entry in _entries(root, zoo["published"], measured)}
+    unknown = {*zoo["published"], *measured} - {entry.name for entry in entries.values()}
     if unknown:
-        raise ValueError(f"zoo.yml names configs that are not there: {', '.join(sorted(unknown))}")
-    for folder, collection in zoo["collections"].items():
-        here = CONFIGS / folder
-        own = [entry for path, entry in entries.items() if here in path.parents]
-        readme = _read(root / here / "README.md")
+        raise ValueError(f"there is no config of the names {', '.join(sorted(unknown))}")
+    for path in sorted((root / CONFIGS).glob("*/README.md")):
+        here = path.parent.relative_to(root)
+        own = [entry for entry in entries.values() if here in entry.path.parents]
+        found = readme = path.read_text(encoding="utf-8")
         for subfolder in sorted({entry.path.parent for entry in own}):
             if subfolder.name != "ablations":  # those are in Tables II to V
                 section = "configs" if subfolder == here else subfolder.name
                 listed = [entry for entry in own if entry.path.parent == subfolder]
                 readme = replace_section(readme, section, models_table(listed, here))
-        if folder == "f4d":
+        if here.name == "f4d":
             for name, rows in zoo["tables"].items():
                 readme = replace_section(readme, name, paper_table(rows, entries, here))
-        wanted[here / "README.md"] = readme
-        wanted[here / "metafile.yml"] = metafile(here, collection, own)
-    index = [str(CONFIGS / folder / "metafile.yml") for folder in sorted(zoo["collections"])]
-    wanted[Path("model-index.yml")] = _yaml({"Import": index})
-    return {path: text for path, text in wanted.items() if _read(root / path) != text}
+        if readme != found:
+            wanted[here / "README.md"] = readme
+    return wanted
+
+
+def trained(root: Path) -> dict[str, float]:
+    """Read the top-1 accuracy in % of each network in the metafiles that model-index.yml lists."""
+    index = yaml.safe_load((root / "model-index.yml").read_text(encoding="utf-8"))
+    metafiles = [yaml.safe_load((root / path).read_text("utf-8")) for path in index["Import"]]
+    return {
+        model["Name"]: model["Results"][0]["Metrics"]["Top 1 Accuracy"]
+        for metafile in metafiles
+        for model in metafile["Models"]
+    }
 
 
 def models_table(entries: list[Entry], folder: Path) -> str:
@@ -166,8 +171,7 @@ def models_table(entries: list[Entry], folder: Path) -> str:
                 entry.testing,
                 entry.macs,
                 entry.params,
-                "-" if entry.published is None else entry.published,
-                entry.accuracy(folder),
+                *entry.accuracies,
             ]
             for entry in entries
         ),
@@ -188,51 +192,15 @@ def paper_table(rows: dict, entries: dict[Path, Entry], folder: Path) -> str:
                 raise ValueError(f"zoo.yml: row {name!r} has no config {path}")
             entry = entries[path]
             command = f"`python tools/train.py {path.as_posix()}`"
-            here = entry.accuracy(folder)
+            here = entry.accuracies[1]
             lines.append([name, TITLES[dataset], command, entry.macs, entry.params, accuracy, here])
     header = ["row", "dataset", "command", "GMACs x views", "params (M)", "top-1, paper"]
     return markdown_table([*header, "top-1, here"], lines)
 
 
-def metafile(folder: Path, collection: dict, entries: list[Entry]) -> str:
-    """Return a collection's metafile in MMAction2's schema; only what was trained has results."""
-    models = [_model(entry, collection["Name"]) for entry in entries]
-    paper = {"URL": collection["URL"], "Title": collection["Title"]}
-    readme = (folder / "README.md").as_posix()
-    head = {"Name": collection["Name"], "README": readme, "Paper": paper}
-    return _yaml({"Collections": [head], "Models": models})
-
-
-def _model(entry: Entry, collection: str) -> dict:
-    model = {
-        "Name": entry.name,
-        "Config": entry.path.as_posix(),
-        "In Collection": collection,
-        "Metadata": {
-            "Architecture": f"ResNet{entry.config.model.backbone.depth}",
-            "Batch Size": entry.config.train_dataloader.batch_size,
-            "Epochs": entry.config.train_cfg.max_epochs,
-            "FLOPs": f"{entry.cost.macs / 1e9:.1f}G",
-            "Parameters": f"{entry.params}M",
-            "Pretrained": entry.pretrained,
-            "Training Data": entry.dataset,
-            "Training Units x Frames": entry.training,
-            "Test Units x Frames x Views": entry.testing,
-        },
-        "Modality": "RGB",
-    }
-    metrics = _renamed(entry.measured, top1="Top 1 Accuracy", top5="Top 5 Accuracy")
-    result = {"Dataset": entry.dataset, "Task": "Action Recognition", "Metrics": metrics}
-    links = _renamed(entry.measured, log="Training Log", weights="Weights")
-    return {**model, "Results": [result], **links}
-
-
-def _renamed(values: dict, **names: str) -> dict:
-    """Return those of ``values`` that have a name here, under that name."""
-    return {name: values[key] for key, name in names.items() if key in values}
-
-
-def _entries(root: Path, zoo: dict) -> Iterator[Entry]:
+def _entries(
+    root: Path, published: dict[str, float], measured: dict[str, float]
+) -> Iterator[Entry]:
     for path in sorted((root / CONFIGS).rglob("*.py")):
         config = Config.fromfile(path)
         units, frames, views = protocol(config)
@@ -243,8 +211,8 @@ def _entries(root: Path, zoo: dict) -> Iterator[Entry]:
             config=config,
             cost=_cost(repr(model), units, frames),
             views=views,
-            published=zoo["published"].get(path.stem),
-            measured=zoo["measured"].get(path.stem, {}),
+            published=published.get(path.stem),
+            measured=measured.get(path.stem),
         )
 
 
@@ -253,19 +221,6 @@ def _cost(model: str, num_units: int, clip_len: int) -> Complexity:
     """Count each network once; many configs share theirs. ``model`` is the repr of its config."""
     config = Config.fromstring(f"model = {model}", ".py")
     return complexity(config, num_units, clip_len)
-
-
-def _read(path: Path) -> str:
-    if not path.is_file():
-        if path.suffix == ".md":
-            raise FileNotFoundError(f"{path} is missing; its tables are made, its text is not")
-        return ""
-    return path.read_text(encoding="utf-8")
-
-
-def _yaml(content: dict) -> str:
-    note = "# Made by `python tools/analysis/model_zoo.py --write`.\n"
-    return note + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
 def main() -> None:
@@ -283,7 +238,7 @@ def main() -> None:
             print("\n".join(map(str, changed)) or "all up to date")
         else:
             lines = check_zoo(args.root)
-            print("\n".join(lines) or "tables, metafiles and configs agree")
+            print("\n".join(lines) or "tables and configs agree")
             raise SystemExit(bool(lines))
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
