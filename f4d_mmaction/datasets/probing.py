@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from .transforms.decoding import VideoReader
+from .video_reader import VideoReader
 
 # Decoded frames held at once, in bytes.
 CHUNK_BYTES = 2**28

@@ -1,6 +1,8 @@
 """Sampling, decoding and formatting of action units."""
 
-from .decoding import DecodeRawUnits, DecodeUnits, InitVideo, VideoReader
+from f4d_mmaction.datasets.video_reader import VideoReader
+
+from .decoding import DecodeRawUnits, DecodeUnits, InitVideo
 from .formatting import FormatActionUnits
 from .randaugment import RandAugmentUnits
 from .sampling import SampleActionUnits

@@ -1,0 +1,371 @@
+"""Reading videos: each needed frame once, on any read, and no frame in place of another.
+
+FFmpeg through PyAV. decord returns wrong frames from open groups of pictures and where a container
+keeps no presentation times (AVI with B-frames); torchcodec ends silently in damaged files, and has
+neither a strict mode nor a time limit.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
+
+from .video_errors import (
+    BadVideoError,
+    BadVideoKind,
+    bad,
+    check_is_video,
+    is_video_header,
+    missing_bytes,
+    read_head,
+)
+
+# What PyAV raises over bad input: its own errors, and Python's for what it cannot represent.
+_AV_ERRORS = (av.FFmpegError, OSError, ValueError, OverflowError, ZeroDivisionError, EOFError)
+_PYAV = int(av.__version__.split(".")[0])
+# PyAV 19 ignores undecodable metadata always.
+_IGNORE_METADATA = {"metadata_errors": "ignore"} if _PYAV < 19 else {}
+# Since version 17 PyAV converts a frame in as many threads as there are cores: slower for frames of
+# this size, and workers would fight over the cores.
+_ONE_THREAD = {"threads": 1} if _PYAV >= 17 else {}
+# Frame counts in headers are estimates in some encoders; losses below a tenth are not told by them.
+_ANNOUNCED_SHARE = 0.9
+MAX_PIXELS = 2**25
+
+
+def open_video(
+    path: str,
+    time_limit: float | None = None,
+    strict: bool = True,
+    max_pixels: int = MAX_PIXELS,
+    threads: int = 1,
+) -> InputContainer:
+    """Open a local video, whose first video stream is ready to decode.
+
+    Args:
+        path: A local file; its contents count, never its name.
+        time_limit: Seconds for opening, and for each wait for the file; None for no limit.
+        strict: The decoder reports errors. Otherwise it hides them and paints over what is lost.
+        max_pixels: Largest width * height.
+        threads: Of the decoder; 0 for as many as there are cores.
+
+    Raises:
+        BadVideoError: no video, too large, or shorter than it says.
+    """
+    head = read_head(path)
+    check_is_video(path, head)
+    if lost := missing_bytes(path, head):
+        raise bad(BadVideoKind.TRUNCATED, path, f"at least {lost} bytes are missing")
+    try:
+        # By its absolute path, so that no name is taken for a protocol.
+        container = av.open(
+            os.path.abspath(path),
+            container_options={"protocol_whitelist": "file"},
+            timeout=time_limit,
+            **_IGNORE_METADATA,
+        )
+    except _AV_ERRORS as error:
+        if isinstance(error, av.ExitError):
+            raise _late(path, time_limit) from error
+        if not is_video_header(head):
+            raise bad(BadVideoKind.GARBAGE, path, "no known container") from error
+        if isinstance(error, av.EOFError):
+            raise bad(BadVideoKind.NO_FRAMES, path, "nothing after its header") from error
+        raise bad(BadVideoKind.DAMAGED, path, f"its index cannot be read ({error})") from error
+    try:
+        if not container.streams.video:
+            raise bad(BadVideoKind.NO_FRAMES, path, "no video stream")
+        context = container.streams.video[0].codec_context
+        if context is None or context.codec is None:
+            raise bad(BadVideoKind.GARBAGE, path, "no decoder for its video stream")
+        _check_size(path, context, max_pixels)
+        context.thread_type = "AUTO"
+        context.thread_count = threads
+        if strict:
+            context.options = {"err_detect": "explode"}
+    except BaseException:
+        container.close()
+        raise
+    return container
+
+
+def read_packets(
+    video: InputContainer, path: str, time_limit: float | None = None
+) -> Iterator[av.Packet]:
+    """Yield the compressed packets of the first video stream in stored order.
+
+    Raises:
+        BadVideoError: damaged, or not consumed within ``time_limit`` seconds.
+    """
+    started = time.monotonic()
+    try:
+        for packet in video.demux(video.streams.video[0]):
+            if time_limit is not None and time.monotonic() - started > time_limit:
+                raise _late(path, time_limit)
+            if packet.size:  # the last one is empty
+                yield packet
+    except BadVideoError:
+        raise
+    except _AV_ERRORS as error:
+        if isinstance(error, av.ExitError):
+            raise _late(path, time_limit) from error
+        raise bad(BadVideoKind.DAMAGED, path, f"its packets: {error}") from error
+
+
+def decode_packet(
+    video: InputContainer, packet: av.Packet | None, path: str, strict: bool = True
+) -> list[av.VideoFrame]:
+    """Decode one packet, or with None the frames that the decoder still holds.
+
+    Raises:
+        BadVideoError: any sign of damage, in strict mode.
+    """
+    try:
+        frames = video.streams.video[0].codec_context.decode(packet)
+    except _AV_ERRORS as error:
+        if not strict:
+            return []
+        raise bad(BadVideoKind.DAMAGED, path, f"decoding: {error}") from error
+    if strict and any(part.is_corrupt for part in [packet, *frames] if part is not None):
+        raise bad(BadVideoKind.DAMAGED, path, "a frame is incomplete")
+    return frames
+
+
+def decode_all(
+    video: InputContainer, path: str, time_limit: float | None = None, strict: bool = True
+) -> Iterator[av.VideoFrame]:
+    """Decode an open video from its start, one frame after the other in display order."""
+    first = None
+    for packet in chain(read_packets(video, path, time_limit), [None]):
+        first = first or packet
+        yield from decode_packet(video, packet, path, strict and not leads(packet, first))
+
+
+def leads(packet: av.Packet | None, first: av.Packet | None) -> bool:
+    """Whether a packet's frame is shown before that of the file's first packet.
+
+    In a file cut out of a longer one it refers to frames that are not there. Players drop it.
+    """
+    return bool(packet and first) and None not in (packet.pts, first.pts) and packet.pts < first.pts
+
+
+def to_rgb(frame: av.VideoFrame, reformatter: VideoReformatter, path: str) -> np.ndarray:
+    """Convert a frame to RGB (H, W, 3) of uint8, turned and mirrored as players show it.
+
+    Raises:
+        BadVideoError: the frame's pixels cannot be converted.
+    """
+    try:
+        image = reformatter.reformat(frame, format="rgb24", **_ONE_THREAD).to_ndarray()
+    except _AV_ERRORS as error:
+        raise bad(BadVideoKind.DAMAGED, path, f"color conversion: {error}") from error
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return image
+    # A pixel at (x, y) is shown at (a x + c y, b x + d y), but for a shift.
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].astype(int)
+    if abs(a) + abs(d) < abs(b) + abs(c):
+        image, a, d = image.transpose(1, 0, 2), c, b
+    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+
+class VideoReader:
+    """Frames of one video by index, in display order.
+
+    Opening reads the compressed packets once: this counts the frames, which headers do not know,
+    and tells truncated files. Every read opens the file again and ends with its decoder, so that
+    none depends on the reads before; between them no file is open.
+
+    Args:
+        path: A local file.
+        time_limit: Seconds for opening, and again for each read; None for no limit.
+        strict: Refuse videos in which the decoder meets an error on the way to a wanted frame.
+            FFmpeg hides errors otherwise, by painting over what is lost.
+        max_pixels: Largest width * height.
+
+    Attributes:
+        average_fps: Frames per second; 0 where the container does not know.
+
+    Raises:
+        BadVideoError: the file cannot be used; its ``kind`` says why.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        time_limit: float | None = None,
+        strict: bool = True,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        self.path = path
+        self.time_limit = time_limit
+        self.strict = strict
+        self.max_pixels = max_pixels
+        with self._open() as video:
+            stream = video.streams.video[0]
+            rate = stream.average_rate or stream.guessed_rate
+            self.average_fps = float(rate) if rate else 0.0
+            packets = [
+                (packet.pts, packet.is_keyframe, _is_shown(packet))
+                for packet in read_packets(video, path, time_limit)
+            ]
+            if not packets:
+                raise bad(BadVideoKind.NO_FRAMES, path, "the video stream has no frames")
+            times = [time for time, _, _ in packets]
+            announced = _announced(video, max(time or 0 for time in times))
+            if len(packets) < _ANNOUNCED_SHARE * announced:
+                counts = f"{len(packets)} of {announced} announced frames are there"
+                raise bad(BadVideoKind.TRUNCATED, path, counts)
+            reorders = stream.codec_context.has_b_frames
+            is_avi = video.format.name == "avi"
+        shown = [time for time, _, is_shown in packets if is_shown]
+        # AVI keeps no presentation times, and some files of other containers keep times of decoding
+        # in their place, which do not number frames that the decoder reorders.
+        timed = not (is_avi or None in times or (reorders and shown == sorted(shown)))
+        timed = timed and len(set(shown)) == len(shown)
+        if timed:
+            shown = sorted(self._decodable(shown, times[0]))
+        self._first = times[0] if timed else -math.inf
+        self._length = len(shown)
+        if not shown:
+            raise bad(BadVideoKind.NO_FRAMES, path, "no frame of it is to be shown")
+        self._rank = {time: rank for rank, time in enumerate(shown)} if timed else None
+        keys = [position for position, (_, is_key, _) in enumerate(packets) if is_key]
+        self._keys = self._entries(keys, times) if timed else []
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, indices: Iterable[int]) -> list[np.ndarray]:
+        """Decode frames: one RGB array (H, W, 3) of uint8 per index.
+
+        Raises:
+            BadVideoError: damaged, too large, or out of time.
+            IndexError: an index outside the video.
+        """
+        indices = [int(index) for index in indices]
+        wanted = sorted(set(indices))
+        if wanted and not 0 <= wanted[0] <= wanted[-1] < len(self):
+            raise IndexError(
+                f"{self.path} has frames 0 to {len(self) - 1}, asked for {wanted[0]} to "
+                f"{wanted[-1]}; the sampler's start_index must be 0 for videos"
+            )
+        try:
+            images = self._decode(wanted, self._keys)
+        except BadVideoError as error:
+            # Frames of some encoders refer to others beyond a keyframe.
+            if error.kind is not BadVideoKind.DAMAGED or not self._keys:
+                raise
+            images = self._decode(wanted, [])
+        return [images[index] for index in indices]
+
+    def close(self) -> None:
+        """Do nothing, for ``contextlib.closing``: no file is open between reads."""
+
+    def _open(self) -> InputContainer:
+        return open_video(self.path, self.time_limit, self.strict, self.max_pixels)
+
+    def _decodable(self, shown: list[int], first: int) -> list[int]:
+        """Drop the times of frames at the start that refer to others before the file was cut."""
+        if min(shown, default=first) >= first:
+            return shown
+        with self._open() as video:
+            frame = next(decode_all(video, self.path, self.time_limit, self.strict), None)
+        return [time for time in shown if frame is not None and time >= frame.pts]
+
+    def _entries(self, keys: list[int], times: list[int]) -> list[tuple[int, int]]:
+        """Index of the frame and position of the packet of keyframes that part the video.
+
+        All packets before one are shown before it, and all after it later.
+        """
+        latest = np.maximum.accumulate(times)
+        earliest = np.minimum.accumulate(times[::-1])[::-1]
+        return [
+            (self._rank[times[key]], key)
+            for key in keys
+            if key and times[key] in self._rank and latest[key - 1] < times[key] == earliest[key]
+        ]
+
+    def _decode(self, wanted: list[int], keys: list[tuple[int, int]]) -> dict[int, np.ndarray]:
+        """Decode from keyframes to wanted frames; ``keys`` are those at which decoding may start.
+
+        On files of some minutes this saves most of the work (docs/performance.md).
+        """
+        images: dict[int, np.ndarray] = {}
+        missing = set(wanted)
+        reformatter = VideoReformatter()
+        upcoming, jumped = 0, False  # index of the frame that the decoder shows next
+        with self._open() as video:
+            packets = chain(read_packets(video, self.path, self.time_limit), [None])
+            for position, packet in enumerate(packets):
+                if not missing:
+                    break
+                place = bisect_right(keys, (wanted[len(images)], math.inf)) - 1
+                first, start = keys[place] if place >= 0 else (0, 0)
+                if position < start:
+                    jumped = True
+                    continue
+                if jumped:
+                    video.streams.video[0].codec_context.flush_buffers()
+                    upcoming, jumped = first, False
+                for frame in decode_packet(video, packet, self.path, self.strict):
+                    index = upcoming if self._rank is None else self._rank.get(frame.pts, -1)
+                    if self.strict and index != upcoming:
+                        detail = f"the decoder shows another frame in place of frame {upcoming}"
+                        raise bad(BadVideoKind.DAMAGED, self.path, detail)
+                    upcoming += 1
+                    if index in missing:
+                        missing.discard(index)
+                        _check_size(self.path, frame, self.max_pixels)
+                        images[index] = to_rgb(frame, reformatter, self.path)
+        if missing:
+            detail = f"of {len(self)} frames announced, frame {min(missing)} cannot be decoded"
+            raise bad(BadVideoKind.DAMAGED, self.path, detail)
+        if len({image.shape for image in images.values()}) > 1:
+            raise bad(BadVideoKind.DAMAGED, self.path, "frames differ in size")
+        return images
+
+
+def _is_shown(packet: av.Packet) -> bool:
+    """Whether a packet yields a frame: not if an edit list cuts it, or if VP8 hides it."""
+    hidden = packet.stream.codec_context.name == "vp8" and not memoryview(packet)[0] & 0x10
+    return not (packet.is_discard or hidden)
+
+
+def _announced(video: InputContainer, last: int) -> int:
+    """Frames that the container says it holds; 0 where it does not say.
+
+    Args:
+        video: The open file.
+        last: Latest time of a packet, in the stream's units.
+    """
+    stream = video.streams.video[0]
+    if stream.frames:
+        return stream.frames
+    # With sound the duration is that of the longer stream.
+    if not stream.average_rate or not video.duration or len(video.streams) > 1:
+        return 0
+    seconds = video.duration / av.time_base
+    # Frames at a varying rate may be fewer than rate and duration say, but reach the end.
+    if last * float(stream.time_base) >= _ANNOUNCED_SHARE * seconds:
+        return 0
+    return int(float(stream.average_rate) * seconds)
+
+
+def _check_size(path: str, frame: av.VideoFrame | av.VideoCodecContext, max_pixels: int) -> None:
+    if frame.width * frame.height > max_pixels:
+        detail = f"frames of {frame.width} x {frame.height} exceed max_pixels={max_pixels}"
+        raise bad(BadVideoKind.TOO_LARGE, path, detail)
+
+
+def _late(path: str, time_limit: float | None) -> BadVideoError:
+    return bad(BadVideoKind.TIMEOUT, path, f"not read within {time_limit} s")
