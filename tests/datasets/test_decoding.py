@@ -25,6 +25,8 @@ VIDEOS = {
     "h264_b_frames.avi": ("libx264", {"options": {"bf": "2"}}),
     "mpeg4.avi": ("mpeg4", {"gop": 12}),
     "mpeg4_b_frames.avi": ("mpeg4", {"gop": 12, "options": {"bf": "2"}}),
+    "mpeg2_b_frames.mpg": ("mpeg2video", {"gop": 12, "options": {"bf": "2"}}),
+    "ten_bits.mp4": ("libx264", {"pixel_format": "yuv420p10le"}),
     "mjpeg.avi": ("mjpeg", {"pixel_format": "yuvj420p"}),
     "vp9.webm": ("libvpx-vp9", {"options": {"deadline": "realtime", "cpu-used": "8"}}),
     "vp8.webm": ("libvpx", {"options": {"deadline": "realtime", "cpu-used": "8"}}),
@@ -64,12 +66,11 @@ def run(pipeline, path):
 def test_any_frames_equal_sequential_decoding(folder, name):
     truth = all_frames(folder / name)
     rng = np.random.default_rng(0)
-    for count in (1, 3, 10, FRAMES):
+    reader = VideoReader(str(folder / name))
+    assert len(reader) == FRAMES
+    for count in (1, 3, 10, FRAMES, 10, 3, 1):
         wanted = np.sort(rng.choice(FRAMES, count, replace=False))
-        reader = VideoReader(str(folder / name))
-        assert len(reader) == FRAMES
         frames = reader.read(wanted)
-        reader.close()
         for index, frame in zip(wanted, frames):
             np.testing.assert_array_equal(frame, truth[index])
 
@@ -106,6 +107,19 @@ def test_turned_videos_are_upright_as_in_the_stock_pipeline(folder, tmp_path, de
     path.write_bytes(data)
     stock = decord.VideoReader(io.BytesIO(data)).get_batch([0, 7]).asnumpy()
     np.testing.assert_array_equal(VideoReader(str(path)).read([0, 7]), stock)
+
+
+def test_mirrored_videos_are_shown_as_players_show_them(folder, tmp_path):
+    data = bytearray((folder / "h264.mp4").read_bytes())
+    place = data.index(b"tkhd") + 4 + 4 + 20 + 16
+    truth = all_frames(folder / "h264.mp4")
+    for a, d, shown in ((-1, 1, truth[7][:, ::-1]), (1, -1, truth[7][::-1])):
+        matrix = np.array([a, 0, 0, 0, d, 0, 0, 0, 2**14], ">i4") * 2**16
+        data[place : place + 36] = matrix.astype(">i4").tobytes()
+        path = tmp_path / "mirrored"
+        path.write_bytes(data)
+        results = run([{"type": "InitVideo"}], path)  # the name has no extension
+        np.testing.assert_array_equal(results["video_reader"].read([7])[0], shown)
 
 
 def test_hidden_frames_of_vp8_are_not_counted(folder, tmp_path):
