@@ -53,13 +53,14 @@ test = [
     "pytest-xdist>=3",
     "pytorchcv==0.0.67",  # has SE and CBAM; later versions want torchvision
     "hypothesis>=6",
+    "codespell>=2.4",
     "ruff>=0.12",
 ]
 
 setup(
     name="f4d_mmaction",
     version=version["__version__"],
-    description="F4D: factorised 4D CNNs with attention for video-level recognition, on MMAction2",
+    description="F4D: factorized 4D CNNs with attention for video-level recognition, on MMAction2",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

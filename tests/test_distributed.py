@@ -149,7 +149,7 @@ def test_dying_process_ends_the_job_with_its_own_error(
 def test_restarted_job_goes_on_by_itself(
     config: Path, trained: Path, tmp_path: Path, subprocess_env: dict, kind: str
 ) -> None:
-    """One of two processes is signalled; torchrun restarts both, and the weights come out equal."""
+    """One of two processes is signaled; torchrun restarts both, and the weights come out equal."""
     arguments = ("tools/dist_train.sh", faulty(config, kind), 2, "--work-dir", tmp_path, "--resume")
     output = output_of(launch(subprocess_env, *arguments, cwd=ROOT, MAX_RESTARTS=1))
     assert (tmp_path / "failed").exists()

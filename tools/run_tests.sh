@@ -8,4 +8,5 @@ install_package test
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 ruff check .
 ruff format --check .
+codespell
 exec python -m pytest -n "${TEST_PROCESSES:-$(getconf _NPROCESSORS_ONLN)}" --dist loadfile "$@"

@@ -43,7 +43,7 @@ class Cost:
 class Complexity:
     """Cost of one view of one video of ``num_units`` units of ``clip_len`` frames.
 
-    ``parts`` holds the trunk, the 4D blocks' convolutions (``conv4d``, with their normalisation),
+    ``parts`` holds the trunk, the 4D blocks' convolutions (``conv4d``, with their normalization),
     their attention, and the head.
     """
 

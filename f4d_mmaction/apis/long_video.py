@@ -1,6 +1,6 @@
 """Scores along long videos: a window of U units slides by one unit, and each unit is seen once.
 
-Neighbouring windows share U - 1 units. Their frames are decoded and transformed once, and the trunk
+Neighboring windows share U - 1 units. Their frames are decoded and transformed once, and the trunk
 up to the first 4D block, where no unit has seen another yet, runs once for each unit.
 """
 
@@ -152,7 +152,7 @@ class SlidingWindow:
         return self.transform(results)["imgs"]
 
     def _inputs(self, units: list[np.ndarray]) -> Tensor:
-        """Normalise formatted units as the model does: (N, U, C, T, H, W)."""
+        """Normalize formatted units as the model does: (N, U, C, T, H, W)."""
         data = {
             "inputs": [torch.from_numpy(unit) for unit in units],
             "data_samples": [ActionDataSample() for _ in units],

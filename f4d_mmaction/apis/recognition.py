@@ -84,7 +84,7 @@ def video_pipeline(config: Config) -> Compose:
     """Make the test pipeline of a config read video files, whatever its dataset is stored as.
 
     Frames are decoded by this project's ``DecodeUnits``, which tells bad files apart, and several
-    crops become the centre one.
+    crops become the center one.
 
     Raises:
         ValueError: the pipeline has no decoder.
@@ -252,5 +252,5 @@ def list_videos(source: str | os.PathLike) -> list[str]:
 def _listed(folder: Path, line: str) -> str:
     """Path of a line, with or without the label behind it."""
     whole, (first, *label) = folder / line, line.rsplit(maxsplit=1)
-    labelled = label and label[0].isdigit() and not whole.exists()
-    return str(folder / first if labelled else whole)
+    labeled = label and label[0].isdigit() and not whole.exists()
+    return str(folder / first if labeled else whole)

@@ -169,7 +169,7 @@ def use_mixed_precision(config: Config) -> None:
     """Train in mixed precision: fp16 with loss scaling on CUDA, bf16 autocast on the CPU.
 
     Raises:
-        ValueError: the config already uses another kind of optimiser wrapper.
+        ValueError: the config already uses another kind of optimizer wrapper.
     """
     kind = config.optim_wrapper.get("type", "OptimWrapper")
     if kind not in ("OptimWrapper", "AmpOptimWrapper", "BFloat16OptimWrapper"):

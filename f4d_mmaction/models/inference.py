@@ -24,7 +24,7 @@ def prepare_for_inference(
     """Make a recognizer's backbone fast on its device, in place; features come out in float32.
 
     The backbone is laid out channels last and, unless ``compile`` is off, compiled as one graph. On
-    the CPU its weights are frozen into the graph with the normalisations folded in, so weights
+    the CPU its weights are frozen into the graph with the normalizations folded in, so weights
     loaded later go unseen. The first call of each input shape compiles, which takes from seconds to
     minutes; after ``COMPILED_SHAPES`` of them others run uncompiled.
 

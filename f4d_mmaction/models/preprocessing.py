@@ -35,7 +35,7 @@ class UnitsAsFrames(ActionDataPreprocessor):
     def preprocess(
         self, inputs: list[Tensor], data_samples: list | None, training: bool = False
     ) -> tuple[Tensor, list | None]:
-        """Reorder each video's units into frames, then normalise as the host does."""
+        """Reorder each video's units into frames, then normalize as the host does."""
         check_packed_units(inputs)
         frames = [video.transpose(2, 3).flatten(0, 2) for video in inputs]
         return super().preprocess(frames, data_samples, training)
@@ -57,7 +57,7 @@ class UnitsAsClip(ActionDataPreprocessor):
     def preprocess(
         self, inputs: list[Tensor], data_samples: list | None, training: bool = False
     ) -> tuple[Tensor, list | None]:
-        """Join each video's units along time, then normalise as the host does."""
+        """Join each video's units along time, then normalize as the host does."""
         check_packed_units(inputs)
         clips = [torch.flatten(video.transpose(1, 2), 2, 3) for video in inputs]
         return super().preprocess(clips, data_samples, training)
@@ -92,7 +92,7 @@ class UnitCombinations(ActionDataPreprocessor):
     def preprocess(
         self, inputs: list[Tensor], data_samples: list | None, training: bool = False
     ) -> tuple[Tensor, list | None]:
-        """Combine each video's units at a test, then normalise as the host does."""
+        """Combine each video's units at a test, then normalize as the host does."""
         if not training:
             inputs = [
                 video[:, combinations(video.shape[1], self.train_units)].flatten(0, 1)

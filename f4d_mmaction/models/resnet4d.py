@@ -265,7 +265,7 @@ class CSN4d(Blocks4dMixin, ResNet3dCSN):
     """Channel-separated networks recast in 4D; ``bn_frozen`` concerns the trunk alone."""
 
     def train(self, mode: bool = True) -> CSN4d:
-        """Set the training mode; the blocks' normalisation learns unless its stage is frozen."""
+        """Set the training mode; the blocks' normalization learns unless its stage is frozen."""
         super().train(mode)
         for location, stage in self.block_stage.items():
             if stage > self.frozen_stages:

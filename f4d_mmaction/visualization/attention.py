@@ -218,19 +218,17 @@ def _header(
 ) -> None:
     W, H = figure.get_figwidth(), figure.get_figheight()
     x = left / W
-    title, line, colour = truth or "", Path(result.path).name, INK
+    title, line, color = truth or "", Path(result.path).name, INK
     font = dict(fontsize=12, parse_math=False)
     if result.predictions:
         best = result.predictions[0]
         where = f"attention after {location.replace('_', ', block ')}" if location else None
         told = None if truth is None else f"truth: {truth}"
         title, line = best.name, "  ·  ".join(filter(None, (told, line, where or "no attention")))
-        colour = INK if truth is None else GREEN if truth == best.name else ORANGE
-        figure.text(
-            1 - 0.14 / W, 1 - 0.3 / H, f"{best.score:.0%}", ha="right", color=colour, **font
-        )
+        color = INK if truth is None else GREEN if truth == best.name else ORANGE
+        figure.text(1 - 0.14 / W, 1 - 0.3 / H, f"{best.score:.0%}", ha="right", color=color, **font)
     name = shorten(title, int(8 * W))
-    figure.text(x, 1 - 0.3 / H, name, fontweight="bold", color=colour, **font)
+    figure.text(x, 1 - 0.3 / H, name, fontweight="bold", color=color, **font)
     line = shorten(line, int(13 * W))
     figure.text(x, 1 - 0.58 / H, line, fontsize=8, color=MUTED, parse_math=False)
 
@@ -268,8 +266,8 @@ def _draw_curve(axes: Axes, times: np.ndarray, unit: int) -> None:
 
 
 def _draw_scale(figure: Figure, axes: Axes, scale: tuple[float, float]) -> None:
-    colours = matplotlib.colormaps[HEAT](np.linspace(0.25, 0.95, 128))
-    cmap = matplotlib.colors.ListedColormap(colours)
+    colors = matplotlib.colormaps[HEAT](np.linspace(0.25, 0.95, 128))
+    cmap = matplotlib.colors.ListedColormap(colors)
     bar = figure.colorbar(ScalarMappable(Normalize(*scale), cmap), cax=axes)
     bar.outline.set_visible(False)
     bar.set_ticks(scale, labels=[f"{value:.2f}" for value in scale], fontsize=7.5)

@@ -117,14 +117,14 @@ def _draw(axes: Axes, name: str, errors: Errors) -> None:
     axes.set_title(name, loc="left", fontsize=10, fontweight="bold")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    for curve, label, colour in (
+    for curve, label, color in (
         (errors.train, "training", ORANGE),
         (errors.val, "validation", BLUE),
     ):
         steps = sorted(curve)
         marker = "o" if len(steps) <= 30 else None
         values = [curve[step] for step in steps]
-        axes.plot(steps, values, color=colour, linewidth=1.8, marker=marker, ms=3.5, label=label)
+        axes.plot(steps, values, color=color, linewidth=1.8, marker=marker, ms=3.5, label=label)
     if errors.val:
         best = min(errors.val, key=errors.val.get)
         unit = "epoch" if errors.by_epoch else "iteration"

@@ -47,7 +47,7 @@ def _at_frame_size(result: Recognition, location: str, wanted, size) -> np.ndarr
 
 
 def glow(frames: np.ndarray, weights: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Lay weights over frames: dim and nearly grey at ``low``, glowing at ``high``.
+    """Lay weights over frames: dim and nearly gray at ``low``, glowing at ``high``.
 
     Args:
         frames: (..., H, W, 3) of uint8.
@@ -60,7 +60,7 @@ def glow(frames: np.ndarray, weights: np.ndarray, low: float, high: float) -> np
     """
     share = np.clip((weights - low) / max(high - low, 1e-12), 0, 1)[..., None]
     heat = 255 * matplotlib.colormaps[HEAT](0.25 + 0.7 * share[..., 0])[..., :3]
-    grey = frames.mean(-1, keepdims=True)
-    calm = 0.55 * frames + 0.35 * grey
+    gray = frames.mean(-1, keepdims=True)
+    calm = 0.55 * frames + 0.35 * gray
     strength = 0.75 * share
     return np.rint(calm * (1 - strength) + heat * strength).astype(np.uint8)

@@ -26,8 +26,8 @@ def moving(frames: int = FRAMES, height: int = 64, width: int = 64):
     rng = np.random.default_rng(0)
     for index in range(frames):
         frame = rng.integers(0, 80, (height, width, 3)).astype(np.uint8)
-        left, colour = 3 * index % (width - 16), index * np.array((7, 11, 13)) % 256
-        frame[8:24, left : left + 16] = colour
+        left, color = 3 * index % (width - 16), index * np.array((7, 11, 13)) % 256
+        frame[8:24, left : left + 16] = color
         yield frame
 
 

@@ -167,7 +167,7 @@ def test_the_pipeline_of_any_config_reads_video_files(root, name, videos):
     results = dict(filename=str(videos[0]), label=-1, start_index=0, modality="RGB")
     packed = pipeline(results)
     assert packed["inputs"].ndim == 6
-    assert packed["inputs"].shape[0] == 1, "one centre crop"
+    assert packed["inputs"].shape[0] == 1, "one center crop"
 
 
 def test_arguments_out_of_range_are_refused(model, videos):
@@ -249,7 +249,7 @@ VIDEOS = {
     "five_thousand_frames.mp4": dict(times=range(5000), size=(32, 32)),
     "sixty_fps.mp4": dict(times=range(120), fps=60),
     "twelve_fps.avi": dict(times=range(40), fps=12),
-    "grey.mp4": dict(pixels="gray"),
+    "gray.mp4": dict(pixels="gray"),
     "vp9.webm": dict(codec="libvpx-vp9"),
     "mjpeg.avi": dict(codec="mjpeg", pixels="yuvj420p"),
     "variable.mkv": dict(times=np.cumsum(np.random.default_rng(1).integers(1, 15, 40)).tolist()),

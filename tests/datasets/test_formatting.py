@@ -39,7 +39,7 @@ def test_three_crops_are_three_views_of_the_whole_sequence() -> None:
     results = TRANSFORMS.build(dict(type="ThreeCrop", crop_size=8)).transform(results)
     packed = FormatActionUnits().transform(results)["imgs"]
     assert packed.shape == (3, 3, 3, 2, 8, 8)
-    for view, left in enumerate((0, 16, 8)):  # left, right, centre as ThreeCrop orders them
+    for view, left in enumerate((0, 16, 8)):  # left, right, center as ThreeCrop orders them
         for i, frame in enumerate(frames):
             crop = frame[:, left : left + 8].transpose(2, 0, 1)
             assert (packed[view, i // 2, :, i % 2] == crop).all()

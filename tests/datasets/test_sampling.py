@@ -42,8 +42,8 @@ def test_units_lie_inside_their_sections_in_time_order(units: int, test_mode: bo
 def test_test_mode_centres_units_on_their_sections(units: int) -> None:
     sampler = SampleActionUnits(units, 8, 4, test_mode=True)
     for total in LENGTHS:
-        centres = (np.arange(units) + 0.5) * total / units - 0.5  # in frame indices
-        assert np.abs(sampler.sample(total).mean(1) - centres).max() <= 1
+        centers = (np.arange(units) + 0.5) * total / units - 0.5  # in frame indices
+        assert np.abs(sampler.sample(total).mean(1) - centers).max() <= 1
 
 
 @pytest.mark.parametrize("units", UNITS)

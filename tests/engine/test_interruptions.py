@@ -1,4 +1,4 @@
-"""Runs that are killed, pre-empted or run out of disk go on as if nothing had happened."""
+"""Runs that are killed, preempted or run out of disk go on as if nothing had happened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Videos of any container, codec, size, pace and colour format, made to measure."""
+"""Videos of any container, codec, size, pace and color format, made to measure."""
 
 from __future__ import annotations
 

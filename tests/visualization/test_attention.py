@@ -16,7 +16,7 @@ U, T, H, W = 3, 4, 48, 64
 
 
 def result(**changes) -> Recognition:
-    """A grey video whose attention lies in the top left quarter of unit 1's second frame."""
+    """A gray video whose attention lies in the top left quarter of unit 1's second frame."""
     maps = {}
     for location, size in (("layer1_1", 16), ("layer2_1", 8), ("layer3_1", 4)):
         space = np.full((U, 1, T, size, size), 0.2, np.float32)

@@ -1,7 +1,7 @@
-"""Recognise videos with an exported model: numpy, decord and onnxruntime, nothing else.
+"""Recognize videos with an exported model: numpy, decord and onnxruntime, nothing else.
 
 Made to be copied: what the network was trained to see (units, frames, crops, class names) is read
-from the ONNX file, and normalisation is inside it. Prints one JSON line a video.
+from the ONNX file, and normalization is inside it. Prints one JSON line a video.
 """
 
 import argparse
@@ -19,7 +19,7 @@ def unit_indices(total, num_units, clip_len, frame_interval, short):
     first = np.minimum(np.ceil(edges[:-1]), np.floor(edges[:-1]) + (np.diff(edges) >= 1))
     size = np.maximum(np.ceil(edges[1:]) - first, 1)
     if short == "shrink":
-        if size.min() < clip_len:  # too short even for neighbouring frames: spread, with repeats
+        if size.min() < clip_len:  # too short even for neighboring frames: spread, with repeats
             steps = (np.arange(clip_len) + 0.5) / clip_len
             return (first[:, None] + np.floor(steps * size[:, None])).astype(int)
         frame_interval = min(frame_interval, int(size.min() - 1) // max(clip_len - 1, 1))
@@ -49,7 +49,7 @@ def resize(frames, scale, keep_ratio=True):
 
 
 def weights(size, new_size):
-    """Matrix (new_size, size) of linear interpolation between pixel centres."""
+    """Matrix (new_size, size) of linear interpolation between pixel centers."""
     place = np.clip((np.arange(new_size) + 0.5) * size / new_size - 0.5, 0, size - 1)
     return np.maximum(1 - np.abs(place[:, None] - np.arange(size)), 0).astype(np.float32)
 

@@ -1,4 +1,4 @@
 _base_ = "v4d_r50_sthv1.py"
 
-# The block of V4D's published code: neither normalisation nor ReLU follows the convolution.
+# The block of V4D's published code: neither normalization nor ReLU follows the convolution.
 model = dict(backbone=dict(block4d=dict(norm_cfg=None, act_cfg=None)))

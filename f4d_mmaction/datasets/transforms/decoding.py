@@ -158,7 +158,7 @@ class DecodeRawUnits(_DecodeOnce):
             raise bad(BadVideoKind.UNREADABLE, folder, f"{name}: {error}") from error
         if not data:
             raise bad(BadVideoKind.EMPTY, folder, f"{name} has zero bytes")
-        # OpenCV fills the rest of a truncated JPEG with grey.
+        # OpenCV fills the rest of a truncated JPEG with gray.
         if data.startswith(b"\xff\xd8") and b"\xff\xd9" not in data[-1024:]:
             raise bad(BadVideoKind.TRUNCATED, folder, f"{name} has no end marker")
         try:

@@ -12,13 +12,13 @@ class SampleActionUnits(BaseTransform):
     """Sample one action unit of T frames from each of U equal sections (paper, section III.A).
 
     A unit is T frames, ``frame_interval`` apart. In training it lies at a random place of its
-    section; in testing its centre is the section's centre, to the rounding of one frame.
+    section; in testing its center is the section's center, to the rounding of one frame.
 
     A section of a short video may hold fewer frames than a unit covers. ``short`` says what then:
 
     - ``'shrink'``: the interval of that video shrinks until a unit fits its section; where even T
       consecutive frames do not fit, T indices are spread evenly over the section, with repeats;
-    - ``'overlap'``: the interval stays and units reach into their neighbours' sections, moved
+    - ``'overlap'``: the interval stays and units reach into their neighbors' sections, moved
       inside the video; indices of a unit longer than the whole video are clamped.
 
     Required keys: ``total_frames``, ``start_index``. Added keys: ``frame_inds`` (U*T,) in time
@@ -28,9 +28,9 @@ class SampleActionUnits(BaseTransform):
     Args:
         num_units: U.
         clip_len: T, frames per unit.
-        frame_interval: Distance between neighbouring frames of a unit, in frames.
+        frame_interval: Distance between neighboring frames of a unit, in frames.
         short: ``'shrink'`` or ``'overlap'``.
-        test_mode: Centre the units instead of drawing their place.
+        test_mode: Center the units instead of drawing their place.
 
     Raises:
         ValueError: a size below 1, an unknown ``short``, or a video without frames.
@@ -70,7 +70,7 @@ class SampleActionUnits(BaseTransform):
         edges = np.arange(self.num_units + 1) * total_frames / self.num_units
         first = np.minimum(np.ceil(edges[:-1]), np.floor(edges[:-1]) + (np.diff(edges) >= 1))
         size = np.maximum(np.ceil(edges[1:]) - first, 1)
-        centre = (edges[:-1] + edges[1:] - 1) / 2
+        center = (edges[:-1] + edges[1:] - 1) / 2
         # One draw per unit says where in its free space it lies.
         place = np.full(self.num_units, 0.5) if self.test_mode else np.random.rand(self.num_units)
 
@@ -84,7 +84,7 @@ class SampleActionUnits(BaseTransform):
         reach = (self.clip_len - 1) * interval  # from the first frame of a unit to its last
         room = size - 1 - reach  # negative where an overlapping unit outgrows its section
         if self.test_mode:
-            offset = np.round(centre - reach / 2)
+            offset = np.round(center - reach / 2)
             offset = np.clip(offset, first + np.minimum(room, 0), first + np.maximum(room, 0))
         else:
             offset = first + np.where(

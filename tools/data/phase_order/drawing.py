@@ -71,7 +71,7 @@ def phase_kinds(options: PhaseOrderOptions) -> list[tuple[str | None, str | None
 def draw_orders(options: PhaseOrderOptions) -> tuple[tuple[int, ...], ...]:
     """Draw the classes: for each the numbers of its phases in time order.
 
-    An order and its reverse come together: which phases are neighbours then tells nothing without
+    An order and its reverse come together: which phases are neighbors then tells nothing without
     the direction of time. Among the pairs left, in random order, the next one is that whose phases
     stood least often in their positions.
     """

@@ -1,6 +1,6 @@
 _base_ = "f4d_r50_finetune.py"
 
 # One card of 8 videos: 16 batches make one step of 128 videos, whose learning rate is 0.01. The
-# normalisation still sees 8.
+# normalization still sees 8.
 optim_wrapper = dict(accumulative_counts=16)
 auto_scale_lr = dict(enable=False)
