@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .compiling import every_shape
 from .f4d import check_shape
+from .view_conv3d import ViewConv3d
 
 STEM = "stem"  # a block's location; others are "layer{stage}_{residual block}"
 TRUNK, OUTPUT = "trunk", "output"  # steps of a forward pass that are no blocks
@@ -42,6 +43,7 @@ class Blocks4dMixin:
         stem_block4d: Config of a block after the stem's pooling, the paper's "conv1"; True for
             ``block4d``.
         channels_last: Run in ``channels_last_3d`` memory, where blocks copy nothing.
+        conv_cfg: Kind of the trunk's convolutions.
         with_cp: Recompute activations in the backward pass; one flag for all stages or each.
         compile: Compile the backbone as one graph for each input shape with ``torch.compile``;
             names of parameters stay.
@@ -64,12 +66,14 @@ class Blocks4dMixin:
         placement: Sequence[Placement] | None = None,
         stem_block4d: dict | bool = False,
         channels_last: bool = False,
+        conv_cfg: dict = dict(type="ViewConv3d"),  # noqa: B006
         with_cp: bool | Sequence[bool] = False,
         compile: bool = False,
         **kwargs: object,
     ) -> None:
         stages_cp = with_cp if isinstance(with_cp, Sequence) else None
-        super().__init__(*args, with_cp=any(stages_cp) if stages_cp else with_cp, **kwargs)
+        any_cp = any(stages_cp) if stages_cp else with_cp
+        super().__init__(*args, conv_cfg=conv_cfg, with_cp=any_cp, **kwargs)
         stages = [getattr(self, name) for name in self.res_layers]
         stages_cp = stages_cp or [with_cp] * len(stages)
         placement = ["last"] * len(stages) if placement is None else placement
@@ -239,14 +243,6 @@ class ResNet4d(Blocks4dMixin, ResNet3dSlowOnly):
     All of SlowOnly's kernels span one frame or one pixel, so its convolutions run on 2D views.
     """
 
-    def __init__(
-        self,
-        *args: object,
-        conv_cfg: dict = dict(type="ViewConv3d"),  # noqa: B006
-        **kwargs: object,
-    ) -> None:
-        super().__init__(*args, conv_cfg=conv_cfg, **kwargs)
-
 
 @MODELS.register_module()
 class I3D4d(Blocks4dMixin, ResNet3d):
@@ -258,6 +254,17 @@ class ResNet2Plus1d4d(Blocks4dMixin, ResNet2Plus1d):
     """R(2+1)D recast in 4D."""
 
     after_first_stage = ()
+
+    def __init__(
+        self,
+        *args: object,
+        conv_cfg: dict = dict(type="Conv2plus1d"),  # noqa: B006
+        **kwargs: object,
+    ) -> None:
+        super().__init__(*args, conv_cfg=conv_cfg, **kwargs)
+        for module in self.modules():  # `Conv2plus1d` cannot be told the kind of its two factors
+            if type(module) is nn.Conv3d:
+                module.__class__ = ViewConv3d
 
 
 @MODELS.register_module()

@@ -29,8 +29,8 @@ def conv3d(
 ) -> Tensor:
     """Return what ``F.conv3d`` returns of (N, C, T, H, W) and (C', C / groups, t, h, w).
 
-    On the CPU, oneDNN 3.12 leaves two of three taps of a bfloat16 kernel's gradient unwritten where
-    an axis of exactly 2 is padded to 4, so a recorded pass pads such an axis by itself.
+    On the CPU, oneDNN 3.12 leaves taps of a bfloat16 kernel's gradient unwritten where a padded
+    axis is shorter than the kernel, so a recorded pass pads such an axis by itself.
     """
     t, h, w = weight.shape[2:]
     axes = list(zip(stride, padding, dilation))
@@ -44,7 +44,7 @@ def conv3d(
             y = F.conv2d(x.flatten(3), weight.squeeze(4), bias, *zip(axes[0], (1, 0, 1)), groups)
             return y.unflatten(3, x.shape[3:])
     if x.device.type == "cpu" and torch.is_grad_enabled():
-        small = [p if size == 2 else 0 for size, p in zip(x.shape[2:], padding)]
+        small = [p if size < k else 0 for size, k, p in zip(x.shape[2:], (t, h, w), padding)]
         if any(small):
             x = F.pad(x, [p for p in reversed(small) for _ in range(2)])
             padding = [p - done for p, done in zip(padding, small)]

@@ -10,32 +10,13 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
+from trunks import TRUNKS
 
 from f4d_mmaction.models import F4DBlock, V4DBlock
 from f4d_mmaction.models.recomputation import recomputed
 
 N, U, T, SIZE = 2, 3, 4, 32
 NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-SMALL = dict(base_channels=8, pretrained=None)
-TRUNKS = {
-    "ResNet4d": ("ResNet3dSlowOnly", dict(depth=18, **SMALL)),
-    "I3D4d": ("ResNet3d", dict(depth=50, **SMALL)),
-    "ResNet2Plus1d4d": (
-        "ResNet2Plus1d",
-        dict(
-            depth=18,
-            pretrained2d=False,
-            conv_cfg=dict(type="Conv2plus1d"),
-            temporal_strides=(1, 2, 2, 2),
-            **SMALL,
-        ),
-    ),
-    "CSN4d": (
-        "ResNet3dCSN",
-        dict(depth=50, pretrained2d=False, with_pool2=False, bottleneck_mode="ir", **SMALL),
-    ),
-    "X3D4d": ("X3D", dict(gamma_w=0.5, pretrained=None)),
-}
 
 
 def build(name: str = "ResNet4d", **options: object) -> nn.Module:
