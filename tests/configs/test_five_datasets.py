@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from dataset_facts import facts_of
 from miniature import MAKERS
 from mmaction.registry import MODELS
 from mmengine.config import Config
@@ -23,8 +22,7 @@ WIDTH = 4  # of conv1, for 64
 def prepared(dataset: str, root: Path) -> None:
     """Lay the dataset out as the configs expect it below their ``data_root``."""
     mini = MAKERS[dataset](root)
-    split = 1 if facts_of(dataset).splits else None
-    prepare(dataset, mini.annotations, mini.media, root, split=split)
+    prepare(dataset, mini.annotations, mini.media, root)
 
 
 def at_home(config: Config, data_root: Path, work_dir: Path) -> Config:

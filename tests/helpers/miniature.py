@@ -1,17 +1,16 @@
 """The five datasets in miniature: official annotation files as published, real media on disk.
 
-`make_sthv1(root)` and its four sisters write `root/annotations` and `root/rawframes` or
-`root/videos`, as the configs expect below their `data_root`, and return a `Miniature` with the
-lists that `prepare` must make of them. Class names and the layout of files
-and folders are the datasets' own; a video is a square that moves.
+`MAKERS[dataset](root)` writes `root/annotations` and `root/rawframes` or `root/videos`, as the
+configs expect below their `data_root`, and returns a `Miniature` with the lists that `prepare` must
+make of them. Class names and the layout of files and folders are the datasets' own; a video is a
+square that moves.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -35,7 +34,7 @@ class Miniature:
     annotations: Path
     media: Path
     classes: list[str]
-    lists: dict[int | None, dict[str, list[str]]] = field(default_factory=dict)
+    lists: dict[int | None, dict[str, list[str]]]
 
 
 def square_video(frames: int, seed: int) -> np.ndarray:
@@ -87,29 +86,48 @@ def config_of(num_classes: int = 10, **datasets: dict) -> Config:
     return Config(dict(model=dict(cls_head=dict(num_classes=num_classes)), **loaders))
 
 
-def _start(dataset: str, root: Path, classes: list[str]) -> Miniature:
-    media = root / ("rawframes" if dataset == "sthv1" else "videos")
-    miniature = Miniature(dataset, root / "annotations", media, classes)
-    miniature.annotations.mkdir(parents=True)
-    miniature.media.mkdir()
-    return miniature
+Videos = dict[str, list[tuple[str, int]]]  # of train and val: path below the media, and label
 
 
-def _something(classes: int, train: int, val: int) -> dict[str, list[tuple[str, int, int]]]:
-    """Per subset (id, label, frames): ids in no order, 14 to 45 frames as in the real ones."""
-    videos = [
-        (subset, label)
-        for subset, count in (("train", train), ("val", val))
-        for _ in range(count)
-        for label in range(classes)
-    ]
-    subsets: dict[str, list[tuple[str, int, int]]] = {"train": [], "val": []}
-    for number, (subset, label) in enumerate(videos):
-        subsets[subset].append((str(100218 - 7919 * number % 90001), label, 14 + 5 * number % 32))
-    return subsets
+def _write(
+    dataset: str,
+    root: Path,
+    classes: list[str],
+    official: dict[str, str],
+    splits: dict[int | None, Videos],
+) -> Miniature:
+    """Write official files and media of 14 to 45 frames."""
+    mini = Miniature(dataset, root / "annotations", root / "videos", classes, {})
+    mini.annotations.mkdir(parents=True)
+    for name, text in official.items():
+        (mini.annotations / name).write_bytes(text.encode())
+    every = sorted(
+        {path for split in splits.values() for part in split.values() for path, _ in part}
+    )
+    frames = {path: 14 + 5 * number % 32 for number, path in enumerate(every)}
+    if dataset == "sthv1":
+        mini.media = root / "rawframes"
+        fields = {path: f"{path} {count}" for path, count in frames.items()}
+    else:
+        fields = {path: path for path in frames}
+    for seed, (path, count) in enumerate(frames.items()):
+        (write_frames if dataset == "sthv1" else write_video)(mini.media / path, count, seed)
+    for split, subsets in splits.items():
+        mini.lists[split] = {
+            subset: [f"{fields[path]} {label}" for path, label in videos]
+            for subset, videos in subsets.items()
+        }
+    return mini
 
 
-def make_sthv1(root: Path, train: int = 2, val: int = 1) -> Miniature:
+def _something(classes: int, extension: str = "") -> Videos:
+    """Two training videos of each class and one for validation; ids in no order."""
+    ids = [f"{100218 - 7919 * number % 90001}{extension}" for number in range(3 * classes)]
+    videos = [(video, number % classes) for number, video in enumerate(ids)]
+    return {"train": videos[: 2 * classes], "val": videos[2 * classes :]}
+
+
+def make_sthv1(root: Path) -> Miniature:
     """Something-Something v1: labels 2 and 4 are left and right, as in the whole dataset."""
     classes = [
         "Holding something",
@@ -119,22 +137,15 @@ def make_sthv1(root: Path, train: int = 2, val: int = 1) -> Miniature:
         "Turning the camera right while filming something",
         "Opening something",
     ]
-    mini = _start("sthv1", root, classes)
-    prefix = "something-something-v1-"
-    (mini.annotations / f"{prefix}labels.csv").write_text("\n".join([*classes, ""]))
-    mini.lists[None] = {}
-    subsets = _something(len(classes), train, val)
+    videos, prefix = _something(len(classes)), "something-something-v1-"
+    official = {f"{prefix}labels.csv": "\n".join([*classes, ""]), f"{prefix}test.csv": "1420\n3\n"}
     for subset, name in (("train", "train"), ("val", "validation")):
-        lines = [f"{video};{classes[label]}\n" for video, label, _ in subsets[subset]]
-        (mini.annotations / f"{prefix}{name}.csv").write_text("".join(lines))
-        for video, _, frames in subsets[subset]:
-            write_frames(mini.media / video, frames, seed=int(video))
-        mini.lists[None][subset] = [f"{v} {frames} {label}" for v, label, frames in subsets[subset]]
-    (mini.annotations / f"{prefix}test.csv").write_text("1420\n3\n")
-    return mini
+        lines = [f"{video};{classes[label]}\n" for video, label in videos[subset]]
+        official[f"{prefix}{name}.csv"] = "".join(lines)
+    return _write("sthv1", root, classes, official, {None: videos})
 
 
-def make_sthv2(root: Path, train: int = 2, val: int = 1) -> Miniature:
+def make_sthv2(root: Path) -> Miniature:
     """Something-Something v2: templates with placeholders, one with commas in it."""
     templates = [
         "Approaching [something] with your camera",
@@ -143,114 +154,88 @@ def make_sthv2(root: Path, train: int = 2, val: int = 1) -> Miniature:
         "Putting [something], [something] and [something] on the table",
     ]
     classes = [template.replace("[", "").replace("]", "") for template in templates]
-    mini = _start("sthv2", root, classes)
-    prefix = "something-something-v2-"
+    videos, prefix = _something(len(classes), ".webm"), "something-something-v2-"
     numbers = {name: str(number) for number, name in enumerate(classes)}
-    (mini.annotations / f"{prefix}labels.json").write_text(json.dumps(numbers))
-    mini.lists[None] = {}
-    subsets = _something(len(classes), train, val)
+    official = {f"{prefix}labels.json": json.dumps(numbers), f"{prefix}test.json": '[{"id": "1"}]'}
     for subset, name in (("train", "train"), ("val", "validation")):
         entries = [
             {
-                "id": video,
+                "id": video.removesuffix(".webm"),
                 "label": templates[label].replace("[something]", "a cup").lower(),
                 "template": templates[label],
                 "placeholders": ["a cup"] * templates[label].count("["),
             }
-            for video, label, _ in subsets[subset]
+            for video, label in videos[subset]
         ]
-        (mini.annotations / f"{prefix}{name}.json").write_text(json.dumps(entries))
-        for video, _, frames in subsets[subset]:
-            write_video(mini.media / f"{video}.webm", frames, seed=int(video))
-        mini.lists[None][subset] = [f"{video}.webm {label}" for video, label, _ in subsets[subset]]
-    (mini.annotations / f"{prefix}test.json").write_text('[{"id": "1420"}]')
-    return mini
+        official[f"{prefix}{name}.json"] = json.dumps(entries)
+    return _write("sthv2", root, classes, official, {None: videos})
 
 
-def make_kinetics400(
-    root: Path, train: int = 2, val: int = 1, folders: str = "underscores", missing: int = 1
-) -> Miniature:
+def make_kinetics400(root: Path, folders: str = "underscores") -> Miniature:
     """Kinetics-400: `folders` of classes with 'underscores' or 'spaces', or 'flat'.
 
-    The last `missing` videos of each subset are in the CSV and not on disk, as everywhere. The
-    expected lists hold names with blanks for 'spaces' (where `prepare` wants a delimiter).
+    The last video of each subset is in the CSV and not on disk, as everywhere. The expected lists
+    hold names with blanks for 'spaces' (where `prepare` wants a delimiter).
     """
     classes = ["abseiling", "air drumming", "answering questions", "passing American football"]
-    mini = _start("kinetics400", root, classes)
-    mini.lists[None] = {}
-    number = 0
-    for subset, name, count in (("train", "train", train), ("val", "validate", val)):
-        rows, lines = [], []
-        for label in list(range(len(classes))) * count:
-            number += 1
-            start = 37 * number % 200
-            rows.append([classes[label], f"-{number:02}kA_z{number:04}", start, start + 10, name])
-            stem = f"{rows[-1][1]}_{start:06d}_{start + 10:06d}.mp4"
-            folder = {
-                "flat": "",
-                "spaces": f"{classes[label]}/",
-                "underscores": f"{classes[label].replace(' ', '_')}/",
-            }[folders]
-            lines.append((f"{folder}{stem}", label))
-        mini.lists[None][subset] = [f"{path} {label}" for path, label in lines[: -missing or None]]
-        for index, (path, _) in enumerate(lines[: -missing or None]):
-            write_video(mini.media / path, frames=30 + 3 * index, seed=index, fps=25)
-        with open(mini.annotations / f"{name}.csv", "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["label", "youtube_id", "time_start", "time_end", "split"])
-            writer.writerows(rows)
-    return mini
+    folder_of = {
+        "flat": lambda name: "",
+        "spaces": lambda name: f"{name}/",
+        "underscores": lambda name: f"{name.replace(' ', '_')}/",
+    }[folders]
+    videos: Videos = {"train": [], "val": []}
+    official = {}
+    for subset, name, numbers in (("train", "train", range(8)), ("val", "validate", range(8, 12))):
+        rows = ["label,youtube_id,time_start,time_end,split\n"]
+        for number in numbers:
+            label, video, start = number % 4, f"-{number:02}kA_z{number:04}", 37 * number % 200
+            rows.append(f"{classes[label]},{video},{start},{start + 10},{name}\n")
+            path = f"{folder_of(classes[label])}{video}_{start:06d}_{start + 10:06d}.mp4"
+            videos[subset].append((path, label))
+        videos[subset].pop()
+        official[f"{name}.csv"] = "".join(rows)
+    return _write("kinetics400", root, classes, official, {None: videos})
 
 
-def make_ucf101(root: Path, groups: int = 4) -> Miniature:
+def make_ucf101(root: Path) -> Miniature:
     """UCF101: Windows line ends in classInd.txt, a class whose files are spelled otherwise."""
     classes = ["ApplyEyeMakeup", "HandstandPushups", "YoYo"]
-    mini = _start("ucf101", root, classes)
-    index = "".join(f"{number} {name}\r\n" for number, name in enumerate(classes, start=1))
-    (mini.annotations / "classInd.txt").write_bytes(index.encode())
-    files: dict[int, list[tuple[str, int]]] = {group: [] for group in range(1, groups + 1)}
-    for label, name in enumerate(classes):
-        for group, videos in files.items():
-            stem = name.replace("Handstand", "HandStand")
-            videos.append((f"{name}/v_{stem}_g{group:02}_c01.avi", label))
-            write_video(mini.media / videos[-1][0], frames=20 + 4 * group, seed=group, fps=25)
+    numbers = [f"{number} {name}\r\n" for number, name in enumerate(classes, start=1)]
+    official, splits = {"classInd.txt": "".join(numbers)}, {}
     for split in (1, 2, 3):
-        test = sorted(files[split])
-        train = sorted(video for group in files if group != split for video in files[group])
-        train_lines = [f"{path} {label + 1}\n" for path, label in train]
-        (mini.annotations / f"trainlist{split:02}.txt").write_text("".join(train_lines))
-        test_lines = [f"{path}\n" for path, _ in test]
-        (mini.annotations / f"testlist{split:02}.txt").write_text("".join(test_lines))
-        mini.lists[split] = {
-            subset: [f"{path} {label}" for path, label in videos]
-            for subset, videos in (("train", train), ("val", test))
-        }
-    return mini
+        splits[split] = {"train": [], "val": []}
+        for label, name in enumerate(classes):
+            for group in (1, 2, 3, 4):
+                stem = f"v_{name.replace('Handstand', 'HandStand')}_g{group:02}_c01"
+                subset = splits[split]["val" if group == split else "train"]
+                subset.append((f"{name}/{stem}.avi", label))
+        lines = [f"{path} {label + 1}\n" for path, label in splits[split]["train"]]
+        official[f"trainlist{split:02}.txt"] = "".join(lines)
+        lines = [f"{path}\n" for path, _ in splits[split]["val"]]
+        official[f"testlist{split:02}.txt"] = "".join(lines)
+    return _write("ucf101", root, classes, official, splits)
 
 
-def make_hmdb51(root: Path, videos: int = 5) -> Miniature:
+def make_hmdb51(root: Path) -> Miniature:
     """HMDB51: a blank at each line's end, and names with brackets, as in the real files."""
     stems = {
         "brush_hair": "April_09_brush_hair_u_nm_np1_ba_goo",
         "cartwheel": "(Rad)Schlag_die_Bank!_cartwheel_f_cm_np1_le_med",
         "catch": "96-_Torwarttraining_1_catch_f_cm_np1_le_bad",
     }
-    mini = _start("hmdb51", root, sorted(stems))
-    mini.lists = {split: {"train": [], "val": []} for split in (1, 2, 3)}
-    for label, (name, stem) in enumerate(sorted(stems.items())):
-        for number in range(videos):
-            path = mini.media / name / f"{stem}_{number}.avi"
-            write_video(path, frames=18 + 7 * number, seed=number, fps=30)
-        for split in (1, 2, 3):
+    official = {}
+    splits: dict[int, Videos] = {split: {"train": [], "val": []} for split in (1, 2, 3)}
+    for label, (name, stem) in enumerate(stems.items()):
+        for split, videos in splits.items():
             lines = []
-            for number in range(videos):
+            for number in range(5):
                 use = {split: 2, split - 1: 0}.get(number, 1)
                 lines.append(f"{stem}_{number}.avi {use} \n")
                 if use:
-                    subset = mini.lists[split]["val" if use == 2 else "train"]
-                    subset.append(f"{name}/{stem}_{number}.avi {label}")
-            (mini.annotations / f"{name}_test_split{split}.txt").write_text("".join(lines))
-    return mini
+                    subset = videos["val" if use == 2 else "train"]
+                    subset.append((f"{name}/{stem}_{number}.avi", label))
+            official[f"{name}_test_split{split}.txt"] = "".join(lines)
+    return _write("hmdb51", root, list(stems), official, splits)
 
 
 MAKERS: dict[str, Callable[[Path], Miniature]] = {

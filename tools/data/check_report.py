@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from dataset_facts import recognize_list
 from matplotlib.figure import Figure
+from problem_lists import problem_summary
 
 from f4d_mmaction.datasets.annotation_lists import Finding
 from f4d_mmaction.datasets.check import SubsetReport
 
-SHOWN = 5
-
 
 def compare_with_published(report: SubsetReport) -> None:
     """Add a finding where a known list has not the published number of videos."""
-    known = recognize_list(report.ann_file)
-    if known is not None and report.entries != known.count:
-        message = f"{report.entries:,} entries, published: {known.count:,}"
-        if not known.facts.complete:
-            message += f" (no two copies of {known.facts.title} are alike)"
-        error = known.facts.complete
-        report.findings.append(Finding("count differs", report.ann_file, message, error))
+    known, count = recognize_list(report.ann_file) or (None, None)
+    if known and report.entries != count:
+        message = f"{report.entries:,} entries, published: {count:,}"
+        if not known.uniform:
+            message += f" (no two copies of {known.title} are alike)"
+        report.findings.append(Finding("count differs", report.ann_file, message, known.uniform))
 
 
 def summary(config: str, reports: Sequence[SubsetReport]) -> str:
@@ -40,7 +40,16 @@ def write(config: str, reports: Sequence[SubsetReport], folder: Path) -> None:
     content = {
         "config": config,
         "ok": all(report.ok for report in reports),
-        "subsets": [_plain(report) for report in reports],
+        "subsets": [
+            {
+                **asdict(report),
+                "published": _published(report),
+                "frames": _statistics(report.frames),
+                "seconds": _statistics(report.seconds),
+                "shorter_than_span": report.shorter_than_span,
+            }
+            for report in reports
+        ],
     }
     (folder / "report.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     _draw(reports, folder / "durations.png")
@@ -48,12 +57,12 @@ def write(config: str, reports: Sequence[SubsetReport], folder: Path) -> None:
 
 def _published(report: SubsetReport) -> int | None:
     known = recognize_list(report.ann_file)
-    return None if known is None else known.count
+    return known and known[1]
 
 
 def _lines(report: SubsetReport) -> Iterator[str]:
     published = _published(report)
-    beside = "" if published is None else f" (published: {published:,})"
+    beside = f" (published: {published:,})" if published else ""
     yield f"{report.subset}: {report.entries:,} videos{beside} in {report.ann_file}"
     for unit, values in (("frames", report.frames), ("seconds", report.seconds)):
         if values:
@@ -65,26 +74,11 @@ def _lines(report: SubsetReport) -> Iterator[str]:
             f"{report.shorter_than_span:,} of {len(report.frames):,} measured"
         )
     yield f"  decoded: {report.decoded:,} of {report.entries:,}"
-    kinds: dict[tuple[str, str], list[Finding]] = {}
-    for finding in report.findings:
+    kinds = defaultdict(list)
+    for finding in sorted(report.findings, key=lambda finding: (not finding.error, finding.kind)):
         word = "ERROR" if finding.error else "warning"
-        kinds.setdefault((word, finding.kind), []).append(finding)
-    for (word, kind), findings in sorted(kinds.items()):
-        yield f"  {word} {kind}: {len(findings)}"
-        yield from (f"    {finding.where}: {finding.message}" for finding in findings[:SHOWN])
-        if len(findings) > SHOWN:
-            yield f"    ... and {len(findings) - SHOWN} more in report.json"
-
-
-def _plain(report: SubsetReport) -> dict:
-    return {
-        **vars(report),
-        "published": _published(report),
-        "frames": _statistics(report.frames),
-        "seconds": _statistics(report.seconds),
-        "shorter_than_span": report.shorter_than_span,
-        "findings": [vars(finding) for finding in report.findings],
-    }
+        kinds[f"{word} {finding.kind}"].append(f"{finding.where}: {finding.message}")
+    yield from (f"  {line}" for line in problem_summary(kinds))
 
 
 def _statistics(values: Sequence[float]) -> dict[str, float] | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dataset_facts import DATASETS
 from preparation import PreparationError, prepare
+from problem_lists import problem_lines
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,7 +42,7 @@ def main() -> int:
         print(summary.text)
         problems, code = summary.problems, 0
     if report:
-        Path(report).write_text("\n".join([*problems.lines(), ""]), encoding="utf-8")
+        Path(report).write_text("\n".join([*problem_lines(problems), ""]), encoding="utf-8")
     return code
 
 

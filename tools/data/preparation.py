@@ -1,0 +1,283 @@
+"""From official annotation files and media on disk to MMAction2 lists, all of them or none."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataset_facts import DATASETS, Dataset, list_name
+from official_files import READERS, Entry, numbered_lines
+from problem_lists import Problems, problem_lines, problem_summary
+
+from f4d_mmaction.engine.checkpoints import AtomicBackend
+
+# With one of these the meaning of an entry is unknown, so no list may be written.
+FATAL = (
+    "malformed line",
+    "misspelled label",
+    "conflicting label",
+    "in train and val",
+    "too many classes",
+    "delimiter in name",
+    "nothing left",
+)
+# With these the entry is left out and counted.
+LEFT_OUT = ("missing", "empty", "incomplete")
+HINTS = 20  # comparing spellings is slow, and many missing videos are not misspelled ones
+
+
+class PreparationError(ValueError):
+    """The official files cannot be turned into lists; nothing was written.
+
+    `problems` holds every single problem, the message only counts and the first few of each.
+    """
+
+    def __init__(self, message: str, problems: Problems) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `prepare` did: files written, lines in each list, problems tolerated, in words."""
+
+    written: Mapping[str, Path]
+    counts: Mapping[str, int]
+    problems: Problems
+    text: str
+
+
+def prepare(
+    dataset: str,
+    annotations: str | Path,
+    media: str | Path,
+    out: str | Path,
+    split: int | None = None,
+    strict: bool = False,
+    delimiter: str = " ",
+    classes: str | Path | None = None,
+) -> Summary:
+    """Write the train and val lists of one dataset, its label map and what was left out.
+
+    Args:
+        dataset: sthv1, sthv2, kinetics400, ucf101 or hmdb51.
+        annotations: Folder of the official annotation files.
+        media: Folder of the frame folders or videos; names in the lists are relative to it.
+        out: Folder of the lists, made if need be.
+        split: 1, 2 or 3 for ucf101 and hmdb51 (default 1), else None.
+        strict: Refuse when a video is missing or incomplete, instead of leaving it out.
+        delimiter: Between name and label in lists of videos (MMAction2's `delimiter`).
+        classes: Text file of class names in label order, instead of the official ones.
+
+    Raises:
+        ValueError: for an argument or file that cannot be used; PreparationError (a ValueError)
+            where entries cannot be understood. Nothing is written then.
+        FileNotFoundError: a folder or an official file is not there.
+    """
+    if dataset not in DATASETS:
+        raise ValueError(f"unknown dataset {dataset!r}: expected one of {', '.join(DATASETS)}")
+    facts, reader = DATASETS[dataset], READERS[dataset]
+    split = next(iter(facts.counts)) if split is None else split
+    if split not in facts.counts:
+        known = "one split only" if None in facts.counts else f"the splits {(*facts.counts,)}"
+        raise ValueError(f"{facts.title} has {known}, got {split}")
+    if facts.filename_tmpl and delimiter != " ":
+        raise ValueError(f"{dataset} is a list of frame folders, which has no delimiter option")
+    if len(delimiter) != 1:
+        raise ValueError(f"delimiter must be one character, got {delimiter!r}")
+    annotations, media, out = Path(annotations), Path(media), Path(out)
+    for folder in (annotations, media):
+        if not folder.is_dir():
+            raise FileNotFoundError(f"no folder {folder}")
+
+    problems: dict[str, list[str]] = defaultdict(list)
+    entries = []
+    for entry in reader.entries(annotations, split):
+        if isinstance(entry, Entry):
+            entries.append(entry)
+        else:
+            problems["malformed line"].append(entry)
+    if classes is None:
+        names = reader.classes(annotations, entries)
+    else:
+        names = [line for line, _ in numbered_lines(Path(classes))]
+    if len(names) > facts.num_classes:
+        problems["too many classes"].append(_too_many(facts, names, entries))
+    numbers = {name: number for number, name in enumerate(names)}
+    entries = _consistent(entries, numbers, problems)
+    lines = _lines(facts, entries, numbers, media, delimiter, problems)
+
+    refused = [kind for kind in (*FATAL, *(LEFT_OUT if strict else ())) if problems.get(kind)]
+    found = "\n".join(problem_summary(problems))
+    if refused:
+        message = f"nothing written for {dataset} because of: {', '.join(refused)}\n{found}"
+        raise PreparationError(message, problems)
+    title = facts.title if split is None else f"{facts.title}, split {split}"
+    text = [f"{title}: {len(names)} classes (published: {facts.num_classes}), lists in {out}"]
+    if len(names) < facts.num_classes:
+        text.append("  fewer classes than published: the label numbers fit this subset only")
+    for subset, published in facts.counts[split].items():
+        annotated = sum(entry.subset == subset for entry in entries)
+        text.append(
+            f"  {subset}: {len(lines[subset]):,} of {annotated:,} annotated videos listed "
+            f"(published: {published:,}) in {list_name(subset, split)}"
+        )
+    left_out = list_name("left_out", split)
+    if problems:
+        text += [found, f"full list of these: {out / left_out}"]
+    files = {list_name(subset, split): lines[subset] for subset in lines}
+    files |= {"label_map.txt": names, left_out: problem_lines(problems)}
+    _write_together(out, files)
+    counts = {subset: len(listed) for subset, listed in lines.items()}
+    return Summary({name: out / name for name in files}, counts, problems, "\n".join(text))
+
+
+def _nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """`; nearest: '...'` for the closest known spelling, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"; nearest: {close[0]!r}" if close else ""
+
+
+def _too_many(facts: Dataset, names: Sequence[str], entries: Sequence[Entry]) -> str:
+    """Name the rarest class: where a list of classes is made from labels, a typo is one more."""
+    counts = Counter(entry.label for entry in entries if entry.subset == "train")
+    rarest = min(names, key=lambda name: counts[name])
+    near = _nearest(rarest, (name for name in names if name != rarest))
+    return f"{len(names)} instead of {facts.num_classes}; the rarest is {rarest!r}{near}"
+
+
+def _consistent(
+    entries: Sequence[Entry], numbers: Mapping[str, int], problems: dict[str, list[str]]
+) -> list[Entry]:
+    """Return the first entry of each video, and note labels and repetitions that contradict."""
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        number = numbers.get(entry.label)
+        if number is None:
+            near = _nearest(entry.label, numbers)
+            message = f"{entry.source}: {entry.label!r} is no class{near}"
+            problems["misspelled label"].append(message)
+        elif entry.number not in (None, number):
+            message = f"{entry.source}: {entry.label!r} is class {number}, labeled {entry.number}"
+            problems["conflicting label"].append(f"{message} (both counted from 0)")
+        elif (earlier := first.setdefault(entry.name, entry)) is not entry:
+            message = f"{entry.source}: {entry.name}, first at {earlier.source}"
+            if earlier.subset != entry.subset:
+                problems["in train and val"].append(message)
+            elif earlier.label != entry.label:
+                message += f" with label {earlier.label!r}, now {entry.label!r}"
+                problems["conflicting label"].append(message)
+            else:
+                problems["duplicate"].append(message)
+    return list(first.values())
+
+
+def _lines(
+    facts: Dataset,
+    entries: Sequence[Entry],
+    numbers: Mapping[str, int],
+    media: Path,
+    delimiter: str,
+    problems: dict[str, list[str]],
+) -> dict[str, list[str]]:
+    """The lists' lines, with every video that is not whole on disk left out and noted."""
+    find = _frame_finder if facts.filename_tmpl else _video_finder
+    locate = find(facts, media, {entry.name for entry in entries})
+    lines: dict[str, list[str]] = {"train": [], "val": []}
+    for entry in entries:
+        fault, *found = locate(entry.name)
+        if fault:
+            problems[fault].append(f"{entry.name} ({entry.source}){found[0]}")
+        elif delimiter in found[0]:
+            problems["delimiter in name"].append(
+                f"{found[0]} holds the delimiter {delimiter!r}: rename it, or use another one "
+                "(--delimiter ',') and set the same in the config's datasets (delimiter=',')"
+            )
+        else:
+            lines[entry.subset].append(delimiter.join([*found, str(numbers[entry.label])]))
+    for subset, listed in lines.items():
+        if not any(entry.subset == subset for entry in entries):
+            message = f"the official files hold no usable entry of {subset}"
+            problems["nothing left"].append(message)
+        elif not listed and "delimiter in name" not in problems:
+            message = f"no video of {subset} is in {media}: wrong media folder?"
+            problems["nothing left"].append(message)
+    return lines
+
+
+# Called with a name, returns None and the fields of its line, or a kind of problem and a message.
+Locate = Callable[[str], tuple[str | None, ...]]
+
+
+def _frame_finder(facts: Dataset, media: Path, names: set[str]) -> Locate:
+    """Frames count from 1; an empty file is a missing frame."""
+    named = facts.filename_tmpl.format
+
+    def locate(name: str) -> tuple[str | None, ...]:
+        if not os.path.isdir(media / name):  # also False for a name that no disk can hold
+            return "missing", ""
+        present = {
+            int(path.stem)
+            for path in (media / name).iterdir()
+            if path.stem.isdecimal()
+            and named(int(path.stem)) == path.name
+            and path.stat().st_size > 0
+        }
+        last = max(present, default=0)
+        if last == 0:
+            return "empty", f": no {facts.filename_tmpl} in it"
+        holes = [number for number in range(1, last) if number not in present]
+        if holes:
+            told = f"{len(holes)} of {last} frames missing or empty, first {named(holes[0])}"
+            return "incomplete", f": {told}"
+        return None, name, str(last)
+
+    return locate
+
+
+def _video_finder(facts: Dataset, media: Path, names: set[str]) -> Locate:
+    """Videos lie at most two folders down; where copies differ only the stem of a name counts."""
+    paths = sorted(
+        path.relative_to(media)
+        for pattern in ("*", "*/*", "*/*/*")
+        for path in media.glob(pattern)
+        if path.suffix.lower() in facts.extensions and path.is_file()
+    )
+    known = {path.as_posix() if facts.uniform else path.stem: path for path in reversed(paths)}
+    unlisted, hints = known.keys() - names, iter(range(HINTS))
+
+    def locate(name: str) -> tuple[str | None, ...]:
+        if name in known:
+            path = known[name].as_posix()
+            whole = (media / path).stat().st_size
+            return (None, path) if whole else ("empty", ": 0 bytes")
+        hint = ""
+        if next(hints, None) is not None:  # a file that no list knows may be it, misspelled
+            folder = os.path.dirname(name)
+            near = [other for other in unlisted if os.path.dirname(other) == folder]
+            hint = _nearest(name, near[:5000], cutoff=0.9)
+        return "missing", hint
+
+    return locate
+
+
+def _write_together(folder: Path, files: Mapping[str, Sequence[str]]) -> None:
+    """Write all files or none: into a folder beside them first, then renamed."""
+    try:
+        contents = {
+            name: "".join(f"{line}\n" for line in lines).encode() for name, lines in files.items()
+        }
+    except UnicodeEncodeError as error:
+        near = error.object[max(0, error.start - 30) : error.end + 30]
+        raise ValueError(f"a name that UTF-8 cannot hold near {near!r}: rename it") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as part:
+        for name, content in contents.items():
+            AtomicBackend().put(content, Path(part) / name)
+        for name in contents:
+            os.replace(Path(part) / name, folder / name)
