@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -85,8 +86,10 @@ def complexity(
     if not isinstance(config, Config):
         config = Config.fromfile(config)
     init_default_scope(config.get("default_scope", "mmaction"))
+    settings = deepcopy(config.model)
+    settings.get("data_preprocessor", {}).pop("blending", None)  # not for the meta device
     with torch.device("meta"):
-        model = MODELS.build(config.model).to("meta").eval()
+        model = MODELS.build(settings).to("meta").eval()
         video = torch.empty(1, num_units, 3, clip_len, size, size, dtype=torch.uint8)
     macs = count_macs(model, video)
     params = dict.fromkeys(PARTS, 0)
