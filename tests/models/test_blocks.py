@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from functools import partial
 
 import pytest
@@ -84,17 +83,6 @@ def test_zero_last_gamma_would_never_learn() -> None:
     assert all(p.grad is None or not p.grad.any() for p in block.parameters())
 
 
-@pytest.mark.parametrize("name", BLOCKS)
-def test_memory_layout_changes_no_number(name: str, device: str) -> None:
-    torch.manual_seed(0)
-    block = build(name).double().eval()
-    x = features("contiguous", torch.float64)
-    last = x.flatten(0, 1).contiguous(memory_format=torch.channels_last_3d).unflatten(0, (N, U))
-    y = block.to(memory_format=torch.channels_last_3d)(last)
-    torch.testing.assert_close(y, block.to(memory_format=torch.contiguous_format)(x))
-    assert y.flatten(0, 1).is_contiguous(memory_format=torch.channels_last_3d)
-
-
 def test_widths() -> None:
     assert len(F4DBlock(C).conv.spatial.weight) == matched_width(C, C, (3, 3, 1, 1)) == 48
     for make in (partial(F4DBlock, C), partial(build, "F4D")):
@@ -108,20 +96,6 @@ def test_matched_f4d_costs_what_v4d_costs() -> None:
     assert f4d == v4d == 9 * C * C
 
 
-def test_v4d_block_is_one_convolution_beside_the_identity() -> None:
-    torch.manual_seed(0)
-    block = build("V4D as its code").double()
-    x = features(dtype=torch.float64)
-    expected = x.clone()
-    for du, dt in itertools.product(range(-1, 2), range(-1, 2)):
-        tap = block.conv.weight[:, :, du + 1, dt + 1, 0]
-        for u, t in itertools.product(range(U), range(T)):
-            if 0 <= u + du < U and 0 <= t + dt < T:
-                seen = x[:, u + du, :, t + dt]
-                expected[:, u, :, t] += torch.einsum("oc,nchw->nohw", tap, seen)
-    torch.testing.assert_close(block(x), expected)
-
-
 def test_dropout_drops_whole_channels_of_a_unit_in_training_only() -> None:
     torch.manual_seed(0)
     block = build("F4D plain", dropout=0.5)
@@ -130,12 +104,6 @@ def test_dropout_drops_whole_channels_of_a_unit_in_training_only() -> None:
     dropped = branch.flatten(3).abs().amax(3) == 0  # (N, U, C)
     assert 0.3 < dropped.float().mean() < 0.7
     assert not ((block.eval()(x) - x).flatten(3).abs().amax(3) == 0).any()
-
-
-def test_kind_of_convolution_is_a_config() -> None:
-    block = build("F4D", conv_cfg=dict(type="Conv4d", bias=True))
-    assert block.conv.spatial.bias is not None
-    assert build("V4D", conv_cfg=dict(type="Conv4d", bias=True)).conv.bias is not None
 
 
 def test_one_attention_needs_no_list() -> None:
@@ -182,31 +150,3 @@ def test_wrong_options_are_named(options: dict, message: str) -> None:
 def test_wrong_inputs_are_told_apart(name: str, shape: tuple) -> None:
     with pytest.raises(ValueError, match=rf"expected \(N, U, {C}, T, H, W\)"):
         build(name)(torch.zeros(shape))
-
-
-@pytest.mark.parametrize("name", BLOCKS)
-@pytest.mark.parametrize("conv_bias", [False, True], ids=["no bias", "bias"])
-def test_inference_with_folded_normalization_gives_the_same_numbers(
-    name: str, conv_bias: bool
-) -> None:
-    torch.manual_seed(0)
-    conv_cfg = dict(type="Conv4d", bias=conv_bias)
-    block = build(name, conv_cfg=conv_cfg).double().train()
-    x = features(dtype=torch.float64)
-    for _ in range(3):
-        block(x)  # statistics of its own
-    block.eval()
-    with torch.no_grad():
-        for parameter in block.parameters():
-            parameter.add_(0.1 * torch.rand_like(parameter))
-        folded = block(x)
-    torch.testing.assert_close(folded, block(x))
-
-
-def test_normalization_by_the_batch_alone_is_not_folded() -> None:
-    torch.manual_seed(0)
-    block = build("F4D", norm_cfg=dict(type="BN3d", track_running_stats=False)).double().eval()
-    x = features(dtype=torch.float64)
-    with torch.no_grad():
-        found = block(x)
-    torch.testing.assert_close(found, block(x))

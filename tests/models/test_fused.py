@@ -25,14 +25,26 @@ BLOCKS = {
     ),
     "F4D alone": dict(type="F4DBlock", attention=()),
     "V4D": dict(type="V4DBlock"),
+    "F4D by the batch": dict(
+        type="F4DBlock",
+        norm_cfg=dict(type="BN3d", track_running_stats=False),
+        conv_cfg=dict(type="Conv4d", bias=True),
+    ),
+    "V4D GN": dict(type="V4DBlock", norm_cfg=dict(type="GN", num_groups=3)),
+    "V4D bias": dict(type="V4DBlock", conv_cfg=dict(type="Conv4d", bias=True)),
     "V4D as its code": dict(type="V4DBlock", norm_cfg=None, act_cfg=None),
 }
 KERNELS = [(3, 3, 1, 1), (3, 1, 1, 1), (1, 3, 1, 1), (3, 3, 3, 3), (5, 1, 3, 3)]
 C, H, W = 9, 5, 3
-# N, U, T: each U and T from 1 to 5 in the suite, all pairs among the slow tests.
-FEW = [(1, 1, 1), (3, 2, 2), (1, 3, 5), (3, 4, 3), (1, 5, 4), (1, 2, 1), (3, 1, 2)]
-ALL = list(itertools.product((1, 3), range(1, 6), range(1, 6)))
-SIZES = [pytest.param(FEW, id="few"), pytest.param(ALL, id="all", marks=pytest.mark.slow)]
+FIRST, LAST = torch.contiguous_format, torch.channels_last_3d
+# (N, U, T), memory, with_cp: each U and T from 1 to 5, and all of it among the slow tests.
+SIZES = [(3, 1, 2), (1, 2, 5), (1, 3, 1), (3, 4, 4), (1, 5, 3)]
+ALL = itertools.product(itertools.product((1, 3), range(1, 6), range(1, 6)), (FIRST, LAST), (0, 1))
+FEW = [(size, *how) for size in SIZES for how in ((FIRST, 0), (LAST, 1))]
+CASES = [
+    pytest.param(FEW, id="few"),
+    pytest.param(list(ALL), id="all", marks=pytest.mark.slow),
+]
 PRECISIONS = {
     "float64": (torch.float64, 1e-12),
     "float32": (torch.float32, 1e-5),
@@ -81,18 +93,17 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a.double() - b.double()).norm() / b.double().norm().clamp(min=1e-6))
 
 
-@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("cases", CASES)
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("mode", ["train", "eval", "no_grad"])
 @pytest.mark.parametrize("kernel", KERNELS, ids=str)
 @pytest.mark.parametrize("name", BLOCKS)
 def test_fast_path_is_the_definition(
-    name: str, kernel: tuple, mode: str, precision: str, sizes: list, device: str
+    name: str, kernel: tuple, mode: str, precision: str, cases: list, device: str
 ) -> None:
     dtype, tolerance = PRECISIONS[precision]
     low = precision == "bfloat16"
-    layouts = (torch.contiguous_format, torch.channels_last_3d)
-    for size, layout, with_cp in itertools.product(sizes, layouts, (False, True)):
+    for size, layout, with_cp in cases:
         block = build(name, kernel, with_cp=with_cp).to(dtype)
         # Rounding is measured against more precise numbers.
         defined = build(name, kernel, fused=False).to(torch.float64)
