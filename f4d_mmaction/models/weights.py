@@ -56,13 +56,14 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
-def load_whole(network: nn.Module, weights: dict, name: str) -> None:
+def load_whole(network: nn.Module, weights: dict, name: str, others: bool = False) -> None:
     """Load weights that fit a network key by key.
 
     Args:
         network: To be loaded.
         weights: Of the checkpoint, by parameter name.
         name: Of the checkpoint, for the message.
+        others: Allow weights that the network does not know, such as those of a removed head.
 
     Raises:
         ForeignCheckpointError: they are another network's; the message names the keys.
@@ -71,6 +72,10 @@ def load_whole(network: nn.Module, weights: dict, name: str) -> None:
         network.load_state_dict(_plain_names(weights))
     except RuntimeError as error:
         _, *problems = str(error).splitlines()
+        if others:
+            problems = [line for line in problems if "Unexpected key" not in line]
+        if not problems:
+            return
         shapes = [line for line in problems if "size mismatch" in line]
         keys = [line for line in problems if "size mismatch" not in line]
         shown = [_shorten(line) for line in (*keys, *shapes[:SHOWN_KEYS])]

@@ -55,7 +55,7 @@ def write_dataset(folder, good, bad):
     return path
 
 
-def config(folder, hook, batch_size=2, workers=2, **kwargs):
+def config(folder, hook, batch_size=2, workers=0, **kwargs):
     pipeline = [
         {"type": "InitVideo"},
         {"type": "SampleFrames", "clip_len": 2, "num_clips": 2, "test_mode": True},

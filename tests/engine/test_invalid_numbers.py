@@ -57,6 +57,7 @@ def runner(
     config.experiment_name = folder.name
     config.model = dict(type="LossOf", loss=loss)
     config.train_cfg.max_epochs = epochs
+    config.train_dataloader.update(num_workers=0, persistent_workers=False)
     config.param_scheduler = []
     config.optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.125), **optim_wrapper)
     config.val_cfg = config.val_dataloader = config.val_evaluator = None

@@ -88,8 +88,10 @@ class SafeCheckpointHook(CheckpointHook):
         training = isinstance(runner._train_loop, BaseLoop)
         resuming = training and runner._resume
         weights = checkpoint.get("state_dict", checkpoint)
-        check = check_fits_partly if training and not resuming else load_whole
-        check(_network(runner), weights, runner._load_from)
+        if training and not resuming:
+            check_fits_partly(_network(runner), weights, runner._load_from)
+        else:  # the host lists weights that the network does not know
+            load_whole(_network(runner), weights, runner._load_from, others=True)
         buffers = checkpoint.get("rank_buffers", [])
         if resuming and len(buffers) == runner.world_size:
             weights.update(buffers[runner.rank])
