@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.random import Generator, default_rng
 
-from .options import SPLITS, PhaseOrderOptions
+from .options import NUM_PHASES, SPLITS, PhaseOrderOptions
 
-MOTIONS = ("right", "left", "down", "up", "clockwise", "counterclockwise", "growing", "shrinking")
+MOTIONS = {"right": 0.0, "left": 0.5, "down": 0.25, "up": 0.75}  # angle in turns; y points down
 TRAVEL = 0.35  # how far an actor moves in one phase, in frame sizes
-GROWTH = 1.35  # an actor that grows goes from 1 / GROWTH to GROWTH of its size
+DIAMETER = 0.3  # of an actor, in frame sizes
 
 
 def _polygon(corners: int, *radii: float) -> np.ndarray:
@@ -59,12 +59,12 @@ def _color(hue: float) -> tuple[int, ...]:
 
 def phase_kinds(options: PhaseOrderOptions) -> list[tuple[str | None, str | None]]:
     """Return (shape, motion) of each kind of phase; None is free to vary."""
-    kinds = range(options.num_phases)
-    if options.cue == "shape":
-        return [(list(SHAPES)[k], None) for k in kinds]
-    if options.cue == "motion":
-        return [(None, MOTIONS[k]) for k in kinds]
-    return [(list(SHAPES)[k % 2], MOTIONS[k // 2]) for k in kinds]
+    shapes, motions = list(SHAPES), list(MOTIONS)
+    kinds = range(NUM_PHASES)
+    if options.cue == "both":
+        return [(shapes[k % 2], motions[k // 2]) for k in kinds]
+    shape = options.cue == "shape"
+    return [(shapes[k], None) if shape else (None, motions[k]) for k in kinds]
 
 
 @lru_cache(maxsize=8)
@@ -75,10 +75,10 @@ def draw_orders(options: PhaseOrderOptions) -> tuple[tuple[int, ...], ...]:
     the direction of time. Among the pairs left, in random order, the next one is that whose phases
     stood least often in their positions.
     """
-    pairs = [p for p in permutations(range(options.num_phases)) if p[0] < p[-1]]
+    pairs = [p for p in permutations(range(NUM_PHASES)) if p[0] < p[-1]]
     left = default_rng([options.seed, len(SPLITS)]).permutation(np.array(pairs))
-    position = np.arange(options.num_phases)
-    used = np.zeros((options.num_phases, options.num_phases), int)  # (position, phase)
+    position = np.arange(NUM_PHASES)
+    used = np.zeros((NUM_PHASES, NUM_PHASES), int)  # (position, phase)
     orders: list[tuple[int, ...]] = []
     while len(orders) < options.num_classes:
         cost = (used[position, left] + used[position[::-1], left]).sum(axis=1)
@@ -100,28 +100,12 @@ def _rng(options: PhaseOrderOptions, split: str, index: int, use: int) -> Genera
     return default_rng([options.seed, SPLITS.index(split), index, use])
 
 
-def _move(motion: str | None, time: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return the path (T, 2), in frame sizes about its center, and the scale (T,) of an actor.
-
-    ``time`` (T,) runs from 0 to 1. A motion of None is straight in a random direction.
-    """
-    still, steady = np.zeros((len(time), 2)), np.ones(len(time))
-    if motion in ("growing", "shrinking"):
-        return still, GROWTH ** ((2 * time - 1) * (1 if motion == "growing" else -1))
-    if motion in ("clockwise", "counterclockwise"):
-        turn = 2 * np.pi * (rng.random() + time * (1 if motion == "clockwise" else -1))
-        return TRAVEL / 2 * np.stack([np.cos(turn), np.sin(turn)], axis=1), steady
-    angle = {"right": 0.0, "down": 0.25, "left": 0.5, "up": 0.75}.get(motion)
-    angle = 2 * np.pi * (rng.random() if angle is None else angle)
-    return TRAVEL * np.outer(time - 0.5, [np.cos(angle), np.sin(angle)]), steady
-
-
 def _boundaries(options: PhaseOrderOptions, rng: Generator) -> np.ndarray:
     """Return the first frame of each phase, and the number of frames at the end."""
-    edges = np.arange(options.num_phases + 1, dtype=float)
+    edges = np.arange(NUM_PHASES + 1, dtype=float)
     jitter = options.boundary_jitter
-    edges[1:-1] += rng.uniform(-jitter, jitter, options.num_phases - 1)
-    return np.rint(edges * options.num_frames / options.num_phases).astype(int)
+    edges[1:-1] += rng.uniform(-jitter, jitter, NUM_PHASES - 1)
+    return np.rint(edges * options.num_frames / NUM_PHASES).astype(int)
 
 
 def plan_video(options: PhaseOrderOptions, split: str, index: int) -> dict:
@@ -130,51 +114,49 @@ def plan_video(options: PhaseOrderOptions, split: str, index: int) -> dict:
     Returns:
         dict: 'file', 'label' and 'phases' in time order, each with its 'kind' (its number among
         the kinds of phases), 'shape', 'motion', 'color' (RGB), 'first' and 'last' frame (both
-        included), and for each of these frames the actor's 'centers' (x, y), 'radii' and 'boxes'
-        (x0, y0, x1, y1) in pixels, x to the right, y down, (0, 0) the middle of the first pixel.
+        included), the actor's 'radius', and for each of these frames its 'centers' (x, y) and
+        'boxes' (x0, y0, x1, y1), in pixels, x to the right, y down, (0, 0) the middle of the first
+        pixel.
     """
     rng = _rng(options, split, index, 0)
     label = index % options.num_classes
     kinds = phase_kinds(options)
     shapes = sorted({shape for shape, _ in kinds if shape}, key=list(SHAPES).index)
     shape_of_video, hue_of_video = list(SHAPES)[rng.integers(len(SHAPES))], rng.random()
-    edges = _boundaries(options, rng)
+    edges = _boundaries(options, rng).tolist()
     phases = []
-    for position, kind in enumerate(draw_orders(options)[label]):
+    for kind, first, end in zip(draw_orders(options)[label], edges, edges[1:]):
         shape, motion = kinds[kind]
         hue = shapes.index(shape) / len(shapes) if shape else hue_of_video
         if shape:
             hue += options.color_jitter * rng.uniform(-0.5, 0.5)
-        shape = shape or shape_of_video
-        first = int(edges[position] + options.gap // 2)
-        last = int(edges[position + 1] - 1 - (options.gap - options.gap // 2))
         phase = {
             "kind": kind,
-            "shape": shape,
+            "shape": shape or shape_of_video,
             "motion": motion or "straight",
             "color": _color(hue),
             "first": first,
-            "last": last,
+            "last": end - 1,
         }
-        phases.append(phase | _plan_path(options, shape, motion, last - first + 1, rng))
+        phases.append(phase | _path(options, phase["shape"], motion, end - first, rng))
     return {"file": file_name(options, split, index), "label": label, "phases": phases}
 
 
-def _plan_path(
+def _path(
     options: PhaseOrderOptions, shape: str, motion: str | None, length: int, rng: Generator
 ) -> dict:
-    """Return the actor's centers, radii and boxes in each frame of a phase, all in the frame."""
-    path, scale = _move(motion, np.linspace(0, 1, length), rng)
-    path, radii = path * options.size, options.shape_size * options.size / 2 * scale
-    reach = radii[:, None] + 1  # a pixel of margin to the border
+    """Return the actor's radius, and its center and box in each frame, all in the frame."""
+    angle = 2 * np.pi * (MOTIONS[motion] if motion else rng.random())
+    steps = np.outer(np.linspace(0, 1, length) - 0.5, [np.cos(angle), np.sin(angle)])
+    path, radius = TRAVEL * steps * options.size, DIAMETER * options.size / 2
+    reach = radius + 1  # a pixel of margin to the border
     low, high = (reach - path).max(axis=0), (options.size - 1 - reach - path).min(axis=0)
     centers = rng.uniform(low, high) + path
     outline = SHAPES[shape][0]
-    corners = np.concatenate([outline.min(0), outline.max(0)])
-    boxes = corners * radii[:, None] + np.tile(centers, 2)
+    boxes = np.concatenate([outline.min(0), outline.max(0)]) * radius + np.tile(centers, 2)
     return {
+        "radius": round(radius, 2),
         "centers": centers.round(2).tolist(),
-        "radii": radii.round(2).tolist(),
         "boxes": boxes.round(1).tolist(),
     }
 
@@ -195,12 +177,12 @@ def _distractors(options: PhaseOrderOptions, rng: Generator) -> Iterator[tuple]:
 
     They last all through the video, so they say nothing about the order.
     """
-    radius = 0.3 * options.shape_size * options.size
+    radius = 0.3 * DIAMETER * options.size
     low, high = radius, options.size - 1 - radius
     time = np.arange(options.num_frames)[:, None]
     for i in range(options.static_distractors + options.moving_distractors):
         angle = rng.uniform(0, 2 * np.pi)
-        speed = TRAVEL * options.size * options.num_phases / options.num_frames
+        speed = TRAVEL * options.size * NUM_PHASES / options.num_frames
         speed *= i >= options.static_distractors
         free = rng.uniform(low, high, 2) + speed * time * [np.cos(angle), np.sin(angle)]
         # reflect the free path at both walls: a triangle wave of the position
@@ -218,9 +200,8 @@ def render_video(options: PhaseOrderOptions, split: str, index: int) -> np.ndarr
         for frame, center in zip(frames, centers):
             _draw(frame, shape, center, radius, color)
     for phase in plan_video(options, split, index)["phases"]:
-        times = range(phase["first"], phase["last"] + 1)
-        for t, center, radius in zip(times, phase["centers"], phase["radii"]):
-            _draw(frames[t], phase["shape"], np.array(center), radius, phase["color"])
+        for frame, center in zip(frames[phase["first"] :], phase["centers"]):
+            _draw(frame, phase["shape"], np.array(center), phase["radius"], phase["color"])
     if options.noise:
         noisy = frames + rng.normal(0, options.noise, frames.shape)
         frames = np.rint(noisy).clip(0, 255).astype(np.uint8)

@@ -10,19 +10,22 @@ from math import ceil
 from pathlib import Path
 
 import cv2
+import mmcv
 import numpy as np
 from mmengine.logging import MMLogger
 from mmengine.utils import track_progress_rich
 
+from f4d_mmaction.datasets.video_reader import VideoReader
 from f4d_mmaction.engine.checkpoints import AtomicBackend
 from f4d_mmaction.visualization import write_video
 
 from .drawing import class_names, file_name, plan_video, render_video
 from .options import SPLITS, PhaseOrderOptions
 
-GENERATOR_VERSION = 2  # raise it when the same options no longer give the same files
-# Codec and pixel format; not H.264, since equal frames do not give equal files with libx264.
-ENCODERS = {"mp4": ("mpeg4", "yuv420p"), "avi": ("mjpeg", "yuvj420p")}
+GENERATOR_VERSION = 3  # raise it when the same options no longer give the same files
+FPS = 16
+# Not H.264: with libx264 equal frames do not give equal files.
+ENCODER = {"codec": "mpeg4", "options": {"qmin": "2", "qmax": "2"}}
 
 
 def generate(
@@ -92,19 +95,14 @@ def read_video(root: str | os.PathLike, video: dict) -> np.ndarray:
     """Return the frames (T, H, W, 3), uint8 RGB, of one entry of ``meta.json``'s videos.
 
     Raises:
-        FileNotFoundError: Where the video is missing or holds no frame.
+        BadVideoError: the video is missing or damaged.
     """
     path = Path(root) / video["file"]
     if path.is_dir():
-        frames = [cv2.imread(str(p)) for p in sorted(path.glob("img_*.jpg"))]
-    else:
-        capture, frames = cv2.VideoCapture(str(path)), []
-        while (read := capture.read())[0]:
-            frames.append(read[1])
-        capture.release()
-    if not frames:
-        raise FileNotFoundError(f"{path} is missing or holds no frame: run `generate` again.")
-    return np.stack(frames)[..., ::-1]
+        images = sorted(path.glob("img_*.jpg"))
+        return np.stack([mmcv.imread(image, channel_order="rgb") for image in images])
+    reader = VideoReader(str(path))
+    return np.stack(reader.read(range(len(reader))))
 
 
 def _refuse_other_content(root: Path, options: PhaseOrderOptions) -> None:
@@ -168,9 +166,7 @@ def _make_video(root: Path, options: PhaseOrderOptions, split: str, index: int) 
     if options.storage == "frames":
         _write_frames(frames, part)
     else:
-        codec, pixels = ENCODERS[options.storage]
-        quality = {"qmin": "2", "qmax": "2"}
-        write_video(part, frames, options.fps, codec, pixels, options=quality)
+        write_video(part, frames, FPS, **ENCODER)
     os.replace(part, path)
 
 

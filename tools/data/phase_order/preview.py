@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .generating import read_meta, read_video
+from .options import NUM_PHASES
 
 FRAMES_PER_PHASE = 3
 
@@ -22,13 +23,11 @@ def preview(root: str | os.PathLike, path: str | os.PathLike, num_videos: int = 
     """
     meta = read_meta(root)
     videos = meta["videos"]["test"][: min(num_videos, len(meta["classes"]))]
-    num_phases = meta["options"]["num_phases"]
-    width = 1.4 + 0.72 * num_phases * (FRAMES_PER_PHASE + 0.25)
+    width = 1.4 + 0.72 * NUM_PHASES * (FRAMES_PER_PHASE + 0.25)
     height = 0.75 + 0.8 * len(videos)
     figure = Figure(figsize=(width, height), dpi=140)
-    grid = figure.add_gridspec(len(videos), num_phases, wspace=0.06, hspace=0.1)
+    grid = figure.add_gridspec(len(videos), NUM_PHASES, wspace=0.06, hspace=0.1)
     figure.subplots_adjust(1.3 / width, 0.1 / height, 1 - 0.1 / width, 1 - 0.65 / height)
-    size = min(8.5, 42 / num_phases)  # a name has a line for each phase
     for row, video in enumerate(videos):
         frames = read_video(root, video)
         for column, phase in enumerate(video["phases"]):
@@ -38,7 +37,7 @@ def preview(root: str | os.PathLike, path: str | os.PathLike, num_videos: int = 
                 axes.set_title(f"phase {column + 1}", fontsize=9, color="0.35")
             if column == 0:
                 name = meta["classes"][video["label"]].replace(" > ", "\n> ")
-                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=size)
+                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8.5)
     figure.suptitle(
         "A class is the order of its phases; time runs to the right", y=1 - 0.1 / height
     )
