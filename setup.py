@@ -37,9 +37,10 @@ class BuildWithConfigs(build_py):
 version: dict = {}
 exec((ROOT / "f4d_mmaction" / "version.py").read_text(), version)
 
-# mmcv is not required here: mmcv and mmcv-lite install the same module, and requiring one would
-# overwrite the other. `import f4d_mmaction` says what to do where both are missing.
-standalone = ["mmcv-lite>=2.0.1,<2.2"]
+# Neither MMEngine nor mmcv is required here: mmcv, mmcv-lite and the maintained forks install the
+# same modules, and requiring one would overwrite another. `import f4d_mmaction` says what to do
+# where they are missing.
+standalone = ["mmengine>=0.10,<1", "mmcv-lite>=2.0.1,<2.2"]
 web = ["gradio>=6"]  # themes and styles moved in 6
 export = ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.1"]
 test = [
@@ -69,13 +70,12 @@ setup(
     cmdclass={"build_py": BuildWithConfigs},
     python_requires=">=3.10",
     install_requires=[
-        "torch>=2.6",  # loads checkpoints weights-only by default
-        "mmengine>=0.10,<1",
+        "torch>=2.1",
         "mmaction2>=1.2,<2",
         "importlib_metadata",  # mmaction2 1.2 imports it without asking for it
         "decord>=0.6",
         "numpy",
-        "av>=14.2",
+        "av>=14.2,<20",
         "packaging",
         "pebble>=5",  # kills a worker whose decoder crashes or hangs
         "matplotlib",

@@ -1,4 +1,4 @@
-"""Makes mmaction2 1.2 run on a current PyTorch, NumPy and setuptools.
+"""Makes mmaction2 1.2 run on PyTorch 2.1 to 2.14, NumPy 1 and 2, and newer mmcv.
 
 Each function removes one symptom, names its upstream thread, and does nothing where the host is
 healthy. :func:`apply` runs on ``import f4d_mmaction``, before anything of ``mmaction.models``.
@@ -8,48 +8,83 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import types
 import warnings
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlparse
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from .restricted_pickle import restricted_pickle
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-MMCV_RANGE = SpecifierSet(">=2.0.1,<2.2")
+MMCV_RANGE = SpecifierSet(">=2.0.1,<2.4")  # tested; MMAction2 itself accepts mmcv below 2.2
+MMCV_OF_MMACTION = "2.1.0"
+LOADS_WEIGHTS_ONLY = Version(version("torch")) >= Version("2.6")  # and by default
 
 
 def apply() -> None:
     """Run every workaround that importing ``mmaction.models`` and loading checkpoints need.
 
     Raises:
-        ImportError: no mmcv, or one that mmaction2 1.2 refuses.
+        ImportError: no mmengine, mmcv or mmaction2, or an mmcv out of the tested range.
     """
-    require_mmcv()
+    require_host()
     provide_missing_drn()
-    allow_message_hub_in_checkpoints()
+    load_checkpoints_weights_only()
 
 
-def require_mmcv() -> None:
-    """Say how to get mmcv; MMAction2's own message is a bare assertion.
+def require_host() -> None:
+    """Import MMAction2, or say what to install.
 
-    mmcv is no hard requirement of this package because mmcv and mmcv-lite install the same
-    module: requiring one would overwrite the other.
+    MMEngine and mmcv are no hard requirements of this package: mmcv, mmcv-lite and the forks
+    (onedl-mmengine, onedl-mmcv) install the same modules, and would overwrite each other.
     """
-    remedy = f'pip install "mmcv-lite{MMCV_RANGE}" (or the full mmcv in the same range)'
     # mmcv-lite warns on every import that it lacks a CUDA operator that no model here uses.
     warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformableAttention``")
+    for name, remedy in (
+        ("mmengine", '"mmengine>=0.10,<1"'),
+        ("mmcv", f'"mmcv-lite>=2.0.1,<2.2" (or the full mmcv{MMCV_RANGE})'),
+    ):
+        try:
+            module = importlib.import_module(name)
+        except ImportError as error:
+            raise ImportError(
+                f"f4d_mmaction needs {name}, which failed to import: {error}. Install it with: pip "
+                f"install {remedy}; or everything at once: pip install 'f4d_mmaction[standalone]'"
+            ) from error
+    if not MMCV_RANGE.contains(module.__version__, prereleases=True):
+        raise ImportError(
+            f"f4d_mmaction was tested with mmcv{MMCV_RANGE}, found {module.__version__}. Install "
+            f"it with: pip install {remedy}"
+        )
+    import_mmaction_beside(module)
+
+
+def import_mmaction_beside(mmcv: types.ModuleType) -> None:
+    """``AssertionError: MMCV==2.2.0 is used but incompatible`` (as mmdetection #12312).
+
+    MMAction2 was released before mmcv 2.2, asserts the version on its import and looks at it
+    nowhere else. A program that imports ``mmaction`` before this package, such as MMAction2's own
+    tools, still meets the assertion.
+    """
+    if importlib.util.find_spec("mmaction") is None:
+        raise ImportError('f4d_mmaction is a plugin of MMAction2: pip install "mmaction2>=1.2,<2"')
+    found = mmcv.__version__
     try:
-        version = importlib.import_module("mmcv").__version__
-    except ImportError as error:
-        raise ImportError(f"f4d_mmaction needs mmcv, which failed to import: {error}. "
-                          f"Install it with: {remedy}") from error  # fmt: skip
-    if not MMCV_RANGE.contains(version, prereleases=True):
-        raise ImportError(f"mmaction2 1.2 accepts mmcv{MMCV_RANGE}, found {version}. "
-                          f"Install it with: {remedy}")  # fmt: skip
+        if not SpecifierSet("<2.2").contains(found, prereleases=True):
+            mmcv.__version__ = MMCV_OF_MMACTION
+        importlib.import_module("mmaction")
+    finally:
+        mmcv.__version__ = found
 
 
 def provide_missing_drn() -> None:
@@ -58,8 +93,6 @@ def provide_missing_drn() -> None:
     ``find_spec`` on the folder itself would import its broken parent, so look for the file.
     """
     spec = importlib.util.find_spec("mmaction")
-    if spec is None:
-        raise ImportError('f4d_mmaction is a plugin of MMAction2: pip install "mmaction2>=1.2,<2"')
     if (Path(spec.origin).parent / "models" / "localizers" / "drn").is_dir():
         return
 
@@ -81,14 +114,65 @@ def provide_missing_drn() -> None:
         sys.modules.setdefault(name, stub)
 
 
-def allow_message_hub_in_checkpoints() -> None:
+def load_checkpoints_weights_only() -> None:
     """``UnpicklingError ... HistoryBuffer`` on resume and test (mmengine #1655, torch >= 2.6).
 
     MMEngine keeps its log history and its schedulers' state in every checkpoint. Those few types
-    are allowed; loading stays weights-only, so a checkpoint still cannot run code.
+    are allowed; loading stays weights-only, so a checkpoint still cannot run code. MMEngine's
+    loaders leave that to PyTorch, which unpickles everything in local files before 2.6 and in
+    downloads in all versions; both are replaced, unless ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1``
+    says, as it does to PyTorch, that all files can be trusted.
     """
-    import numpy as np
     import torch
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    if LOADS_WEIGHTS_ONLY:
+        torch.serialization.add_safe_globals(checkpoint_types())
+    if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD") == "1":
+        return
+    CheckpointLoader.register_scheme(["http://", "https://"], load_url, force=True)
+    if not LOADS_WEIGHTS_ONLY:
+        CheckpointLoader.register_scheme("", load_file, force=True)
+
+
+def load_file(path: str | Path, map_location: object = "cpu", **options: object) -> object:
+    """Load a checkpoint without running code of its own.
+
+    Args:
+        path: Of a file.
+        map_location: Of ``torch.load``.
+        options: Of ``torch.load``.
+
+    Raises:
+        pickle.UnpicklingError: it asks for what no checkpoint needs.
+    """
+    import torch
+
+    if LOADS_WEIGHTS_ONLY:
+        options["weights_only"] = True
+    else:
+        options["pickle_module"] = restricted_pickle(checkpoint_types())
+    return torch.load(path, map_location=map_location, **options)
+
+
+def load_url(url: str, map_location: object = None, model_dir: str | None = None) -> object:
+    """Load a checkpoint from the web, by way of PyTorch's folder of downloads."""
+    import torch
+    from mmengine.dist import barrier
+
+    folder = Path(model_dir or Path(torch.hub.get_dir(), "checkpoints"))
+    path = folder / Path(urlparse(url).path).name
+    if not path.is_file() and os.environ.get("LOCAL_RANK", "0") == "0":
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path))
+    barrier()
+    return load_file(path, map_location)
+
+
+@cache
+def checkpoint_types() -> list:
+    """What a checkpoint of MMEngine holds beside tensors, as ``add_safe_globals`` wants it."""
+    import numpy as np
     from mmengine.logging import HistoryBuffer
     from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
@@ -123,7 +207,7 @@ def allow_message_hub_in_checkpoints() -> None:
     for home in ("numpy._core.multiarray", "numpy.core.multiarray"):  # numpy 2 and numpy 1 files
         allowed += [(function, f"{home}.{name}") for name, function in arrays.items()]
     allowed += [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "bool")]
-    torch.serialization.add_safe_globals(allowed)
+    return allowed
 
 
 def init_gloo_without_cuda(config: Config) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import load_checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader
 
 from f4d_mmaction import compat
 
@@ -88,7 +92,7 @@ def test_missing_package_is_named_by_the_config(
 
 @pytest.mark.parametrize(
     ("mmcv", "message"),
-    [("raise ImportError('no mmcv')", "needs mmcv"), ("__version__ = '2.2.0'", "found 2.2.0")],
+    [("raise ImportError('no mmcv')", "needs mmcv"), ("__version__ = '2.4.0'", "found 2.4.0")],
 )
 def test_mmcv_missing_or_out_of_range_says_what_to_install(
     mmcv: str, message: str, subprocess_env: dict, tmp_path: Path
@@ -100,13 +104,36 @@ def test_mmcv_missing_or_out_of_range_says_what_to_install(
     assert 'pip install "mmcv-lite' in done.stderr.splitlines()[-1]
 
 
+def test_mmcv_that_mmaction_refuses_runs(subprocess_env: dict, tmp_path: Path) -> None:
+    code = "import mmcv; mmcv.__version__ = '2.3.6'; import {}; print(mmcv.__version__)"
+    refused = python(code.format("mmaction"), subprocess_env, tmp_path)
+    assert "incompatible" in refused.stderr
+    done = python(code.format("f4d_mmaction, mmaction.models"), subprocess_env, tmp_path)
+    assert done.stdout.strip() == "2.3.6", done.stderr
+
+
+def test_downloaded_checkpoints_load_weights_only(tmp_path: Path) -> None:
+    """PyTorch's own loader of downloads unpickles whatever is in them."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    marker = tmp_path / "ran"
+    torch.save(dict(state_dict=Hostile(os.system, f"touch {marker}")), folder / "hostile.pth")
+    torch.save(dict(state_dict={"weight": torch.ones(2)}), folder / "honest.pth")
+    load = partial(CheckpointLoader.load_checkpoint, map_location="cpu", logger="silent")
+    with patch("torch.hub.get_dir", return_value=str(tmp_path)):
+        assert load("https://example.org/honest.pth")["state_dict"]["weight"].sum() == 2
+        with pytest.raises(pickle.UnpicklingError):
+            load("https://example.org/hostile.pth")
+    assert not marker.exists()
+
+
 def test_checkpoint_with_log_history_loads_weights_only(tmp_path: Path) -> None:
     hub = MessageHub("test_compat")
     for value in (3.0, 1.0, 2.0):
         hub.update_scalar("train/loss", value)
     path = tmp_path / "epoch_1.pth"
     torch.save(dict(state_dict={}, message_hub=hub.state_dict()), path)
-    loaded = torch.load(path, weights_only=True)["message_hub"]["log_scalars"]["train/loss"]
+    loaded = compat.load_file(path)["message_hub"]["log_scalars"]["train/loss"]
     assert isinstance(loaded, HistoryBuffer)
     assert (loaded.data[0] == [3.0, 1.0, 2.0]).all()
     assert loaded.statistics("max") == 3.0
@@ -122,7 +149,7 @@ def test_a_checkpoint_cannot_change_the_statistics_of_other_logs(tmp_path: Path)
     finally:
         HistoryBuffer._statistics_methods = methods
         buffer.__dict__.pop("statistics_methods", None)
-    loaded = torch.load(forged, weights_only=True)
+    loaded = compat.load_file(forged)
     assert type(loaded) is HistoryBuffer
     assert loaded.statistics("mean") == HistoryBuffer([3.0], [1]).statistics("mean") - 2 == 1.0
     torch.save(loaded, forged)  # and goes into the next checkpoint like any other
@@ -154,14 +181,6 @@ def test_hostile_checkpoints_are_refused(payload: callable, tmp_path: Path) -> N
     with pytest.raises(Exception, match=r"(?i)weights only|weights_only|refused|unsupported"):
         load_checkpoint(torch.nn.Linear(1, 1), str(path), map_location="cpu")
     assert not marker.exists()
-
-
-def test_workarounds_do_nothing_twice() -> None:
-    before = len(torch.serialization.get_safe_globals())
-    drn = sys.modules.get("mmaction.models.localizers.drn")
-    compat.provide_missing_drn()
-    assert sys.modules.get("mmaction.models.localizers.drn") is drn
-    assert before > 0
 
 
 def test_drn_explains_itself() -> None:

@@ -14,6 +14,7 @@ PACKAGE = Path(f4d_mmaction.__file__).parent
 # From the bottom. A module imports its own layer and those before it.
 LAYERS = (
     "version",
+    "restricted_pickle",
     "compat",
     "structures",
     "datasets",

@@ -1,10 +1,11 @@
-"""One compiled graph for each input shape, without PyTorch's limits on their number."""
+"""Compiling: one graph for each input shape, without PyTorch's limits on their number."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
 
+import torch
 from torch._dynamo import config as dynamo
 
 # PyTorch's names before and since 2.6. All networks of a process share these limits, and beyond
@@ -16,6 +17,8 @@ LIMITS = (
     "accumulated_recompile_limit",
 )
 NO_LIMIT = {name: 2**16 for name in LIMITS if hasattr(dynamo, name)}
+
+is_compiling = getattr(torch.compiler, "is_compiling", None) or torch._dynamo.is_compiling  # < 2.3
 
 
 def every_shape(compiled: Callable) -> Callable:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.autograd.function import Function, FunctionCtx, once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .compiling import is_compiling
 from .conv4d_views import conv4d
 from .f4d import Attention, Conv4d, F4DBlock, FactorizedConv4d, Residual4d, norm_act
 
@@ -82,7 +83,7 @@ def weighed_sum(x: Tensor, y: Tensor, frames: Tensor | None, pixels: Tensor | No
     if (frames is not None or pixels is not None) and _records(y):
         return _WeighedSum.apply(x, y, frames, pixels)
     y = weigh(y, frames)
-    if pixels is not None and _may_overwrite():
+    if pixels is not None and _may_overwrite() and x.dtype == y.dtype:
         return torch.addcmul(x, y, pixels, out=y)
     y = weigh(y, pixels)
     # Added in the trunk's 3D form: only there do compilers see which layout its next convolution
@@ -92,11 +93,11 @@ def weighed_sum(x: Tensor, y: Tensor, frames: Tensor | None, pixels: Tensor | No
 
 
 def _records(x: Tensor) -> bool:
-    return x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    return x.requires_grad and torch.is_grad_enabled() and not is_compiling()
 
 
 def _may_overwrite() -> bool:
-    return not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    return not torch.is_grad_enabled() and not is_compiling()
 
 
 def _over_pixels(x: Tensor, fold: Callable[[Tensor, int], Tensor] = Tensor.sum) -> Tensor:

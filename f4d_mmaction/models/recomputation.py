@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from .compiling import is_compiling
+
 
 def recomputed(
     path: Callable[[nn.Module, Tensor], Tensor] | None, block: nn.Module, x: Tensor
@@ -26,7 +28,7 @@ def recomputed(
     path = path or defined
     if not (x.requires_grad and torch.is_grad_enabled()):
         return path(block, x)
-    if torch.compiler.is_compiling():  # the compiler counts statistics once by itself
+    if is_compiling():  # the compiler counts statistics once by itself
         return checkpoint(path, block, x, use_reentrant=False)
     return checkpoint(
         path,

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from .compiling import is_compiling
+
 ONE, NONE = (1, 1, 1), (0, 0, 0)
 
 
@@ -56,7 +58,7 @@ def _frozen(x: Tensor) -> bool:
 
     Normalization and ReLU join a convolution of the graph only if no view parts them from it.
     """
-    compiling = torch.compiler.is_compiling() and x.device.type == "cpu"
+    compiling = is_compiling() and x.device.type == "cpu"
     return compiling and not torch.is_grad_enabled()
 
 

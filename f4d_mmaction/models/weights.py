@@ -7,8 +7,9 @@ import re
 import zipfile
 from pathlib import Path
 
-import torch
 from torch import nn
+
+from ..compat import load_file
 
 SHOWN_KEYS = 5  # of each kind in an error message
 
@@ -40,7 +41,7 @@ def load_checked(path: str | os.PathLike) -> dict:
             with zipfile.ZipFile(path) as archive:
                 if (damaged := archive.testzip()) is not None:
                     raise DamagedCheckpointError(f"the check sum of {damaged} does not fit")
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = load_file(path)
         if not isinstance(checkpoint, dict):
             raise DamagedCheckpointError(f"it holds a {type(checkpoint).__name__}, not a dict")
     except Exception as error:  # damaged bytes raise anything

@@ -17,6 +17,8 @@ from torch._dynamo.utils import counters
 from f4d_mmaction.models import inference, prepare_for_inference
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "recognition"
+# PyTorch's name since and before 2.6.
+LIMIT = "recompile_limit" if hasattr(dynamo, "recompile_limit") else "cache_size_limit"
 VIDEOS = torch.linspace(-1, 1, 2 * 4 * 3 * 4 * 32 * 32).view(2, 1, 4, 3, 4, 32, 32)
 
 
@@ -107,7 +109,7 @@ def test_any_number_of_shapes_and_networks_runs_the_first_shapes_compiled(monkey
         model, inputs = Toy().eval(), [torch.randn(n, 4, 2, 8, 8) for n in (1, 2, 3)]
         with torch.no_grad():
             expected = [model.backbone(x) for x in inputs]
-        with dynamo.patch(recompile_limit=1):
+        with dynamo.patch(**{LIMIT: 1}):
             fast = prepare_for_inference(model, dtype=torch.float32)
             found = [fast.backbone(x) for x in inputs]
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
@@ -155,7 +157,7 @@ def test_compile_is_a_key_of_the_config_that_changes_no_name_and_no_number():
     plain, compiled = recognizer("f4d"), recognizer("f4d", compile=True)
     assert list(compiled.state_dict()) == list(plain.state_dict())
     graphs = counters["stats"]["unique_graphs"]
-    with dynamo.patch(recompile_limit=1):
+    with dynamo.patch(**{LIMIT: 1}):
         for videos in (VIDEOS, VIDEOS[:1], VIDEOS[:, :, :2]):  # more shapes than the limit
             found = compiled(videos, mode="tensor", stage="head")
             expected = plain(videos, mode="tensor", stage="head")
