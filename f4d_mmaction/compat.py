@@ -120,8 +120,9 @@ def load_checkpoints_weights_only() -> None:
     MMEngine keeps its log history and its schedulers' state in every checkpoint. Those few types
     are allowed; loading stays weights-only, so a checkpoint still cannot run code. MMEngine's
     loaders leave that to PyTorch, which unpickles everything in local files before 2.6 and in
-    downloads in all versions; both are replaced, unless ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1``
-    says, as it does to PyTorch, that all files can be trusted.
+    downloads in all versions, and its fork asks for that. Both are replaced, unless
+    ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1`` says, as it does to PyTorch, that all files can be
+    trusted.
     """
     import torch
     from mmengine.runner.checkpoint import CheckpointLoader
@@ -130,12 +131,11 @@ def load_checkpoints_weights_only() -> None:
         torch.serialization.add_safe_globals(checkpoint_types())
     if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD") == "1":
         return
-    CheckpointLoader.register_scheme(["http://", "https://"], load_url, force=True)
-    if not LOADS_WEIGHTS_ONLY:
-        CheckpointLoader.register_scheme("", load_file, force=True)
+    CheckpointLoader.register_scheme("", load_from_local, force=True)
+    CheckpointLoader.register_scheme(["http://", "https://"], load_from_http, force=True)
 
 
-def load_file(path: str | Path, map_location: object = "cpu", **options: object) -> object:
+def load_from_local(path: str | Path, map_location: object = "cpu", **options: object) -> object:
     """Load a checkpoint without running code of its own.
 
     Args:
@@ -155,7 +155,7 @@ def load_file(path: str | Path, map_location: object = "cpu", **options: object)
     return torch.load(path, map_location=map_location, **options)
 
 
-def load_url(url: str, map_location: object = None, model_dir: str | None = None) -> object:
+def load_from_http(url: str, map_location: object = None, model_dir: str | None = None) -> object:
     """Load a checkpoint from the web, by way of PyTorch's folder of downloads."""
     import torch
     from mmengine.dist import barrier
@@ -166,7 +166,7 @@ def load_url(url: str, map_location: object = None, model_dir: str | None = None
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path))
     barrier()
-    return load_file(path, map_location)
+    return load_from_local(path, map_location)
 
 
 @cache

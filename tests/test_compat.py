@@ -10,11 +10,13 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
+import mmcv
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.utils import digit_version
 
 from f4d_mmaction import compat
 
@@ -37,6 +39,8 @@ def test_config_alone_brings_the_package(
     first: str, root: Path, subprocess_env: dict, tmp_path: Path
 ) -> None:
     """custom_imports does the rest, from any working directory."""
+    if "mmaction" in first and digit_version(mmcv.__version__) >= digit_version("2.2"):
+        pytest.skip("MMAction2 refuses this mmcv unless this package is imported first")
     done = python(
         f"{first}\n"
         "from mmengine.config import Config\n"
@@ -133,7 +137,7 @@ def test_checkpoint_with_log_history_loads_weights_only(tmp_path: Path) -> None:
         hub.update_scalar("train/loss", value)
     path = tmp_path / "epoch_1.pth"
     torch.save(dict(state_dict={}, message_hub=hub.state_dict()), path)
-    loaded = compat.load_file(path)["message_hub"]["log_scalars"]["train/loss"]
+    loaded = compat.load_from_local(path)["message_hub"]["log_scalars"]["train/loss"]
     assert isinstance(loaded, HistoryBuffer)
     assert (loaded.data[0] == [3.0, 1.0, 2.0]).all()
     assert loaded.statistics("max") == 3.0
@@ -149,7 +153,7 @@ def test_a_checkpoint_cannot_change_the_statistics_of_other_logs(tmp_path: Path)
     finally:
         HistoryBuffer._statistics_methods = methods
         buffer.__dict__.pop("statistics_methods", None)
-    loaded = compat.load_file(forged)
+    loaded = compat.load_from_local(forged)
     assert type(loaded) is HistoryBuffer
     assert loaded.statistics("mean") == HistoryBuffer([3.0], [1]).statistics("mean") - 2 == 1.0
     torch.save(loaded, forged)  # and goes into the next checkpoint like any other

@@ -9,7 +9,7 @@ from pathlib import Path
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import print_log
 
-from ..compat import load_file
+from ..compat import load_from_local
 from ..models.weights import DamagedCheckpointError, load_checked
 
 _RESUMABLE = ("meta", "state_dict", "message_hub", "optimizer")
@@ -94,7 +94,7 @@ def last_good_checkpoint(folder: str | os.PathLike) -> Path | None:
 def _progress(path: Path) -> tuple[float, float]:
     """Iterations and epochs done; a checkpoint that does not say counts as the furthest."""
     try:
-        meta = load_file(path, mmap=True)["meta"]
+        meta = load_from_local(path, mmap=True)["meta"]
         return meta["iter"], meta["epoch"]
     except Exception:  # check_resumable tells what is wrong with it
         return float("inf"), path.stat().st_mtime
