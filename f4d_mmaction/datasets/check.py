@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from mmaction.datasets import RawframeDataset, VideoDataset
 from mmaction.registry import DATASETS
@@ -21,28 +22,85 @@ from mmaction.utils import get_str_type
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.utils import track_iter_progress
+from PIL import Image
 
 from .annotation_lists import Finding, ListFormat, read_list
 from .isolated import run_isolated
-from .probing import probe_frames, probe_video
 from .unwrapping import unwrapped
+from .video_reader import VideoReader
 
 LOST = {"error": "not decodable", "crashed": "crashes the decoder", "hung": "hangs the decoder"}
+CHUNK_BYTES = 2**28  # decoded frames held at once
 
 
-@dataclass(frozen=True)
-class Media:
-    """One entry on disk: a video file, or a folder with frames `start` .. `start + frames - 1`."""
+class Video(NamedTuple):
+    """A video file."""
 
     path: str
-    frames: int | None = None
-    start: int = 0
-    filename_tmpl: str = ""
-    whole_folder: bool = True
 
-    def frame_names(self) -> list[str]:
+    def missing(self) -> tuple[str, str] | None:
+        """Tell what a look at the folder says is wrong: (kind, message)."""
+        if not os.path.isfile(self.path):
+            return "missing", "no such file"
+        return ("empty file", "0 bytes") if os.path.getsize(self.path) == 0 else None
+
+    def decode(self) -> tuple[int, float]:
+        """Decode every frame as training does; return (frames, frames per second).
+
+        Raises:
+            BadVideoError: the file cannot be used.
+        """
+        reader = VideoReader(self.path)
+        step = max(1, CHUNK_BYTES // reader.read([0])[0].nbytes)
+        for start in range(0, len(reader), step):
+            reader.read(range(start, min(start + step, len(reader))))
+        return len(reader), reader.average_fps
+
+
+class Frames(NamedTuple):
+    """A folder with frames `start` .. `start + count - 1`; `whole` if it holds no others."""
+
+    path: str
+    count: int
+    start: int
+    filename_tmpl: str
+    whole: bool
+
+    def names(self) -> list[str]:
         """The images that the list promises."""
-        return [self.filename_tmpl.format(self.start + index) for index in range(self.frames)]
+        return [self.filename_tmpl.format(self.start + index) for index in range(self.count)]
+
+    def missing(self) -> tuple[str, str] | None:
+        """Tell what a look at the folder says is wrong: (kind, message)."""
+        if not os.path.isdir(self.path):
+            return "missing", "no such folder"
+        present = set(os.listdir(self.path))
+        holes = [name for name in self.names() if name not in present]
+        if len(holes) == self.count:
+            return "missing frames", f"none of {self.count}; is filename_tmpl {self.filename_tmpl}?"
+        if holes:
+            return "missing frames", f"{len(holes)} of {self.count}, first {holes[0]}"
+        if self.whole and self.filename_tmpl.format(self.start + self.count) in present:
+            return "wrong frame count", f"the list says {self.count}, the folder has more"
+        return None
+
+    def decode(self) -> tuple[int, None]:
+        """Decode every image; return (frames, no rate).
+
+        Pillow, because it refuses a truncated JPEG where OpenCV fills in gray.
+
+        Raises:
+            ValueError: an image cannot be decoded.
+        """
+        for name in self.names():
+            path = os.path.join(self.path, name)
+            try:
+                with Image.open(path) as image:
+                    image.load()
+            except (OSError, SyntaxError) as error:
+                size = os.path.getsize(path)
+                raise ValueError(f"{name} ({size} bytes): {error}") from None
+        return self.count, None
 
 
 @dataclass
@@ -76,17 +134,15 @@ def check(
     sample: int | None = 200,
     workers: int = 2,
     time_limit: float = 30.0,
-    seed: int = 0,
 ) -> list[SubsetReport]:
     """Check the datasets of an MMEngine config.
 
     Args:
         config: The config or its path.
         subsets: Some of train, val and test; default all that the config has.
-        sample: How many videos of each subset to decode, drawn with `seed`; None for all.
+        sample: How many videos of each subset to decode, always the same ones; None for all.
         workers: Processes that decode.
         time_limit: Seconds one video may take to decode.
-        seed: Of the sample.
 
     Raises:
         ValueError: the config has no such dataset.
@@ -111,8 +167,8 @@ def check(
             report = SubsetReport(name, dataset.ann_file, span)
             media = _look(_read_entries(dataset, num_classes, report), report)
             if sample is not None:
-                media = random.Random(seed).sample(media, min(sample, len(media)))
-            _decode(media, workers, time_limit, report)
+                media = random.Random(0).sample(media, min(sample, len(media)))
+            _decode_all(media, workers, time_limit, report)
             reports.append(report)
     return reports
 
@@ -143,7 +199,7 @@ def _sampler_span(pipeline: Sequence[dict]) -> int | None:
 
 def _read_entries(
     dataset: BaseDataset, num_classes: int | None, report: SubsetReport
-) -> list[Media]:
+) -> list[Video | Frames]:
     """What MMAction2 makes of the list; of one in its own formats, of the good lines."""
     rawframes = type(dataset).load_data_list is RawframeDataset.load_data_list
     with tempfile.TemporaryDirectory() as folder:
@@ -164,7 +220,7 @@ def _read_entries(
     if not items:
         report.findings.append(Finding("empty list", report.ann_file, "holds no usable line"))
     return [
-        Media(
+        Frames(
             item["frame_dir"],
             item["total_frames"],
             dataset.start_index + item.get("offset", 0),
@@ -172,59 +228,40 @@ def _read_entries(
             not dataset.with_offset,
         )
         if "frame_dir" in item
-        else Media(item["filename"])
+        else Video(item["filename"])
         for item in items
     ]
 
 
-def _look(media: list[Media], report: SubsetReport) -> list[Media]:
+def _look(media: list[Video | Frames], report: SubsetReport) -> list[Video | Frames]:
     """Compare the list with the folders; return what is there."""
     present = []
     for item in _progress(media, len(media), f"{report.subset}: files"):
-        if item.frames is not None:
-            report.frames.append(item.frames)
-        if problem := _missing(item):
+        if isinstance(item, Frames):
+            report.frames.append(item.count)
+        if problem := item.missing():
             report.findings.append(Finding(problem[0], item.path, problem[1]))
         else:
             present.append(item)
     return present
 
 
-def _missing(item: Media) -> tuple[str, str] | None:
-    """What a look at the folder says is wrong with an entry: (kind, message)."""
-    if item.frames is None:
-        if not os.path.isfile(item.path):
-            return "missing", "no such file"
-        return ("empty file", "0 bytes") if os.path.getsize(item.path) == 0 else None
-    if not os.path.isdir(item.path):
-        return "missing", "no such folder"
-    names = set(os.listdir(item.path))
-    holes = [name for name in item.frame_names() if name not in names]
-    if len(holes) == item.frames:
-        return "missing frames", f"none of {item.frames}; is filename_tmpl {item.filename_tmpl}?"
-    if holes:
-        return "missing frames", f"{len(holes)} of {item.frames}, first {holes[0]}"
-    if item.filename_tmpl.format(item.start + item.frames) in names and item.whole_folder:
-        return "wrong frame count", f"the list says {item.frames}, the folder has more"
-    return None
+def _decode(item: Video | Frames) -> tuple[int, float | None]:
+    return item.decode()
 
 
-def _probe(item: Media) -> tuple[int, float | None]:
-    if item.frames is None:
-        return probe_video(item.path)
-    return probe_frames([os.path.join(item.path, name) for name in item.frame_names()]), None
-
-
-def _decode(items: list[Media], workers: int, time_limit: float, report: SubsetReport) -> None:
-    outcomes = run_isolated(_probe, items, workers, time_limit)
-    for outcome in _progress(outcomes, len(items), f"{report.subset}: decoding"):
-        item = items[outcome.index]
+def _decode_all(
+    media: list[Video | Frames], workers: int, time_limit: float, report: SubsetReport
+) -> None:
+    outcomes = run_isolated(_decode, media, workers, time_limit)
+    for outcome in _progress(outcomes, len(media), f"{report.subset}: decoding"):
+        item = media[outcome.index]
         if outcome.kind != "value":
             report.findings.append(Finding(LOST[outcome.kind], item.path, outcome.value))
             continue
         report.decoded += 1
         frames, rate = outcome.value
-        if item.frames is None:
+        if isinstance(item, Video):
             report.frames.append(frames)
         if rate:
             report.seconds.append(frames / rate)

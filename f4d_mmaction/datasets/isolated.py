@@ -52,7 +52,7 @@ def run_isolated(
     try:
         while True:
             for index, item in islice(todo, 2 * workers - len(running)):
-                running[pool.schedule(function, [item], timeout=time_limit)] = index
+                running[pool.schedule(_call, [function, item], timeout=time_limit)] = index
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -69,14 +69,20 @@ def _silence() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
+def _call(function: Callable[[Any], Any], item: Any) -> tuple[str, Any]:
+    """Call the function in the worker, so that whatever it raises is told from pebble's errors."""
+    try:
+        return "value", function(item)
+    except BaseException as error:
+        return "error", f"{type(error).__name__}: {error}"
+
+
 def _result(future: Future, time_limit: float) -> tuple[str, Any]:
     try:
-        return "value", future.result()
+        return future.result()
     except ProcessExpired as error:
         code = error.exitcode
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return "crashed", f"the worker process died ({cause})"
     except TimeoutError:
         return "hung", f"no answer within {time_limit:g} s"
-    except Exception as error:
-        return "error", f"{type(error).__name__}: {error}"

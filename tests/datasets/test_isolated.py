@@ -21,14 +21,15 @@ def act(order: tuple[str, Any]) -> Any:
     if kind == "hang":
         time.sleep(600)
     if kind == "raise":
-        raise ValueError(value)
+        raise value
     return os.getpid() if kind == "pid" else value
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_every_item_has_its_outcome(workers: int) -> None:
     orders = [("give", 0), ("segfault", None), ("give", 2), ("exit", 7), ("hang", None)]
-    orders += [("raise", "bad"), ("segfault", None), ("give", 7)]
+    orders += [("raise", ValueError("bad")), ("segfault", None), ("give", 7)]
+    orders += [("raise", TimeoutError("of its own")), ("raise", SystemExit(3))]
     outcomes = {o.index: (o.kind, o.value) for o in run_isolated(act, orders, workers, 3.0)}
     assert outcomes == {
         0: ("value", 0),
@@ -39,6 +40,8 @@ def test_every_item_has_its_outcome(workers: int) -> None:
         5: ("error", "ValueError: bad"),
         6: ("crashed", "the worker process died (SIGSEGV)"),
         7: ("value", 7),
+        8: ("error", "TimeoutError: of its own"),
+        9: ("error", "SystemExit: 3"),
     }
 
 
@@ -59,10 +62,7 @@ def test_none_stays_when_the_caller_stops_early() -> None:
         os.kill(pid, 0)
 
 
-def test_nothing_to_do() -> None:
-    assert list(run_isolated(act, [], 2, 1.0)) == []
-
-
 def test_arguments() -> None:
+    assert list(run_isolated(act, [], 2, 1.0)) == []
     with pytest.raises(ValueError, match="workers >= 1"):
         list(run_isolated(act, [], 0, 1.0))
