@@ -12,7 +12,7 @@ def main() -> None:
         epilog=PhaseOrderOptions.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("out", help="folder to make; one made before is completed or left alone")
+    parser.add_argument("out", help="folder to make; one made before is left alone")
     parser.add_argument("--preset", default="easy", choices=PRESETS)
     parser.add_argument("--workers", type=int, default=0, help="processes; 0: one for each core")
     parser.add_argument("--preview", metavar="FILE", help="also draw a contact sheet")

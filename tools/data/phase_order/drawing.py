@@ -139,7 +139,8 @@ def plan_video(options: PhaseOrderOptions, split: str, index: int) -> dict:
             "last": end - 1,
         }
         phases.append(phase | _path(options, phase["shape"], motion, end - first, rng))
-    return {"file": file_name(options, split, index), "label": label, "phases": phases}
+    suffix = "" if options.storage == "frames" else ".mp4"
+    return {"file": f"{split}/{index:05d}{suffix}", "label": label, "phases": phases}
 
 
 def _path(
@@ -159,11 +160,6 @@ def _path(
         "centers": centers.round(2).tolist(),
         "boxes": boxes.round(1).tolist(),
     }
-
-
-def file_name(options: PhaseOrderOptions, split: str, index: int) -> str:
-    suffix = "" if options.storage == "frames" else f".{options.storage}"
-    return f"{split}/{index:05d}{suffix}"
 
 
 def _background(options: PhaseOrderOptions, rng: Generator) -> np.ndarray:

@@ -16,10 +16,9 @@ from mmengine.logging import MMLogger
 from mmengine.utils import track_progress_rich
 
 from f4d_mmaction.datasets.video_reader import VideoReader
-from f4d_mmaction.engine.checkpoints import AtomicBackend
 from f4d_mmaction.visualization import write_video
 
-from .drawing import class_names, file_name, plan_video, render_video
+from .drawing import class_names, plan_video, render_video
 from .options import SPLITS, PhaseOrderOptions
 
 GENERATOR_VERSION = 3  # raise it when the same options no longer give the same files
@@ -31,12 +30,12 @@ ENCODER = {"codec": "mpeg4", "options": {"qmin": "2", "qmax": "2"}}
 def generate(
     root: str | os.PathLike, options: PhaseOrderOptions | None = None, num_workers: int = 0
 ) -> Path:
-    """Make the benchmark in a folder, or finish it where an earlier call was interrupted.
+    """Make the benchmark in a folder, all of it or nothing; leave alone one that is there.
 
     Writes ``{train,test}/00000.mp4``, the lists ``train.txt`` and ``test.txt`` (a line is
     ``train/00000.mp4 LABEL``, or ``train/00000 FRAMES LABEL`` for stored frames: what
     ``VideoDataset`` and ``RawframeDataset`` read), ``classes.txt`` with a name a line, and
-    ``meta.json`` with the options and the ground truth. Every file is written whole or not at all.
+    ``meta.json`` with the options and the ground truth.
 
     Args:
         root: The folder.
@@ -50,24 +49,16 @@ def generate(
         ValueError: Where ``root`` holds something else, or a benchmark with other options.
     """
     root, options = Path(root), options or PhaseOrderOptions()
-    logger = MMLogger.get_current_instance()
-    _refuse_other_content(root, options)
-    if not (root / "meta.json").exists():
-        _write_new(root / "meta.json", json.dumps(_meta(options), separators=(",", ":")))
-    missing = [
-        (root, options, split, index)
-        for split in SPLITS
-        for index in range(options.num_videos(split))
-        if not (root / file_name(options, split, index)).exists()
-    ]
-    if missing:
-        workers = num_workers or len(os.sched_getaffinity(0))
-        chunk = min(8, ceil(len(missing) / workers))
-        track_progress_rich(_make_video, missing, None, workers, chunk, "Making videos")
-    _write_lists(root, options)
-    for leftover in root.rglob(".part-*"):  # of a process that was killed while writing
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    logger.info(f"{root}: {options.num_train} train and {options.num_test} test videos")
+    if not _is_made(root, options):
+        part = root.resolve().with_name(f".{root.resolve().name}.part")
+        shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
+        try:
+            _write_all(part, options, num_workers or len(os.sched_getaffinity(0)))
+            part.rename(root.resolve())
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    count = f"{options.num_train} train and {options.num_test} test videos"
+    MMLogger.get_current_instance().info(f"{root}: {count}")
     return root
 
 
@@ -76,19 +67,11 @@ def read_meta(root: str | os.PathLike) -> dict:
 
     Raises:
         FileNotFoundError: Where ``root`` holds no benchmark.
-        ValueError: Where its ``meta.json`` is not one.
     """
     path = Path(root) / "meta.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: make the benchmark first (`generate`).")
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-        return {key: meta[key] for key in ("generator", "options", "classes", "videos")}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} is not the description of a benchmark ({error!r}): delete the folder, or "
-            "choose another one."
-        ) from error
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def read_video(root: str | os.PathLike, video: dict) -> np.ndarray:
@@ -105,17 +88,16 @@ def read_video(root: str | os.PathLike, video: dict) -> np.ndarray:
     return np.stack(reader.read(range(len(reader))))
 
 
-def _refuse_other_content(root: Path, options: PhaseOrderOptions) -> None:
-    """Raise ValueError unless ``root`` is empty or holds a benchmark of the same options."""
+def _is_made(root: Path, options: PhaseOrderOptions) -> bool:
+    """Whether ``root`` holds a benchmark of these options; ValueError where it holds another."""
     if root.exists() and not root.is_dir():
         raise ValueError(f"{root} is a file: expected a folder, or a path that is free.")
     if not (root / "meta.json").exists():
-        others = sorted(p.name for p in root.glob("*") if ".part" not in p.name)
-        if others:
-            raise ValueError(f"{root} holds {others[0]!r} but no benchmark: use an empty folder.")
-        return
+        for other in root.glob("*"):
+            raise ValueError(f"{root} holds {other.name!r} but no benchmark: use an empty folder.")
+        return False
     meta = read_meta(root)
-    found = {**meta["options"], "generator": meta["generator"]}
+    found = {**meta.get("options", {}), "generator": meta.get("generator")}
     asked = {**asdict(options), "generator": GENERATOR_VERSION}
     differences = [
         f"{name}={found.get(name)!r} there, {asked.get(name)!r} asked for"
@@ -127,52 +109,38 @@ def _refuse_other_content(root: Path, options: PhaseOrderOptions) -> None:
             f"{root} holds a benchmark made with other options: {'; '.join(differences)}. "
             "Choose another folder, delete this one, or ask for the same options."
         )
+    return True
 
 
-def _meta(options: PhaseOrderOptions) -> dict:
-    return {
+def _write_all(root: Path, options: PhaseOrderOptions, workers: int) -> None:
+    meta = {
         "generator": GENERATOR_VERSION,
         "options": asdict(options),
         "classes": class_names(options),
-        "videos": {
-            split: [plan_video(options, split, i) for i in range(options.num_videos(split))]
-            for split in SPLITS
-        },
+        "videos": {},
     }
-
-
-def _write_new(path: Path, text: str) -> None:
-    if not path.exists():
-        AtomicBackend().put(text.encode(), path)
-
-
-def _write_lists(root: Path, options: PhaseOrderOptions) -> None:
+    tasks = []
     frames = f" {options.num_frames}" if options.storage == "frames" else ""
     for split in SPLITS:
-        lines = [
-            f"{file_name(options, split, i)}{frames} {i % options.num_classes}\n"
-            for i in range(options.num_videos(split))
-        ]
-        _write_new(root / f"{split}.txt", "".join(lines))
-    _write_new(root / "classes.txt", "".join(f"{name}\n" for name in class_names(options)))
+        (root / split).mkdir(parents=True)
+        videos = [plan_video(options, split, i) for i in range(options.num_videos(split))]
+        meta["videos"][split] = videos
+        tasks += [(root / video["file"], options, split, i) for i, video in enumerate(videos)]
+        lines = [f"{video['file']}{frames} {video['label']}\n" for video in videos]
+        (root / f"{split}.txt").write_text("".join(lines))
+    (root / "classes.txt").write_text("".join(f"{name}\n" for name in meta["classes"]))
+    (root / "meta.json").write_text(json.dumps(meta, separators=(",", ":")))
+    chunk = min(8, ceil(len(tasks) / workers))
+    track_progress_rich(_make_video, tasks, None, workers, chunk, "Making videos")
 
 
-def _make_video(root: Path, options: PhaseOrderOptions, split: str, index: int) -> None:
-    """Write a video under a hidden name, then rename it, so that it appears whole or not at all."""
+def _make_video(path: Path, options: PhaseOrderOptions, split: str, index: int) -> None:
     frames = render_video(options, split, index)
-    path = root / file_name(options, split, index)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{os.getpid()}-{path.name}")
-    if options.storage == "frames":
-        _write_frames(frames, part)
-    else:
-        write_video(part, frames, FPS, **ENCODER)
-    os.replace(part, path)
-
-
-def _write_frames(frames: np.ndarray, folder: Path) -> None:
-    folder.mkdir()
+    if options.storage == "mp4":
+        write_video(path, frames, FPS, **ENCODER)
+        return
+    path.mkdir()
     for number, frame in enumerate(frames, start=1):
-        path = folder / f"img_{number:05d}.jpg"  # MMAction2's default name
-        if not cv2.imwrite(str(path), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]):
-            raise OSError(f"Cannot write {path}: is there room on the disk?")
+        image = path / f"img_{number:05d}.jpg"  # MMAction2's default name
+        if not cv2.imwrite(str(image), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]):
+            raise OSError(f"Cannot write {image}: is there room on the disk?")
