@@ -6,16 +6,10 @@ import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
-from .video_errors import (
-    BadVideoKind,
-    bad,
-    check_is_video,
-    missing_bytes,
-    read_head,
-)
+from .video_reader import decode_all, open_video, to_rgb
 
 
 class StreamedFrame(NamedTuple):
@@ -32,8 +26,8 @@ def average_fps(path: str | os.PathLike) -> float:
     Raises:
         BadVideoError: the file is no video.
     """
-    with _open(str(path)) as container:
-        stream = container.streams.video[0]
+    with open_video(str(path)) as video:
+        stream = video.streams.video[0]
         return float(stream.average_rate or stream.guessed_rate or 25)
 
 
@@ -50,39 +44,10 @@ def stream_frames(
     """
     path = str(path)
     fps = average_fps(path)
-    with _open(path) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        try:
-            for index, frame in enumerate(container.decode(stream)):
-                image = _upright(frame) if wanted(index) else None
-                time = frame.time if frame.time is not None else index / fps
-                yield StreamedFrame(index, time, image)
-        except (av.FFmpegError, ValueError) as error:
-            raise bad(BadVideoKind.DAMAGED, path, f"decoding: {error}") from error
-
-
-def _open(path: str) -> av.container.InputContainer:
-    head = read_head(path)
-    check_is_video(path, head)
-    if lost := missing_bytes(path, head):
-        raise bad(BadVideoKind.TRUNCATED, path, f"at least {lost} bytes are missing")
-    try:
-        container = av.open(
-            os.path.abspath(path),
-            metadata_errors="ignore",
-            options={"protocol_whitelist": "file"},
-        )
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise bad(BadVideoKind.GARBAGE, path, str(error)) from error
-    if not container.streams.video:
-        container.close()
-        raise bad(BadVideoKind.NO_FRAMES, path, "no video stream")
-    return container
-
-
-def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """RGB (H, W, 3), turned as players show it."""
-    image = frame.to_ndarray(format="rgb24")
-    turns = round(getattr(frame, "rotation", 0) / 90) % 4
-    return np.rot90(image, turns).copy() if turns else image
+    reformatter = VideoReformatter()
+    with open_video(path, threads=0) as video:
+        unit = video.streams.video[0].time_base
+        for index, frame in enumerate(decode_all(video, path)):
+            time = index / fps if frame.pts is None else float(frame.pts * unit)
+            image = to_rgb(frame, reformatter, path) if wanted(index) else None
+            yield StreamedFrame(index, time, image)
