@@ -26,11 +26,11 @@ def run_quickstart(study: Study, rows: Sequence[str], threads: int) -> list[Run]
         The runs that failed.
     """
     failed = sweep(study, rows, threads=threads)
-    summaries = summarize(study)
+    results = summarize(study)
     chosen = {label: row for label, row in study.curves.items() if row in rows}
-    text = table(chosen, summaries)
+    text = table(study, chosen, results)
     folder = study.results.parent
-    curves = plot_curves(study, summaries, folder / "curves.png")
+    curves = plot_curves(study, results, folder / "curves.png")
     if curves is not None:
         frames = folder / "frames.png"
         make_benchmark(study, "--preview", str(frames), "--preview-videos", "4")

@@ -26,7 +26,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from copy import deepcopy
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -75,12 +78,12 @@ class Study:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"study {path} does not exist")
-        found = Config.fromfile(path).to_dict()
-        found.setdefault("work_dirs", f"work_dirs/{path.stem}")
-        missing = [field.name for field in fields(cls) if field.name not in found]
+        names = [field.name for field in fields(cls)]
+        found = {"work_dirs": f"work_dirs/{path.stem}", **Config.fromfile(path).to_dict()}
+        missing = [name for name in names if name not in found]
         if missing:
             raise ValueError(f"study {path} does not set {', '.join(missing)}")
-        study = cls(**{field.name: found[field.name] for field in fields(cls)})
+        study = cls(**{name: found[name] for name in names})
         study.results = path.parent / study.results
         study.document = path.parent / study.document
         named = {row for table in study.tables.values() for row in table["rows"].values()}
@@ -93,9 +96,10 @@ class Study:
     def benchmark_arguments(self) -> list[str]:
         """Arguments of ``tools/data/make_benchmark.py``."""
         options = self.benchmark.get("options", {})
-        flags = [(f"--{name.replace('_', '-')}", str(value)) for name, value in options.items()]
-        preset = ["--preset", self.benchmark["preset"]]
-        return [self.benchmark["root"], *preset, *(part for flag in flags for part in flag)]
+        arguments = [self.benchmark["root"], "--preset", self.benchmark["preset"]]
+        for name, value in options.items():
+            arguments += [f"--{name.replace('_', '-')}", str(value)]
+        return arguments
 
     def runs(self, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
         """List the runs seed by seed, row by row, each network once.
@@ -120,11 +124,11 @@ class Study:
                     runs.setdefault(run.key, run)
         return list(runs.values())
 
-    def runs_of(self, row: str, seeds: Iterable[int] | None = None) -> list[Run]:
+    def runs_of(self, row: str, seeds: Sequence[int] = ()) -> list[Run]:
         """List a row's runs, one a seed; none where its config is not there."""
         if not Path(self.rows[row]["config"]).is_file():
             return []
-        return [Run.of(self, row, seed) for seed in (self.seeds if seeds is None else seeds)]
+        return [Run.of(self, row, seed) for seed in seeds or self.seeds]
 
     def keep(self, result: dict) -> None:
         """Append a result, on a line of its own even where a killed sweep left half a line."""
@@ -273,22 +277,16 @@ def make_benchmark(study: Study, *arguments: str) -> None:
 
 
 def run_in_process(run: Run, threads: int) -> dict | None:
-    """Return a run's result; None where its process failed or was killed."""
-    work_dir = Path(run.config.work_dir)
-    shutil.rmtree(work_dir, ignore_errors=True)  # of a run that did not finish
-    work_dir.mkdir(parents=True)
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload(["mmaction.apis", "f4d_mmaction"])  # slow to import
-    process = context.Process(target=_work, args=(run, threads))
-    process.start()
-    (work_dir / "pid").write_text(str(process.pid))
-    process.join()
-    result = work_dir / "result.json"
-    if process.exitcode or not result.is_file():
-        return None
-    return json.loads(result.read_text(encoding="utf-8"))
+    """Return a run's result; None where it failed or its process was killed."""
+    shutil.rmtree(run.config.work_dir, ignore_errors=True)  # of a run that did not finish
+    Path(run.config.work_dir).mkdir(parents=True)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mmaction.apis", "f4d_mmaction"])  # slow to import
+    with ProcessPoolExecutor(1, context) as process:
+        try:
+            return process.submit(_work, run, threads).result()
+        except BrokenProcessPool:
+            return None
 
 
 def output_of(run: Run) -> Path:
@@ -296,11 +294,15 @@ def output_of(run: Run) -> Path:
     return Path(run.config.work_dir) / "output.log"
 
 
-def _work(run: Run, threads: int) -> None:
-    """Train and test in a process of its own, whose output goes to a file."""
+def _work(run: Run, threads: int) -> dict | None:
+    """Train and test in a process of its own, whose output goes to a file; None for an error."""
     with output_of(run).open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    (Path(run.config.work_dir) / "pid").write_text(str(os.getpid()))
     torch.set_num_threads(threads)
-    result = json.dumps(run.train_and_test())
-    (Path(run.config.work_dir) / "result.json").write_text(result, encoding="utf-8")
+    try:
+        return run.train_and_test()
+    except Exception:
+        traceback.print_exc()
+        return None

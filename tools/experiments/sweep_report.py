@@ -9,7 +9,7 @@ hand and stays.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -32,78 +32,59 @@ from f4d_mmaction.visualization.style import (
 NOT_RUN = "not run yet"
 
 
-@dataclass(frozen=True)
-class Summary:
-    """The finished seeds of a row; accuracies are fractions."""
-
-    results: list[dict]
-    expected: int
-
-    def mean(self, name: str) -> float:
-        """Average a number over the seeds."""
-        return mean(result[name] for result in self.results)
-
-    def spread(self, name: str) -> tuple[float, float]:
-        """Return the lowest and the highest value over the seeds."""
-        values = [result[name] for result in self.results]
-        return min(values), max(values)
-
-    def percent(self, name: str) -> str:
-        """Show mean (lowest to highest) in percent; the mean alone for one seed."""
-        shown = f"{self.mean(name):.1%}"
-        if len(self.results) > 1:
-            low, high = self.spread(name)
-            shown += f" ({low:.1%} to {high:.1%})"
-        return shown
-
-    def curves(self) -> Errors:
-        """Average the errors of each epoch over the seeds."""
-        train, test = (
-            {
-                int(epoch): mean(r[name][epoch] for r in self.results)
-                for epoch in self.results[0][name]
-            }
-            for name in ("train_error", "test_error")
-        )
-        return Errors(train, test, by_epoch=True)
+Results = dict[str, list[dict]]  # of the finished seeds of each row
 
 
-def summarize(study: Study) -> dict[str, Summary]:
+def summarize(study: Study) -> Results:
     """Collect the finished runs of every row."""
     finished = study.finished()
     return {
-        row: Summary(
-            [finished[run.key] for run in study.runs_of(row) if run.key in finished],
-            len(study.seeds),
-        )
+        row: [finished[run.key] for run in study.runs_of(row) if run.key in finished]
         for row in study.rows
     }
 
 
-def table(rows: dict[str, str], summaries: dict[str, Summary]) -> str:
+def percent(fractions: Sequence[float]) -> str:
+    """Show mean (lowest to highest) in percent; the mean alone for one value."""
+    if len(fractions) == 1:
+        return f"{fractions[0]:.1%}"
+    return f"{mean(fractions):.1%} ({min(fractions):.1%} to {max(fractions):.1%})"
+
+
+def mean_errors(results: Sequence[dict]) -> Errors:
+    """Average the errors of each epoch over the seeds."""
+    train, test = (
+        {int(epoch): mean(found[name][epoch] for found in results) for epoch in results[0][name]}
+        for name in ("train_error", "test_error")
+    )
+    return Errors(train, test, by_epoch=True)
+
+
+def table(study: Study, rows: dict[str, str], results: Results) -> str:
     """Show rows, given by label, as a Markdown table."""
     lines = []
     for label, row in rows.items():
-        found = summaries[row]
-        if not found.results:
-            lines.append([label, NOT_RUN, "", f"0 of {found.expected}", "", "", ""])
+        found = results[row]
+        seeds = f"{len(found)} of {len(study.seeds)}"
+        if not found:
+            lines.append([label, NOT_RUN, "", seeds, "", "", ""])
             continue
         lines.append(
             [
                 label,
-                found.percent("accuracy"),
-                found.percent("accuracy_reversed"),
-                f"{len(found.results)} of {found.expected}",
-                f"{found.results[0]['params'] / 1e3:.0f} k",
-                f"{found.results[0]['macs'] / 1e6:.1f} M",
-                f"{found.mean('cpu_seconds'):.0f} s",
+                percent([each["accuracy"] for each in found]),
+                percent([each["accuracy_reversed"] for each in found]),
+                seeds,
+                f"{found[0]['params'] / 1e3:.0f} k",
+                f"{found[0]['macs'] / 1e6:.1f} M",
+                f"{mean(each['cpu_seconds'] for each in found):.0f} s",
             ]
         )
     header = ["", "top-1", "units reversed", "seeds", "params", "multiply-adds", "CPU time"]
     return markdown_table(header, lines)
 
 
-def setup(study: Study, summaries: dict[str, Summary]) -> str:
+def setup(study: Study) -> str:
     """Say how many runs are finished and what the benchmark is made by."""
     finished, runs = study.finished(), study.runs()
     done = [finished[run.key] for run in runs if run.key in finished]
@@ -121,77 +102,69 @@ def write_report(study: Study) -> Path:
         FileNotFoundError: there is no such document.
         ValueError: it lacks a section.
     """
-    summaries = summarize(study)
-    write_section(study.document, "setup", setup(study, summaries))
-    for section, content in study.tables.items():
-        text = f"**{content['title']}**\n\n{table(content['rows'], summaries)}"
-        write_section(study.document, section, text)
+    results = summarize(study)
+    sections = {"setup": setup(study)}
+    for name, content in study.tables.items():
+        rows = table(study, content["rows"], results)
+        sections[name] = f"**{content['title']}**\n\n{rows}"
     folder = study.results.parent
-    drawn = {
-        "plot": plot_tables(study, summaries, folder / "accuracy.png"),
-        "curves": plot_curves(study, summaries, folder / "curves.png"),
+    pictures = {
+        "plot": plot_tables(study, results, folder / "accuracy.png"),
+        "curves": plot_curves(study, results, folder / "curves.png"),
     }
-    for section, picture in drawn.items():
-        if picture:
-            path = os.path.relpath(picture, study.document.parent)
-            text = f"![{section}]({Path(path).as_posix()})"
-        else:
-            text = f"({NOT_RUN})"
-        write_section(study.document, section, text)
+    for name, picture in pictures.items():
+        path = picture and Path(os.path.relpath(picture, study.document.parent)).as_posix()
+        sections[name] = f"![{name}]({path})" if path else f"({NOT_RUN})"
+    for name, text in sections.items():
+        write_section(study.document, name, text)
     return study.document
 
 
-def plot_curves(study: Study, summaries: dict[str, Summary], out: Path) -> Path | None:
+def plot_curves(study: Study, results: Results, out: Path) -> Path | None:
     """Draw training and test error by epoch, averaged over seeds; None where nothing has run."""
-    rows = _finished_rows(study.curves, summaries)
-    runs = {label: summaries[row].curves() for label, row in rows.items()}
+    runs = {label: mean_errors(results[row]) for label, row in study.curves.items() if results[row]}
     return plot_errors(runs, out) if runs else None
 
 
 @with_style
-def plot_tables(study: Study, summaries: dict[str, Summary], out: Path) -> Path | None:
+def plot_tables(study: Study, results: Results, out: Path) -> Path | None:
     """Draw a panel per table: a dot a seed, a bar for the mean; None where nothing has run."""
-    tables = [_finished_rows(content["rows"], summaries) for content in study.tables.values()]
-    shown = [pair for pair in zip(study.tables.values(), tables) if pair[1]]
-    if not shown:
+    panels = {}
+    for content in study.tables.values():
+        found = {label: results[row] for label, row in content["rows"].items() if results[row]}
+        if found:
+            panels[content["title"]] = {
+                label: [result["accuracy"] for result in seeds] for label, seeds in found.items()
+            }
+    if not panels:
         return None
-    columns = min(2, len(shown))
-    lines = -(-len(shown) // columns)
-    heights = [
-        max(len(rows) for _, rows in shown[columns * line : columns * (line + 1)])
-        for line in range(lines)
-    ]
-    figure = new_figure(4.6 * columns, 0.24 * sum(heights) + 0.75 * lines)
+    columns = min(2, len(panels))
+    heights = [len(rows) for rows in panels.values()]
+    heights = [max(heights[first : first + columns]) for first in range(0, len(panels), columns)]
+    figure = new_figure(4.6 * columns, 0.24 * sum(heights) + 0.75 * len(heights))
     grid = figure.subplots(
-        lines, columns, sharex=True, squeeze=False, height_ratios=[h + 1 for h in heights]
+        len(heights), columns, sharex=True, squeeze=False, height_ratios=[h + 1 for h in heights]
     )
-    for axes in grid.flat[len(shown) :]:
+    for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     chance = 1 / study.runs()[0].config.model.cls_head.num_classes
-    for axes, (content, rows) in zip(grid.flat, shown):
-        _draw_rows(axes, rows, summaries, chance)
-        axes.set_title(content["title"], loc="left", fontsize=9, fontweight="bold")
-        axes.tick_params(labelbottom=True)
+    for axes, (title, rows) in zip(grid.flat, panels.items()):
+        draw_rows(axes, rows, chance)
+        axes.set_title(title, loc="left", fontsize=9, fontweight="bold")
     grid[0, 0].set_xlim(0, 1)
     figure.tight_layout()
     return save(figure, out)
 
 
-def _finished_rows(rows: dict[str, str], summaries: dict[str, Summary]) -> dict[str, str]:
-    return {label: row for label, row in rows.items() if summaries[row].results}
-
-
-def _draw_rows(
-    axes: Axes, rows: dict[str, str], summaries: dict[str, Summary], chance: float
-) -> None:
+def draw_rows(axes: Axes, rows: dict[str, list[float]], chance: float) -> None:
+    """Draw the accuracies of the seeds of each row, given by label."""
     plain(axes)
     axes.grid(visible=False)
     axes.axvline(chance, color=MUTED, linewidth=0.8, linestyle=":")
-    for place, row in enumerate(rows.values()):
-        found = summaries[row]
-        seeds = [result["accuracy"] for result in found.results]
-        axes.barh(place, found.mean("accuracy"), height=0.6, color=BLUE, alpha=0.35)
+    for place, seeds in enumerate(rows.values()):
+        axes.barh(place, mean(seeds), height=0.6, color=BLUE, alpha=0.35)
         axes.plot(seeds, [place] * len(seeds), "o", color=ORANGE, markersize=3.5)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.tick_params(labelbottom=True)
