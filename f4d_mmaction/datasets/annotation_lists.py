@@ -110,20 +110,18 @@ def _fault(line: str, form: ListFormat) -> tuple[str, str] | None:
         return "NUL byte", "no file name holds one; write the line again"
     name, counts, labels = form.split(line)
     if not labels:
-        remedy = _other_delimiter(line, form) or f"expected {form.shape!r}"
-        return "no label", f"{remedy}; MMAction2 would label it -1 without a word"
+        return "no label", f"{_remedy(line, form)}; MMAction2 would label it -1 without a word"
     if "" in (name, *labels):
         return "empty field", f"{form.delimiter!r} twice in a row, or at an end"
     if len(labels) > 1 and not form.multi_class:
-        return "wrong number of fields", f"expected {form.shape!r}{_blanks(form)}"
+        return "wrong number of fields", _remedy(line, form)
     if name != name.strip():
         return "blank around a name", f"MMAction2 looks for {name!r}; delete it"
-    if counts and not (all(map(_is_count, counts)) and int(counts[-1])):
-        return "bad frame count", f"{' '.join(counts)!r}, expected {form.shape!r}{_blanks(form)}"
+    if counts and not (all(re.fullmatch("[0-9]{1,18}", n) for n in counts) and int(counts[-1])):
+        return "bad frame count", f"{' '.join(counts)!r}, {_remedy(line, form)}"
     for text in map(str.strip, labels):
         if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
-            remedy = _other_delimiter(line, form) or "write the class number, counted from 0"
-            return "label is no number", f"{text!r}; {remedy}"
+            return "label is no number", f"{text!r}; classes count from 0; {_remedy(line, form)}"
         if int(text) < 0 or (form.num_classes is not None and int(text) >= form.num_classes):
             last = "" if form.num_classes is None else f" to {form.num_classes - 1}"
             one = " (are labels counted from 1?)" if int(text) == form.num_classes else ""
@@ -131,25 +129,15 @@ def _fault(line: str, form: ListFormat) -> tuple[str, str] | None:
     return None
 
 
-def _is_count(text: str) -> bool:
-    return re.fullmatch(r"[0-9]{1,18}", text) is not None
-
-
-def _other_delimiter(line: str, form: ListFormat) -> str | None:
-    """The remedy where a line ends as if another delimiter stood before its label."""
-    for other in "" if form.rawframes else "\t,; ":
+def _remedy(line: str, form: ListFormat) -> str:
+    """What to do where a line does not split into the fields expected."""
+    expected = f"expected {form.shape!r}"
+    if form.rawframes:
+        return f"{expected}; with spaces in the name: rename the folder"
+    for other in "\t,; ":
         if other != form.delimiter and re.search(rf"\S{other}[0-9]+$", line.strip()):
             return f"fields look separated by {other!r}: set delimiter={other!r} in the config"
-    return None
-
-
-def _blanks(form: ListFormat) -> str:
-    """The remedy where blanks in a name make too many fields."""
-    if form.rawframes:
-        return "; with spaces in the name: rename the folder"
-    if form.delimiter == " ":
-        return (
-            "; with spaces in the name: write the list with ',' between name and label and set "
-            "delimiter=',' in the config, or rename the file"
-        )
-    return ""
+    return (
+        f"{expected}; with spaces in the name: write the list with ',' between name and label and "
+        "set delimiter=',' in the config, or rename the file"
+    )

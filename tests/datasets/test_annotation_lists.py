@@ -44,47 +44,38 @@ def test_sound_lists_have_no_findings(tmp_path: Path, text: str, form: ListForma
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "line", "error"),
+    ("form", "text", "kind", "line", "error"),
     [
-        (b"a 0\nT\xe4 1\n", "not UTF-8", 2, True),
-        ("\ufeffa 0\n", "byte order mark", 1, True),
-        ("a 0\r\nb 1\r\n", "Windows line ends", 1, False),
-        ("a 0\nb 1 \n", "trailing blank", 2, False),
-        ("a 0\nb \t1\n", "tab", 2, False),
-        ("a 0\n\nb 1\n", "blank line", 2, True),
-        ("a 0\nb 1\na 0\n", "duplicate line", 3, True),
-        ("a 0\na 1\n", "conflicting labels", 2, True),
-        ("a 0\nb 5\n", "label out of range", 2, True),
-        ("a -1\n", "label out of range", 1, True),
-        ("a one\n", "label is no number", 1, True),
-        ("a 1_0\n", "label is no number", 1, True),
-        ("a\n", "no label", 1, True),
-        ("air drumming/a.mp4 0\n", "wrong number of fields", 1, True),
-        ("a  0\n", "empty field", 1, True),
-        ("a\0b 0\n", "NUL byte", 1, True),
+        (VIDEO, b"a 0\nT\xe4 1\n", "not UTF-8", 2, True),
+        (VIDEO, "\ufeffa 0\n", "byte order mark", 1, True),
+        (VIDEO, "a 0\r\nb 1\r\n", "Windows line ends", 1, False),
+        (VIDEO, "a 0\nb 1 \n", "trailing blank", 2, False),
+        (VIDEO, "a 0\nb \t1\n", "tab", 2, False),
+        (VIDEO, "a 0\n\nb 1\n", "blank line", 2, True),
+        (VIDEO, "a 0\nb 1\na 0\n", "duplicate line", 3, True),
+        (VIDEO, "a 0\na 1\n", "conflicting labels", 2, True),
+        (VIDEO, "a 0\nb 5\n", "label out of range", 2, True),
+        (VIDEO, "a -1\n", "label out of range", 1, True),
+        (VIDEO, "a one\n", "label is no number", 1, True),
+        (VIDEO, "a 1_0\n", "label is no number", 1, True),
+        (VIDEO, "a\n", "no label", 1, True),
+        (VIDEO, "air drumming/a.mp4 0\n", "wrong number of fields", 1, True),
+        (VIDEO, "a  0\n", "empty field", 1, True),
+        (VIDEO, "a\0b 0\n", "NUL byte", 1, True),
+        (FRAMES, "a 30\n", "no label", 1, True),
+        (FRAMES, "a\n", "no label", 1, True),
+        (FRAMES, "my clip 30 0\n", "wrong number of fields", 1, True),
+        (FRAMES, "a x 0\n", "bad frame count", 1, True),
+        (FRAMES, "a 0 0\n", "bad frame count", 1, True),
+        (FRAMES, "a -3 0\n", "bad frame count", 1, True),
+        (FRAMES, "a 30 5\n", "label out of range", 1, True),
+        (FRAMES, "a\t30\t0\n", "tab", 1, False),
     ],
 )
-def test_faults_of_video_lists(
-    tmp_path: Path, text: str | bytes, kind: str, line: int, error: bool
+def test_each_fault_is_named(
+    tmp_path: Path, form: ListFormat, text: str | bytes, kind: str, line: int, error: bool
 ) -> None:
-    assert read(tmp_path, text)[1] == [(kind, line, error)]
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "error"),
-    [
-        ("a 30\n", "no label", True),
-        ("a\n", "no label", True),
-        ("my clip 30 0\n", "wrong number of fields", True),
-        ("clip 12 30 0\n", "wrong number of fields", True),
-        ("a x 0\n", "bad frame count", True),
-        ("a 0 0\n", "bad frame count", True),
-        ("a 30 5\n", "label out of range", True),
-        ("a\t30\t0\n", "tab", False),
-    ],
-)
-def test_faults_of_rawframe_lists(tmp_path: Path, text: str, kind: str, error: bool) -> None:
-    assert read(tmp_path, text, FRAMES)[1] == [(kind, 1, error)]
+    assert read(tmp_path, text, form)[1] == [(kind, line, error)]
 
 
 @pytest.mark.parametrize(
