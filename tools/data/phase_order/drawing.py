@@ -121,7 +121,7 @@ def plan_video(options: PhaseOrderOptions, split: str, index: int) -> dict:
     rng = _rng(options, split, index, 0)
     label = index % options.num_classes
     kinds = phase_kinds(options)
-    shapes = sorted({shape for shape, _ in kinds if shape}, key=list(SHAPES).index)
+    shapes = list(dict.fromkeys(shape for shape, _ in kinds))
     shape_of_video, hue_of_video = list(SHAPES)[rng.integers(len(SHAPES))], rng.random()
     edges = _boundaries(options, rng).tolist()
     phases = []

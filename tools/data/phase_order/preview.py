@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .generating import read_meta, read_video
@@ -23,33 +22,24 @@ def preview(root: str | os.PathLike, path: str | os.PathLike, num_videos: int = 
     """
     meta = read_meta(root)
     videos = meta["videos"]["test"][: min(num_videos, len(meta["classes"]))]
-    width = 1.4 + 0.72 * NUM_PHASES * (FRAMES_PER_PHASE + 0.25)
-    height = 0.75 + 0.8 * len(videos)
-    figure = Figure(figsize=(width, height), dpi=140)
-    grid = figure.add_gridspec(len(videos), NUM_PHASES, wspace=0.06, hspace=0.1)
-    figure.subplots_adjust(1.3 / width, 0.1 / height, 1 - 0.1 / width, 1 - 0.65 / height)
-    for row, video in enumerate(videos):
-        frames = read_video(root, video)
-        for column, phase in enumerate(video["phases"]):
-            axes = figure.add_subplot(grid[row, column])
-            _draw_phase(axes, frames, phase)
-            if row == 0:
-                axes.set_title(f"phase {column + 1}", fontsize=9, color="0.35")
-            if column == 0:
-                name = meta["classes"][video["label"]].replace(" > ", "\n> ")
-                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8.5)
-    figure.suptitle(
-        "A class is the order of its phases; time runs to the right", y=1 - 0.1 / height
-    )
+    width = 1.4 + 0.75 * NUM_PHASES * FRAMES_PER_PHASE
+    figure = Figure(figsize=(width, 0.75 + 0.82 * len(videos)), dpi=140, layout="constrained")
+    for axes, video in zip(figure.subplots(len(videos), squeeze=False).flat, videos):
+        strips = [_strip(phase, read_video(root, video)) for phase in video["phases"]]
+        axes.imshow(np.concatenate(strips, axis=1), interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        name = meta["classes"][video["label"]].replace(" > ", "\n> ")
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8.5)
+    figure.suptitle("A class is the order of its phases; time runs to the right")
     figure.savefig(path)
     return Path(path)
 
 
-def _draw_phase(axes: Axes, frames: np.ndarray, phase: dict) -> None:
-    """Show frames of a phase side by side, a white line between them."""
+def _strip(phase: dict, frames: np.ndarray) -> np.ndarray:
+    """Frames of a phase side by side, a white line between them and more at the end."""
     middles = (np.arange(FRAMES_PER_PHASE) + 0.5) / FRAMES_PER_PHASE
     times = phase["first"] + np.rint((phase["last"] - phase["first"]) * middles).astype(int)
-    padded = np.pad(frames[times], ((0, 0), (0, 0), (0, 2), (0, 0)), constant_values=255)
-    axes.imshow(np.concatenate(list(padded), axis=1)[:, :-2], interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
+    white = np.full_like(frames[0], 255)
+    parts = [part for time in times for part in (frames[time], white[:, :2])]
+    return np.concatenate([*parts, white[:, :8]], axis=1)
