@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from .video_reader import decode_all, open_video, to_rgb
+from .video_reader import decode_all, leads, open_video, read_packets, to_rgb
 
 
 class StreamedFrame(NamedTuple):
@@ -45,7 +46,11 @@ def stream_frames(
     path = str(path)
     fps = average_fps(path)
     reformatter = VideoReformatter()
-    with open_video(path, threads=0) as video:
+    with open_video(path) as video:
+        start = list(islice(read_packets(video, path), 2))
+    # After an error in a leading frame, which is no damage, several threads decode nothing more.
+    threads = int(any(leads(packet, start[0].pts) for packet in start))
+    with open_video(path, threads=threads) as video:
         unit = video.streams.video[0].time_base
         for index, frame in enumerate(decode_all(video, path)):
             time = index / fps if frame.pts is None else float(frame.pts * unit)

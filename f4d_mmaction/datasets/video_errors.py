@@ -24,6 +24,8 @@ _NOT_VIDEO = {
 _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof")  # mp4, mov
 _EBML = b"\x1aE\xdf\xa3"  # webm, mkv
 _SEGMENT = b"\x18S\x80g"
+_PACK = b"\0\0\1\xba"  # of an MPEG program stream
+_TS_PACKET = 188  # bytes of each packet of an MPEG transport stream, which begins with 0x47
 
 
 class BadVideoKind(str, Enum):
@@ -109,7 +111,10 @@ def check_is_video(path: str, head: bytes) -> None:
 
 
 def missing_bytes(path: str, head: bytes) -> int:
-    """Bytes by which the file is shorter than its container says; 0 where that is unknown."""
+    """Bytes by which the file is shorter than its container says; 0 where that is unknown.
+
+    MPEG streams do not say how long they are: a cut between two of their packets is not seen.
+    """
     size = os.path.getsize(path)
     if head[4:8] in _BOXES:
         end = _end_of_boxes(path, size)
@@ -118,6 +123,10 @@ def missing_bytes(path: str, head: bytes) -> int:
         end = 0 if declared == 0xFFFFFFFF else declared + 8
     elif head.startswith(_EBML):
         end = _end_of_segment(head)
+    elif head.startswith(_PACK):
+        end = _end_of_pack(path, size)
+    elif head[: 3 * _TS_PACKET : _TS_PACKET] == b"GGG":
+        end = -(-size // _TS_PACKET) * _TS_PACKET
     else:
         end = 0
     return max(end - size, 0)
@@ -161,3 +170,21 @@ def _end_of_segment(head: bytes) -> int:
     limit = 1 << 7 * width
     length = int.from_bytes(head[start : start + width], "big") % limit
     return 0 if length == limit - 1 else start + width + length
+
+
+def _end_of_pack(path: str, size: int) -> int:
+    """Where the last packet of an MPEG program stream ends by its own account."""
+    with open(path, "rb") as file:
+        start = file.seek(max(size - 2**18, 0))
+        tail = file.read()
+    place = max(tail.rfind(_PACK), 0)
+    while tail[place : place + 3] == _PACK[:3]:
+        kind, length = tail[place + 3 : place + 4], tail[place + 4 : place + 6]
+        if kind == b"\xb9":  # the end, of four bytes
+            return start + place + 4
+        if kind == b"\xba":  # MPEG-1 has 12 bytes, MPEG-2 14 and as many as its last one says
+            stuffing = tail[place + 13] & 7 if place + 13 < len(tail) else 0
+            place += 14 + stuffing if length[:1] >= b"\x40" else 12
+        else:
+            place += 6 + int.from_bytes(length, "big")
+    return start + place + (len(_PACK) + 2 if tail[place:] in (b"\0", b"\0\0") else 0)

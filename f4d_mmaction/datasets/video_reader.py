@@ -146,16 +146,16 @@ def decode_all(
     """Decode an open video from its start, one frame after the other in display order."""
     first = None
     for packet in chain(read_packets(video, path, time_limit), [None]):
-        first = first or packet
+        first = packet.pts if first is None and packet is not None else first
         yield from decode_packet(video, packet, path, strict and not leads(packet, first))
 
 
-def leads(packet: av.Packet | None, first: av.Packet | None) -> bool:
-    """Whether a packet's frame is shown before that of the file's first packet.
+def leads(packet: av.Packet | None, first: float | None) -> bool:
+    """Whether a packet's frame is shown before ``first``, the time of the file's first packet.
 
     In a file cut out of a longer one it refers to frames that are not there. Players drop it.
     """
-    return bool(packet and first) and None not in (packet.pts, first.pts) and packet.pts < first.pts
+    return bool(packet) and None not in (packet.pts, first) and packet.pts < first
 
 
 def to_rgb(frame: av.VideoFrame, reformatter: VideoReformatter, path: str) -> np.ndarray:
@@ -317,7 +317,8 @@ class VideoReader:
                 if jumped:
                     video.streams.video[0].codec_context.flush_buffers()
                     upcoming, jumped = first, False
-                for frame in decode_packet(video, packet, self.path, self.strict):
+                strict = self.strict and not leads(packet, self._first)
+                for frame in decode_packet(video, packet, self.path, strict):
                     index = upcoming if self._rank is None else self._rank.get(frame.pts, -1)
                     if self.strict and index != upcoming:
                         detail = f"the decoder shows another frame in place of frame {upcoming}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from encoding import CODECS, encode
+from encoding import CODECS, cut_at_second_keyframe, encode, write_texture
 
 from f4d_mmaction.apis import average_fps, stream_frames
 from f4d_mmaction.datasets.transforms import VideoReader
@@ -41,3 +41,13 @@ def test_bad_files_are_told(tmp_path):
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(BadVideoError, match="bytes are missing"):
         list(stream_frames(path))
+
+
+def test_a_video_cut_at_an_open_group_of_pictures(tmp_path):
+    """Its leading frames, which refer to others before the cut, are dropped as by players."""
+    options = {"x264-params": "open-gop=1:bframes=3:scenecut=0:keyint=12:min-keyint=12"}
+    write_texture(tmp_path / "whole.mp4", 48, (96, 64), options=options)
+    cut_at_second_keyframe(tmp_path / "whole.mp4", tmp_path / "cut.mp4")
+    whole = VideoReader(str(tmp_path / "whole.mp4")).read(range(12, 48))
+    assert np.array_equal(VideoReader(str(tmp_path / "cut.mp4")).read(range(36)), whole)
+    assert np.array_equal([frame.image for frame in stream_frames(tmp_path / "cut.mp4")], whole)

@@ -79,6 +79,17 @@ def test_truncated(tmp_path, sound, suffix, share):
     assert kind_of(path, read=False) is BadVideoKind.TRUNCATED
 
 
+@pytest.mark.parametrize("suffix", [".mpg", ".ts"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 0.99])
+def test_truncated_mpeg_streams(tmp_path, suffix, share):
+    """They do not say how long they are, but each of their packets does."""
+    path = write_texture(tmp_path / f"video{suffix}", FRAMES, SIZE, "mpeg2video")
+    data = path.read_bytes()
+    assert len(read_all(path)) == FRAMES
+    path.write_bytes(data[: int(share * len(data)) // 188 * 188 + 40])
+    assert kind_of(path, read=False) is BadVideoKind.TRUNCATED
+
+
 @pytest.mark.parametrize("suffix", CODECS)
 def test_damaged(tmp_path, sound, suffix):
     path = tmp_path / f"video{suffix}"
