@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,27 +21,18 @@ from f4d_mmaction.structures import Recognition
 from f4d_mmaction.visualization.heat import locations, pixel_weights
 
 
-@dataclass
-class Focus:
-    """How a block's spatio-temporal map treats the moving shape, over ``frames`` frames.
+class Focus(NamedTuple):
+    """How a block's spatio-temporal map treats the moving shape.
 
-    Attributes:
-        inside: Mean weight inside the shape's box.
-        outside: Mean weight of the rest of the frame.
-        peak_inside: Share of frames whose highest weight lies inside the box.
-        area: Share of the frame that the box covers: ``peak_inside`` of a blind map.
+    ``inside`` and ``outside`` are mean weights in the shape's box and in the rest of the frame;
+    ``peak_inside`` is the share of frames whose highest weight lies in the box, and ``area`` the
+    share of the frame that the box covers, which is ``peak_inside`` of a blind map.
     """
 
-    frames: int
     inside: float
     outside: float
     peak_inside: float
     area: float
-
-    @property
-    def looks(self) -> bool:
-        """Whether the shape is weighed more than the background, and holds the peak over chance."""
-        return self.inside > self.outside and self.peak_inside > self.area
 
 
 def attention_focus(
@@ -63,7 +55,7 @@ def attention_focus(
     meta = json.loads(Path(root, "meta.json").read_text(encoding="utf-8"))
     videos = meta["videos"]["test"][:num_videos]
     paths = [Path(root) / video["file"] for video in videos]
-    measured: dict[str, list[tuple[float, ...]]] = {}
+    measured: dict[str, list[Focus]] = {}
     for video, result in zip(videos, iter_recognize(model, paths, 1, batch_size)):
         if result.error:
             raise ValueError(result.error)
@@ -71,13 +63,10 @@ def attention_focus(
         for location in locations(result):
             weights = pixel_weights(result, location)
             if weights is not None:
-                measured.setdefault(location, []).extend(_compare(result, weights, boxes))
+                measured.setdefault(location, []).extend(focus_by_frame(result, weights, boxes))
     if not measured:
         raise ValueError("this network weighs no pixels: none of its blocks has such a map")
-    return {
-        location: Focus(len(rows), *np.mean(rows, axis=0).tolist())
-        for location, rows in measured.items()
-    }
+    return {location: Focus(*np.mean(rows, axis=0)) for location, rows in measured.items()}
 
 
 def boxes_of(video: dict) -> dict[int, list[float]]:
@@ -89,46 +78,26 @@ def boxes_of(video: dict) -> dict[int, list[float]]:
     }
 
 
-def _compare(
+def focus_by_frame(
     result: Recognition, weights: np.ndarray, boxes: dict[int, list[float]]
-) -> list[tuple[float, ...]]:
-    """Rows (inside, outside, peak inside, area) of the frames in which a shape moves."""
-    rows = []
+) -> Iterator[Focus]:
+    """Yield the focus in each frame in which a shape moves; box and pixels share one grid."""
     for index, image in zip(result.frame_inds.flat, weights.reshape(-1, *weights.shape[2:])):
         if index in boxes:
-            inside = _mask(boxes[index], image.shape)
-            peak = bool(inside.flat[image.argmax()])
-            rows.append((image[inside].mean(), image[~inside].mean(), peak, inside.mean()))
-    return rows
-
-
-def _mask(box: list[float], shape: tuple[int, int]) -> np.ndarray:
-    """Pixels (H, W) whose center lies in the box; (0, 0) is the middle of the first pixel."""
-    y, x = np.indices(shape)
-    return (box[0] <= x) & (x <= box[2]) & (box[1] <= y) & (y <= box[3])
+            x0, y0, x1, y1 = boxes[index]
+            y, x = np.indices(image.shape)
+            inside = (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)
+            peak = inside.flat[image.argmax()]
+            yield Focus(image[inside].mean(), image[~inside].mean(), peak, inside.mean())
 
 
 def to_markdown(found: dict[str, Focus]) -> str:
     """Return a table, a row for each block."""
-    header = [
-        "block",
-        "weight on the shape",
-        "elsewhere",
-        "ratio",
-        "peak on the shape",
-        "by chance",
-    ]
-    rows = [
-        [
-            location,
-            f"{focus.inside:.3f}",
-            f"{focus.outside:.3f}",
-            f"{focus.inside / focus.outside:.2f}",
-            f"{focus.peak_inside:.1%}",
-            f"{focus.area:.1%}",
-        ]
-        for location, focus in found.items()
-    ]
+    header = "block", "weight on the shape", "elsewhere", "ratio", "peak on the shape", "by chance"
+    rows = []
+    for location, (inside, outside, peak_inside, area) in found.items():
+        weights = f"{inside:.3f}", f"{outside:.3f}", f"{inside / outside:.2f}"
+        rows.append([location, *weights, f"{peak_inside:.1%}", f"{area:.1%}"])
     return markdown_table(header, rows)
 
 

@@ -315,7 +315,7 @@ def measure(target: dict, rounds: int, **setting: str) -> float:
     if kind == "loading":
         config = Config.fromfile(target["config"])
         init_default_scope(config.get("default_scope", "mmaction"))
-        return benchmark_data.compare(config, frames=[target["frames"]], videos=6)[0].ratio
+        return benchmark_data.compare(config, frames=[target["frames"]], videos=6)[0].ratio()
     of, to = (Case(**setting, **target[role]) for role in ("of", "to"))
     if kind == "memory":
         return peak_memory(of) / peak_memory(to)

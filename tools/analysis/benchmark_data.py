@@ -34,6 +34,7 @@ OURS = {
     "RawFrameDecode": {"type": "DecodeRawUnits"},
     "FormatShape": {"type": "FormatActionUnits"},
 }
+SIZE = (320, 240)  # (width, height) of generated videos
 CPU = "total, CPU"  # of all threads: what a video costs where every core has a worker
 
 
@@ -48,12 +49,8 @@ class Comparison:
     ours: dict[str, list[float]]
     stock: dict[str, list[float]]
 
-    @property
-    def ratio(self) -> float:
+    def ratio(self, stage: str = "total") -> float:
         """Videos a second of ours to the stock pipeline's."""
-        return self._ratio("total")
-
-    def _ratio(self, stage: str) -> float:
         return statistics.median(self.stock[stage]) / statistics.median(self.ours[stage])
 
     def to_markdown(self) -> str:
@@ -67,7 +64,7 @@ class Comparison:
         return (
             f"### {self.videos}\n\n{markdown_table(header, rows)}\n\n"
             f"{speeds[0]:.1f} videos/s against {speeds[1]:.1f}: "
-            f"ratio {self.ratio:.2f} ({self._ratio(CPU):.2f} in CPU time)\n"
+            f"ratio {self.ratio():.2f} ({self.ratio(CPU):.2f} in CPU time)\n"
         )
 
 
@@ -100,9 +97,6 @@ def replace_stages(pipeline: Sequence[dict], stages: dict[str, dict]) -> list[di
 def compare(
     config: Config | ConfigDict,
     frames: Sequence[int] | None = None,
-    suffix: str = ".mp4",
-    codec: str = "libx264",
-    size: tuple[int, int] = (320, 240),
     videos: int = 8,
     repeats: int = 9,
     subset: str = "test",
@@ -112,10 +106,7 @@ def compare(
     Args:
         config: Its ``{subset}_dataloader.dataset`` gives the pipeline and, unless ``frames`` is
             given, the videos.
-        frames: Lengths of videos to be generated; one comparison for each.
-        suffix: Container of generated videos.
-        codec: Encoder of generated videos.
-        size: (width, height) of generated videos.
+        frames: Lengths of H.264 videos to be generated; one comparison for each.
         videos: Number of different videos.
         repeats: Passes over all videos, in turns, after one that is not counted.
         subset: ``'train'``, ``'val'`` or ``'test'``.
@@ -133,12 +124,16 @@ def compare(
     pipelines = [_of_files(*parts) for parts in zip(pipelines, openers, decoders)]
     comparisons = []
     for length in frames:
-        title = f"{videos} of {length} frames, {size[0]} x {size[1]}, {codec} in {suffix[1:]}"
+        title = f"{videos} of {length} frames, {SIZE[0]} x {SIZE[1]}, libx264 in mp4"
         with tempfile.TemporaryDirectory() as folder:
             samples = []
             for seed in range(videos):
-                path = Path(folder, f"{seed}{suffix}")
-                write_video(path, drifting_texture(length, size, seed), 25, codec, options={})
+                path = write_video(
+                    Path(folder, f"{seed}.mp4"),
+                    drifting_texture(length, SIZE, seed),
+                    25,
+                    options={},
+                )
                 samples.append(dict(filename=str(path), label=0, start_index=0, modality="RGB"))
             comparisons.append(Comparison(title, *time_stages(pipelines, samples, repeats)))
     return comparisons
@@ -190,9 +185,6 @@ def main() -> None:
     parser.add_argument(
         "--frames", type=int, nargs="+", help="generate videos of these lengths; default: the data"
     )
-    parser.add_argument("--suffix", default=".mp4", help="container of generated videos")
-    parser.add_argument("--codec", default="libx264", help="encoder of generated videos")
-    parser.add_argument("--size", type=int, nargs=2, default=[320, 240], metavar=("W", "H"))
     parser.add_argument("--videos", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--markdown", nargs=2, metavar=("FILE", "SECTION"))

@@ -7,10 +7,10 @@ import io
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,23 +40,21 @@ def chromium(width: int = 1280, height: int = 1180) -> Iterator[Chrome]:
     Raises:
         FileNotFoundError: Chromium, its driver or selenium is not installed.
     """
-    places = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    try:
-        from selenium import webdriver
-    except ImportError:
-        places = []
-    if not all(places) or not places:
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (program and driver and find_spec("selenium")):
         raise FileNotFoundError(
             "no Chromium to drive; install it with `apt-get install chromium chromium-driver` and "
             "`pip install selenium`"
         )
+    from selenium import webdriver
+
     options = webdriver.ChromeOptions()
-    options.binary_location = places[0]
+    options.binary_location = program
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         for switch in (*_SWITCHES, f"window-size={width},{height}", f"user-data-dir={profile}"):
             options.add_argument(f"--{switch}")
-        browser = webdriver.Chrome(options, webdriver.ChromeService(places[1]))
+        browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
         try:
             yield browser
         finally:
@@ -121,7 +119,7 @@ def photograph(address: str, video: str | os.PathLike, out: str | os.PathLike) -
     return out
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("address", help="what tools/webdemo printed")
     parser.add_argument("video")
@@ -130,10 +128,8 @@ def main() -> int:
     try:
         print(photograph(args.address, args.video, args.out))
     except FileNotFoundError as error:
-        print(f"photograph_webdemo.py: {error}", file=sys.stderr)
-        return 2
-    return 0
+        parser.error(str(error))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

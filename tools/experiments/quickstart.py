@@ -10,33 +10,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from studies import Run, Study, make_benchmark, sweep
+from studies import Study, make_benchmark, sweep
 from sweep_report import plot_curves, summarize, table
-
-
-def run_quickstart(study: Study, rows: Sequence[str], threads: int) -> list[Run]:
-    """Train and test what is not there yet, print the table and draw the picture.
-
-    Args:
-        study: Of the networks to choose from.
-        rows: The networks to run.
-        threads: Of each run.
-
-    Returns:
-        The runs that failed.
-    """
-    failed = sweep(study, rows, threads=threads)
-    results = summarize(study)
-    chosen = {label: row for label, row in study.curves.items() if row in rows}
-    text = table(study, chosen, results)
-    folder = study.results.parent
-    curves = plot_curves(study, results, folder / "curves.png")
-    if curves is not None:
-        frames = folder / "frames.png"
-        make_benchmark(study, "--preview", str(frames), "--preview-videos", "4")
-        stack_pictures([frames, curves], folder / "quickstart.png")
-    study.document.write_text(f"{text}\n", encoding="utf-8")
-    return failed
 
 
 def stack_pictures(pictures: Sequence[Path], out: Path) -> Path:
@@ -60,10 +35,17 @@ def main() -> None:
     os.chdir(Path(__file__).resolve().parents[2])  # configs and data are named from there
     study = Study.load("docs/experiments/quickstart.py")
     rows = list(study.rows) if args.all else ["f4d", "slowonly"]
-    failed = run_quickstart(study, rows, args.threads)
-    folder = study.results.parent.resolve()
-    print(f"\n{study.document.read_text()}\n(chance is 12.5%; work_dirs: {folder})")
-    print(f"Picture: {(folder / 'quickstart.png').resolve()}")
+    failed = sweep(study, rows, threads=args.threads)
+    results, folder = summarize(study), study.results.parent.resolve()
+    chosen = {label: row for label, row in study.curves.items() if row in rows}
+    text = table(study, chosen, results)
+    study.document.write_text(f"{text}\n", encoding="utf-8")
+    print(f"\n{text}\n\n(chance is 12.5%; work_dirs: {folder})")
+    curves = plot_curves(study, results, folder / "curves.png")
+    if curves is not None:
+        frames = folder / "frames.png"
+        make_benchmark(study, "--preview", str(frames), "--preview-videos", "4")
+        print(f"Picture: {stack_pictures([frames, curves], folder / 'quickstart.png')}")
     sys.exit(1 if failed else 0)
 
 

@@ -171,8 +171,7 @@ def test_cases_are_checked(wrong: dict, why: str) -> None:
         Case(**TINY, **wrong)
 
 
-def test_profile_names_convolutions_and_shares_add_up() -> None:
-    rows = benchmark.profile(Case(**TINY), top=1000)
-    assert sum(row["share"] for row in rows) == pytest.approx(1)
-    convolutions = [row for row in rows if row["operator"] == "aten::convolution"]
-    assert convolutions[0]["calls"] > 20
+def test_profile_shares_add_up() -> None:
+    shares = [row["share"] for row in benchmark.profile(Case(**TINY), top=1000)]
+    assert sum(shares) == pytest.approx(1)
+    assert shares == sorted(shares, reverse=True)
