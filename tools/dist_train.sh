@@ -3,4 +3,6 @@
 set -euo pipefail
 [[ $# -ge 2 ]] || { echo "usage: $0 CONFIG GPUS [ARGS...]" >&2; exit 2; }
 tools=$(dirname "$0")
+# What is missing is said once, ahead of torchrun and its table.
+python "$tools/train.py" "$1" "${@:3}" --only-check
 exec bash "$tools/dist_run.sh" "$2" "$tools/train.py" "$1" "${@:3}"

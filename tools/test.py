@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from f4d_mmaction.engine.launch import add_common_arguments, load_config, run, test
+from f4d_mmaction.engine.missing_files import require_files
 
 
 def main() -> None:
@@ -15,6 +16,9 @@ def main() -> None:
         "--fast", action="store_true", help="lower precision and compiled; see docs/performance.md"
     )
     add_common_arguments(parser)
+    parser.add_argument(
+        "--only-check", action="store_true", help="say whether the data is missing, and end"
+    )
     args = parser.parse_args()
 
     if not (args.checkpoint.startswith(("http://", "https://")) or Path(args.checkpoint).is_file()):
@@ -32,7 +36,13 @@ def main() -> None:
     if args.fast:
         hooks = config.get("custom_hooks") or []
         config.custom_hooks = [*hooks, dict(type="FastInferenceHook")]
-    run(lambda: test(config, args.checkpoint))
+
+    def test_checkpoint() -> None:
+        require_files(config, ["test"])
+        if not args.only_check:
+            test(config, args.checkpoint)
+
+    run(test_checkpoint)
 
 
 if __name__ == "__main__":

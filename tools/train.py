@@ -11,6 +11,7 @@ from f4d_mmaction.engine.launch import (
     run,
     use_mixed_precision,
 )
+from f4d_mmaction.engine.missing_files import require_files
 
 
 def main() -> None:
@@ -34,6 +35,9 @@ def main() -> None:
     parser.add_argument("--diff-rank-seed", action="store_true", help="a seed of its own per rank")
     parser.add_argument("--deterministic", action="store_true", help="deterministic cuDNN")
     add_common_arguments(parser)
+    parser.add_argument(
+        "--only-check", action="store_true", help="say whether data or weights are missing, and end"
+    )
     args = parser.parse_args()
 
     if args.resume not in (None, "auto") and not Path(args.resume).is_file():
@@ -59,6 +63,9 @@ def main() -> None:
     config.randomness = {"seed": None, **config.get("randomness", {}), **given}
 
     def train() -> None:
+        require_files(config, ["train"] if args.no_validate else ["train", "val"])
+        if args.only_check:
+            return
         if args.resume:
             resume(config, args.resume)
         build_runner(config).train()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 
 import torch
 from mmengine.logging import MMLogger
@@ -91,7 +92,8 @@ class FastForward:
     @torch.no_grad()
     def __call__(self, x: Tensor, *args: object, **kwargs: object) -> Tensor | tuple[Tensor, ...]:
         """Run like the backbone; features come out in float32."""
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+        low = torch.autocast(self.device.type, self.dtype) if self.dtype != torch.float32 else None
+        with low or nullcontext():  # PyTorch 2.1 knows no autocast in float32
             # Whoever wants more than features, such as attention maps, gets it uncompiled.
             if args or kwargs or not self.is_compiled(x):
                 features = self.plain(x, *args, **kwargs)

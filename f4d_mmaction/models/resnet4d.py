@@ -180,12 +180,9 @@ class Blocks4dMixin:
         out_indices = getattr(self, "out_indices", (len(self.res_layers) - 1,))
         for i, layer_name in enumerate(self.res_layers):
             for j, residual in enumerate(getattr(self, layer_name)):
-                steps.append((TRUNK, residual))
-                steps.extend(block_at(f"{layer_name}_{j}"))
-            if i == 0:
-                steps.extend([(TRUNK, getattr(self, name)) for name in self.after_first_stage])
-            if i in out_indices:
-                steps.append((OUTPUT, None))
+                steps += [(TRUNK, residual), *block_at(f"{layer_name}_{j}")]
+            steps += [(TRUNK, getattr(self, name)) for name in self.after_first_stage if i == 0]
+            steps += [(OUTPUT, None)] if i in out_indices else []
         return steps
 
     def _fold(self, x: Tensor) -> Tensor:

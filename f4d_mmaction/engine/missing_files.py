@@ -1,0 +1,96 @@
+"""Files that a run needs, looked for before anything is built."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import urlopen
+
+import torch
+from mmengine.config import Config
+
+from ..datasets.unwrapping import unwrapped
+
+LINES = 100  # of a list, whose videos are looked for
+PAGE = "docs/datasets.md says where the data comes from and how tools/data/prepare.py lists it"
+BENCHMARK = "python tools/data/make_benchmark.py data/phase_order makes it"
+
+
+def require_files(config: Config, phases: Sequence[str]) -> None:
+    """Say once, by the first process of a run, what is missing.
+
+    Args:
+        config: Of the Runner.
+        phases: Those that will run, of ``"train"``, ``"val"`` and ``"test"``.
+
+    Raises:
+        FileNotFoundError: a list, a folder, all of a list's first videos, or pretrained weights.
+        SystemExit: the same, in all processes but the first.
+    """
+    found = next(missing_files(config, phases), None)
+    if found is None:
+        return
+    if os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) != "0":
+        raise SystemExit(1)
+    raise FileNotFoundError(found)
+
+
+def missing_files(config: Config, phases: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence for each thing that is missing."""
+    for phase in phases:
+        loader = config.get(f"{phase}_dataloader") or {}
+        for dataset in unwrapped(loader.get("dataset", {})):
+            yield from _missing_data(dataset, phase)
+    if "train" in phases:
+        backbone = config.get("model", {}).get("backbone", {})
+        for name, source in (
+            ("model.backbone.pretrained", backbone.get("pretrained")),
+            ("load_from", config.get("load_from")),
+        ):
+            if isinstance(source, str):
+                yield from _missing_weights(name, source)
+
+
+def _missing_data(dataset: dict, phase: str) -> Iterator[str]:
+    root, prefixes = dataset.get("data_root") or "", dataset.get("data_prefix") or {}
+    remedy = BENCHMARK if "phase_order" in f"{root}{dataset.get('ann_file')}" else PAGE
+    where = f"of {phase}_dataloader is missing: {remedy}"
+    path = Path(root, dataset.get("ann_file") or "")
+    if "://" in str(path) or not dataset.get("ann_file"):
+        return
+    if not path.is_file():
+        yield f"annotation list {path.absolute()} {where}"
+        return
+    for name, folder in prefixes.items():
+        folder = Path(root, folder)
+        if name not in ("img", "video"):
+            continue
+        if not folder.is_dir():
+            yield f"folder {folder.absolute()} {where}"
+            return
+        delimiter = dataset.get("delimiter")
+        with open(path, encoding="utf-8") as file:
+            lines = [line.split(delimiter) for line in islice(file, LINES) if line.strip()]
+        videos = [folder / line[0].strip() for line in lines]
+        if videos and not any(video.exists() for video in videos):
+            yield f"video {videos[0].absolute()} of {path} {where}"
+
+
+def _missing_weights(name: str, source: str) -> Iterator[str]:
+    if not source.startswith(("http://", "https://")):
+        if "://" not in source and not Path(source).is_file():
+            yield f"{name} {source} is missing; set it to a checkpoint, or to None"
+        return
+    cached = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(source).path).name)
+    if cached.is_file():
+        return
+    try:
+        urlopen(source, timeout=20).close()
+    except OSError as error:
+        yield (
+            f"{name} {source} cannot be downloaded ({error}); without a network put the file at "
+            f"{cached}, or give --cfg-options {name}=None to start without it"
+        )
