@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from encoding import write_texture
 from export import FramesToScores, describe_input, export_program, save_onnx
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +25,6 @@ from mmengine.dataset import Compose
 from f4d_mmaction.datasets.transforms import SampleActionUnits
 
 pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
-pytest.importorskip("decord")
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "deployment" / "infer_onnx.py"
 
@@ -69,9 +72,9 @@ def test_it_shows_the_network_what_the_pipeline_shows(script, tmp_path, crop, si
     """From a real file through resize, crops and resize."""
     write_video(tmp_path / "video.mp4", frames=30)
     pipeline = [
-        dict(type="DecordInit", num_threads=1),
+        dict(type="InitVideo"),
         dict(type="SampleActionUnits", num_units=3, clip_len=4, frame_interval=3, test_mode=True),
-        dict(type="DecordDecode"),
+        dict(type="DecodeUnits"),
         dict(type="Resize", scale=size[::-1], keep_ratio=False),
         dict(type=crop, crop_size=32),
         dict(type="Resize", scale=(24, 24), keep_ratio=False),
@@ -85,6 +88,72 @@ def test_it_shows_the_network_what_the_pipeline_shows(script, tmp_path, crop, si
     assert frames.dtype == np.uint8
     assert frames[0].shape == expected.shape
     assert np.abs(frames[0].astype(int) - expected).max() <= 2  # two resizes round
+
+
+KINDS = {
+    "two_streams.mp4": "mpeg4",
+    "edit_list.mp4": "mpeg4",
+    "ten_bits.mp4": "libx264",
+    "program_stream.mpg": "mpeg2video",
+}
+
+
+def write_kind(folder: Path, name: str) -> Path:
+    pixels = "yuv420p10le" if name.startswith("ten") else "yuv420p"
+    path = write_texture(folder / f"plain{Path(name).suffix}", 48, (96, 64), KINDS[name], pixels)
+    if name == "two_streams.mp4":
+        other = write_texture(folder / "other.mp4", 48, (96, 64), "mpeg4", seed=1)
+        return copy_streams([path, other], folder / name)
+    return copy_streams([path], folder / name, cut=5) if name == "edit_list.mp4" else path
+
+
+def copy_streams(sources: list[Path], target: Path, cut: int = 0) -> Path:
+    """Copy videos into one file, each as a stream; the first ``cut`` frames before time 0."""
+    with ExitStack() as stack:
+        videos = [stack.enter_context(av.open(str(source))) for source in sources]
+        copy = stack.enter_context(av.open(str(target), "w"))
+        streams = [copy.add_stream_from_template(video.streams.video[0]) for video in videos]
+        for video, stream in zip(videos, streams):
+            for packet in video.demux(video=0):
+                if packet.size:
+                    packet.pts -= cut * packet.duration
+                    packet.dts -= cut * packet.duration
+                    packet.stream = stream
+                    copy.mux(packet)
+    return target
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_it_reads_the_frames_of_the_pipeline_and_refuses_cut_files(script, tmp_path, name) -> None:
+    path = str(write_kind(tmp_path, name))
+    sampling = dict(num_units=3, clip_len=4, frame_interval=2, short="shrink")
+    pipeline = [
+        dict(type="InitVideo"),
+        dict(type="SampleActionUnits", **sampling, test_mode=True),
+        dict(type="DecodeUnits"),
+        dict(type="FormatActionUnits"),
+    ]
+    expected = Compose(pipeline)(dict(filename=path, start_index=0, modality="RGB"))["imgs"]
+    np.testing.assert_array_equal(script.read_views(path, sampling, [])[0], expected)
+    with av.open(path) as container:
+        shown = sum(1 for _ in container.decode(video=0))
+    assert len(script.VideoReader(path)) == shown == (43 if name.startswith("edit") else 48)
+    data = Path(path).read_bytes()
+    for share in (0.3, 0.6, 0.9):
+        Path(path).write_bytes(data[: int(share * len(data)) // 2 * 2 - 1])
+        with pytest.raises(ValueError, match="truncated"):
+            script.read_views(path, sampling, [])
+
+
+def test_a_copy_needs_two_files_beside_it(tmp_path) -> None:
+    datasets = SCRIPT.parents[2] / "f4d_mmaction" / "datasets"
+    for path in (SCRIPT, datasets / "video_reader.py", datasets / "video_errors.py"):
+        shutil.copy(path, tmp_path)
+    command = [sys.executable, str(tmp_path / SCRIPT.name), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "video_reader.py").unlink()
+    assert subprocess.run(command, capture_output=True, cwd=tmp_path).returncode
 
 
 def test_it_runs_without_pytorch_and_goes_on_past_a_bad_file(

@@ -1,16 +1,26 @@
-"""Recognize videos with an exported model: numpy, decord and onnxruntime, nothing else.
+"""Recognize videos with an exported model: numpy, PyAV and onnxruntime, nothing else.
 
-Made to be copied: what the network was trained to see (units, frames, crops, class names) is read
-from the ONNX file, and normalization is inside it. Prints one JSON line a video.
+Made to be copied, together with ``video_reader.py`` and ``video_errors.py`` of
+``f4d_mmaction/datasets``, which it finds beside itself or in its repository. What the network was
+trained to see (units, frames, crops, class names) is read from the ONNX file, and normalization is
+inside it. Prints one JSON line a video.
 """
 
 import argparse
+import importlib
 import json
 import sys
+import types
+from pathlib import Path
 
-import decord
 import numpy as np
 import onnxruntime
+
+# The package around the reader needs PyTorch, the reader does not: import it without the package.
+reading = sys.modules["reading"] = types.ModuleType("reading")
+here = Path(__file__).resolve().parent
+reading.__path__ = [str(here), str(here / "../../f4d_mmaction/datasets")]
+VideoReader = importlib.import_module("reading.video_reader").VideoReader
 
 
 def unit_indices(total, num_units, clip_len, frame_interval, short):
@@ -65,9 +75,9 @@ def crops(frames, crop_size, places):
 
 def read_views(path, sampling, steps):
     """Read a video as the network's input: (1, views, U, 3, T, H, W) of uint8."""
-    video = decord.VideoReader(path, num_threads=1)
+    video = VideoReader(path, time_limit=60)
     indices = unit_indices(len(video), **sampling)
-    views = [video.get_batch(indices.reshape(-1)).asnumpy()]
+    views = [np.stack(video.read(indices.reshape(-1)))]
     for step in steps:
         name = step["type"]
         if name == "Resize":
@@ -94,7 +104,7 @@ def main():
         try:
             frames = read_views(path, sampling, steps)
             scores = session.run(["scores"], {"frames": frames})[0][0]
-        except Exception as error:  # decord and onnxruntime have errors of their own
+        except Exception as error:  # onnxruntime has errors of its own
             print(f"{path}: {' '.join(str(error).split())}", file=sys.stderr)
             failed = 1
             continue
