@@ -2,6 +2,7 @@
 
 import io
 import random
+from contextlib import ExitStack
 from fractions import Fraction
 
 import av
@@ -12,6 +13,7 @@ from encoding import write_texture
 from mmaction.registry import TRANSFORMS
 from mmengine.registry import DefaultScope
 
+from f4d_mmaction.datasets import video_reader
 from f4d_mmaction.datasets.transforms import VideoReader
 
 FRAMES = 48
@@ -20,6 +22,7 @@ OPEN_GOP = {"x264-params": "open-gop=1:bframes=3:scenecut=0:keyint=12:min-keyint
 # name: (encoder, keyword arguments)
 VIDEOS = {
     "h264.mp4": ("libx264", {}),
+    "closed_gop.mp4": ("libx264", {"gop": 12}),
     "h264_open_gop.mp4": ("libx264", {"options": OPEN_GOP}),
     "h264_open_gop.mkv": ("libx264", {"options": OPEN_GOP}),
     "h264_b_frames.avi": ("libx264", {"options": {"bf": "2"}}),
@@ -122,6 +125,41 @@ def test_mirrored_videos_are_shown_as_players_show_them(folder, tmp_path):
         np.testing.assert_array_equal(results["video_reader"].read([7])[0], shown)
 
 
+def test_the_first_of_several_video_streams_is_read(folder, tmp_path):
+    path = tmp_path / "two.mp4"
+    names = ("h264_open_gop.mp4", "h264.mp4")
+    with ExitStack() as stack:
+        sources = [stack.enter_context(av.open(str(folder / name))) for name in names]
+        target = stack.enter_context(av.open(str(path), "w"))
+        streams = [target.add_stream_from_template(source.streams.video[0]) for source in sources]
+        for source, stream in zip(sources, streams):
+            for packet in source.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    target.mux(packet)
+    reader = VideoReader(str(path))
+    for wanted in ([40], [3, 20]):
+        truth = [all_frames(folder / names[0])[index] for index in wanted]
+        np.testing.assert_array_equal(reader.read(wanted), truth)
+    assert len(reader) == FRAMES
+
+
+def test_decoding_starts_at_the_last_keyframe_that_parts_the_video(folder, monkeypatch):
+    """Frames 40 and 41 of groups of 12 need the packets from 36 on."""
+    decoded = []
+
+    def decode_packet(*args):
+        decoded.append(args[1])
+        return original(*args)
+
+    original = video_reader.decode_packet
+    monkeypatch.setattr(video_reader, "decode_packet", decode_packet)
+    path = folder / "closed_gop.mp4"
+    frames = VideoReader(str(path)).read([40, 41])
+    np.testing.assert_array_equal(frames, all_frames(path)[40:42])
+    assert len(decoded) <= 12
+
+
 def test_hidden_frames_of_vp8_are_not_counted(folder, tmp_path):
     path = tmp_path / "hidden.webm"
     with av.open(str(folder / "vp8.webm")) as source, av.open(str(path), "w") as target:
@@ -219,6 +257,7 @@ AUGMENT = {
 @pytest.mark.parametrize("augment", AUGMENT)
 @pytest.mark.parametrize("total", [3, 30])
 def test_network_input_equals_the_stock_pipelines(tmp_path, augment, share, total):
+    """Also: MMAction2's own ``DecordInit`` and ``DecordDecode`` work unchanged with our steps."""
     path = tmp_path / "short.mp4"
     write_texture(path, total, size=SIZE)
     sampler = {"type": "SampleActionUnits", "num_units": 10, "clip_len": 4, "frame_interval": 2}
