@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -20,12 +19,7 @@ from mmengine.dataset import Compose
 from torch import Tensor, nn
 
 from ..datasets.streaming import average_fps, stream_frames
-from ..datasets.transforms import (
-    DecodeUnits,
-    FormatActionUnits,
-    SampleActionUnits,
-    VideoReader,
-)
+from ..datasets.transforms import DecodeUnits, FormatActionUnits, SampleActionUnits
 from ..models.resnet4d import Blocks4dMixin
 from ..structures import Timeline
 from .recognition import video_pipeline
@@ -107,16 +101,18 @@ class SlidingWindow:
             time.perf_counter() - started,
         )
 
-    def window_alone(self, reader: VideoReader, index: int) -> np.ndarray:
-        """Score one window by itself, the plain way, from a fresh reader: scores (classes,)."""
-        first = (index + np.arange(self.units)) * self.section
-        frames = (first[:, None] + self.offsets).reshape(-1)
-        distinct, places = np.unique(frames, return_inverse=True)
-        images = reader.read(distinct)
-        units = [images[place] for place in places]
-        video = self._inputs([self._format(units, self.units)])
-        with torch.no_grad():
-            return self._classify(self.model.backbone(video))[0]
+    def format(self, images: list[np.ndarray], units: int) -> np.ndarray:
+        """Transform the frames of some units as the test pipeline does: (1, units, C, T, H, W)."""
+        shape = images[0].shape[:2]
+        results = dict(
+            imgs=list(images),
+            num_clips=units,
+            clip_len=len(images) // units,
+            modality="RGB",
+            img_shape=shape,
+            original_shape=shape,
+        )
+        return self.transform(results)["imgs"]
 
     def _sections(self, path: str | os.PathLike, edges: list[float]) -> Iterator[np.ndarray]:
         """Yield the unit of each whole section, (1, 1, C, T, H, W), and note when it starts."""
@@ -133,23 +129,10 @@ class SlidingWindow:
             last = frame.time + step
             if place == self.section - 1:
                 whole += 1
-                yield self._format([unit[offset] for offset in self.offsets.tolist()], 1)
+                yield self.format([unit[offset] for offset in self.offsets.tolist()], 1)
                 unit = {}
         # What is left after the last whole section starts no section of its own.
         edges[whole:] = edges[whole : whole + 1] if len(edges) > whole else [last]
-
-    def _format(self, images: list[np.ndarray], units: int) -> np.ndarray:
-        """Transform the frames of some units as the test pipeline does: (1, units, C, T, H, W)."""
-        shape = images[0].shape[:2]
-        results = dict(
-            imgs=list(images),
-            num_clips=units,
-            clip_len=len(images) // units,
-            modality="RGB",
-            img_shape=shape,
-            original_shape=shape,
-        )
-        return self.transform(results)["imgs"]
 
     def _inputs(self, units: list[np.ndarray]) -> Tensor:
         """Normalize formatted units as the model does: (N, U, C, T, H, W)."""
@@ -182,48 +165,3 @@ class SlidingWindow:
             features, [ActionDataSample() for _ in range(len(features))]
         )
         return torch.stack([sample.pred_score for sample in samples]).float().cpu().numpy()
-
-
-@dataclass
-class Comparison:
-    """Sliding against running windows by themselves, over ``windows`` of them.
-
-    Attributes:
-        difference: Largest difference of a score.
-        alone: Seconds for a window by itself.
-        sliding: Seconds for a window when sliding.
-    """
-
-    windows: int
-    difference: float
-    alone: float
-    sliding: float
-
-    def __str__(self) -> str:
-        return (
-            f"{self.windows} windows by themselves: {1000 * self.alone:.1f} ms each, sliding "
-            f"{1000 * self.sliding:.1f} ms ({self.alone / self.sliding:.2f} times as fast); scores "
-            f"differ by at most {self.difference:.1e}"
-        )
-
-
-def compare(window: SlidingWindow, timeline: Timeline, count: int) -> Comparison:
-    """Run evenly spaced windows of a timeline by themselves, and compare scores and time.
-
-    Opening the file, which the plain way would do for each window, is not counted.
-    """
-    chosen = np.unique(np.linspace(0, len(timeline.scores) - 1, count).round().astype(int))
-    scores, seconds = [], []
-    for index in [0, *chosen]:  # one more before, because the first pass is slower
-        reader = VideoReader(timeline.path)
-        started = time.perf_counter()
-        scores.append(window.window_alone(reader, index))
-        seconds.append(time.perf_counter() - started)
-        reader.close()
-    difference = np.abs(np.stack(scores[1:]) - timeline.scores[chosen]).max()
-    return Comparison(
-        len(chosen),
-        float(difference),
-        float(np.mean(seconds[1:])),
-        timeline.seconds / len(timeline.scores),
-    )
