@@ -15,9 +15,10 @@ from pathlib import Path
 import torch
 from mmaction.registry import HOOKS
 from mmengine.dataset import BaseDataset
-from mmengine.evaluator import BaseMetric
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from ...datasets.unwrapping import unwrapped
 from ...datasets.video_errors import BadVideoError
@@ -81,22 +82,22 @@ class CountBadVideos:
 
     def __call__(self, data_info: dict) -> dict:
         """Return the packed sample of this video, or a marked one in its place."""
-        index = data_info["sample_idx"]
-        label = data_info["label"]
-        try:
-            return self.pipeline(data_info)
-        except BadVideoError as error:
-            report = _report(error)
-        for step in range(1, len(self.dataset)):
-            stand_in = self.dataset.get_data_info((index + step) % len(self.dataset))
+        index, label = data_info["sample_idx"], data_info["label"]
+        reports = []
+        for step in range(len(self.dataset)):
+            if step:
+                data_info = self.dataset.get_data_info((index + step) % len(self.dataset))
             try:
-                packed = self.pipeline(stand_in | {"label": label})
-            except BadVideoError:
+                packed = self.pipeline(data_info | {"label": label})
+            except BadVideoError as error:
+                reports = reports or [_report(error)]
                 continue
-            packed["data_samples"].set_metainfo({_KEY: [report]})
+            if reports:
+                packed["data_samples"].set_metainfo({_KEY: reports})
             return packed
         raise TooManyBadVideosError(
-            f"none of the {len(self.dataset)} videos can be read; the first: {report['message']}"
+            f"none of the {len(self.dataset)} videos can be read; the first: "
+            f"{reports[0]['message']}"
         )
 
 
@@ -155,39 +156,25 @@ class BadVideoHook(Hook):
         self.max_share = max_share
         self.test = test
         self.check_after = check_after
-        self._kinds: Counter[str] = Counter()
-        self._known: set[str] = set()
+        self._listed: set[str] = set()
         self._samples = 0
+        self._bad = 0
+
+    def before_run(self, runner: Runner) -> None:
+        """Take up the list of the run that this one resumes."""
+        # A list per process: appending from several is not safe on network file systems.
+        suffix = f"_rank{runner.rank}" if runner.rank else ""
+        self._list = Path(runner.work_dir) / f"bad_videos{suffix}.jsonl"
+        if runner._resume and self._list.exists():
+            lines = self._list.read_text(encoding="utf-8").splitlines()
+            self._listed = {json.loads(line)["path"] for line in lines if line.endswith("}")}
 
     def before_train(self, runner: Runner) -> None:
-        """Let the training datasets replace bad videos; take up the list of an earlier run."""
+        """Let the training datasets replace bad videos."""
         for dataset in unwrapped(runner.train_dataloader.dataset):
             if not isinstance(dataset.pipeline, ReplaceBadVideos):
                 dataset.pipeline = ReplaceBadVideos(dataset.pipeline, self.check_after)
         self._old_iterator = _restart_iterator(runner)
-        self._list = self._list_path(runner)
-        if runner._resume and self._list.exists():
-            lines = self._list.read_text(encoding="utf-8").splitlines()
-            self._known = {json.loads(line)["path"] for line in lines if line.endswith("}")}
-
-    def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
-    ) -> None:
-        """Take the reports that came with this batch."""
-        samples = data_batch["data_samples"]
-        reports = [report for sample in samples for report in sample.get(_KEY, [])]
-        self._samples += len(samples) + len(reports)
-        self._kinds.update(report["kind"] for report in reports)
-        for report in reports:
-            self._note(runner, report)
-        if reports and self._samples >= self.check_after:
-            self._check_share()
-
-    def after_train_epoch(self, runner: Runner) -> None:
-        """Judge the share, however few samples there are, and log the counts."""
-        if self._kinds:
-            runner.logger.warning(f"bad videos replaced: {self._counts()}; paths in {self._list}")
-            self._check_share()
 
     def before_val(self, runner: Runner) -> None:
         """Prepare validation."""
@@ -197,7 +184,7 @@ class BadVideoHook(Hook):
         """Prepare testing."""
         self._prepare_evaluation(runner.test_dataloader, runner.test_evaluator)
 
-    def _prepare_evaluation(self, dataloader, evaluator) -> None:
+    def _prepare_evaluation(self, dataloader: DataLoader, evaluator: Evaluator) -> None:
         if self.test == "stop":
             return
         for dataset in unwrapped(dataloader.dataset):
@@ -206,49 +193,44 @@ class BadVideoHook(Hook):
         if not any(isinstance(metric, BadVideoMetric) for metric in evaluator.metrics):
             evaluator.metrics.insert(0, BadVideoMetric())
 
-    def after_val_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
+    def _after_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: object = None,
+        mode: str = "train",
     ) -> None:
-        """Log the bad videos of this batch."""
-        self._note_evaluated(runner, data_batch)
+        """Log and list the bad videos of this batch; judge their share while training."""
+        samples = data_batch["data_samples"]
+        reports = [report for sample in samples for report in sample.get(_KEY, [])]
+        for report in reports:
+            if report["path"] not in self._listed:
+                self._listed.add(report["path"])
+                runner.logger.warning(f"bad video: {report['message']}")
+                with open(self._list, "a", encoding="utf-8") as file:
+                    file.write(json.dumps(report) + "\n")
+        if mode == "train":
+            self._samples += len(samples) + len(reports)
+            self._bad += len(reports)
+            if reports and self._samples >= self.check_after:
+                self._check_share()
 
-    def after_test_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
-    ) -> None:
-        """Log the bad videos of this batch."""
-        self._note_evaluated(runner, data_batch)
-
-    def _note_evaluated(self, runner: Runner, data_batch: dict) -> None:
-        self._list = self._list_path(runner)
-        for sample in data_batch["data_samples"]:
-            for report in sample.get(_KEY, []):
-                self._note(runner, report)
-
-    @staticmethod
-    def _list_path(runner: Runner) -> Path:
-        # A list per process: appending from several is not safe on network file systems.
-        suffix = f"_rank{runner.rank}" if runner.rank else ""
-        return Path(runner.work_dir) / f"bad_videos{suffix}.jsonl"
-
-    def _note(self, runner: Runner, report: dict) -> None:
-        if report["path"] in self._known:
-            return
-        self._known.add(report["path"])
-        runner.logger.warning(f"bad video: {report['message']}")
-        with open(self._list, "a", encoding="utf-8") as file:
-            file.write(json.dumps(report) + "\n")
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Judge the share, however few samples there are."""
+        if self._bad:
+            runner.logger.warning(f"bad videos replaced: {self._share()}; paths in {self._list}")
+            self._check_share()
 
     def _check_share(self) -> None:
-        if sum(self._kinds.values()) > self.max_share * self._samples:
+        if self._bad > self.max_share * self._samples:
             raise TooManyBadVideosError(
-                f"{self._counts()} are bad videos, more than max_share={self.max_share:.1%}; their "
+                f"{self._share()} are bad videos, more than max_share={self.max_share:.1%}; their "
                 f"paths are in {self._list}. Mend or remove them, or raise max_share."
             )
 
-    def _counts(self) -> str:
-        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(self._kinds.items()))
-        bad = sum(self._kinds.values())
-        return f"{bad} of {self._samples} samples ({bad / self._samples:.1%}: {kinds})"
+    def _share(self) -> str:
+        return f"{self._bad} of {self._samples} samples ({self._bad / self._samples:.1%})"
 
 
 def _report(error: BadVideoError) -> dict[str, str]:
