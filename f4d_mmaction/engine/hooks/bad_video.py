@@ -62,6 +62,11 @@ class ReplaceBadVideos:
             self._waiting = []
         return packed
 
+    @property
+    def transforms(self) -> list[Callable]:
+        """The pipeline's steps."""
+        return self.pipeline.transforms
+
 
 class CountBadVideos:
     """A test pipeline that gives the network the next readable video for a bad one.

@@ -75,7 +75,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     def _gather_buffers(self, runner: Runner) -> None:
         if is_distributed():
-            buffers = _network(runner).named_buffers()
+            buffers = network_of(runner).named_buffers()
             self._buffers = all_gather_object({name: value.cpu() for name, value in buffers})
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -89,13 +89,14 @@ class SafeCheckpointHook(CheckpointHook):
         resuming = training and runner._resume
         weights = checkpoint.get("state_dict", checkpoint)
         if training and not resuming:
-            check_fits_partly(_network(runner), weights, runner._load_from)
+            check_fits_partly(network_of(runner), weights, runner._load_from)
         else:  # the host lists weights that the network does not know
-            load_whole(_network(runner), weights, runner._load_from, others=True)
+            load_whole(network_of(runner), weights, runner._load_from, others=True)
         buffers = checkpoint.get("rank_buffers", [])
         if resuming and len(buffers) == runner.world_size:
             weights.update(buffers[runner.rank])
 
 
-def _network(runner: Runner) -> nn.Module:
+def network_of(runner: Runner) -> nn.Module:
+    """Return the runner's model without the wrapper of distributed training."""
     return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ...models.inference import prepare_for_inference
+from .checkpoint import network_of
 
 
 @HOOKS.register_module()
@@ -19,5 +19,4 @@ class FastInferenceHook(Hook):
 
     def before_test(self, runner: Runner) -> None:
         """Prepare the runner's model."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        prepare_for_inference(model)
+        prepare_for_inference(network_of(runner))

@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
+from mmaction.datasets.transforms import PackActionInputs
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...datasets.unwrapping import unwrapped
 
-_KEY = "path"  # metainfo of a data sample
-
 
 class InvalidLossError(RuntimeError):
     """A loss that is NaN or infinite."""
-
-
-class NamedPipeline:
-    """A pipeline that notes in each sample which video it was made of."""
-
-    def __init__(self, pipeline: Callable) -> None:
-        self.pipeline = pipeline
-
-    def __call__(self, data_info: dict) -> dict | None:
-        """Return the packed sample, or None as the pipeline does."""
-        path = data_info.get("filename", data_info.get("frame_dir", "unknown"))
-        packed = self.pipeline(data_info)
-        if packed is not None:
-            packed["data_samples"].set_metainfo({_KEY: str(path)})
-        return packed
-
-    @property
-    def transforms(self) -> list[Callable]:
-        """The pipeline's steps; MMAction2's ``RepeatAugDataset`` runs them one by one."""
-        return self.pipeline.transforms
 
 
 @HOOKS.register_module()
@@ -58,8 +36,9 @@ class InvalidNumbersHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Have samples carry their paths; take up the loss scale."""
         for dataset in unwrapped(runner.train_dataloader.dataset):
-            if not isinstance(dataset.pipeline, NamedPipeline):
-                dataset.pipeline = NamedPipeline(dataset.pipeline)
+            for step in dataset.pipeline.transforms:
+                if isinstance(step, PackActionInputs):
+                    step.meta_keys = (*step.meta_keys, "filename", "frame_dir")
         self._scaler = getattr(runner.optim_wrapper, "loss_scaler", None)
         self._scale = self._scaler.get_scale() if self._scaler else math.inf
 
@@ -74,7 +53,10 @@ class InvalidNumbersHook(Hook):
         losses = {name: _number(value) for name, value in outputs.items() if "loss" in name}
         wrong = {name: value for name, value in losses.items() if not math.isfinite(value)}
         if wrong:
-            paths = [sample.get(_KEY, "unknown") for sample in data_batch["data_samples"]]
+            paths = [
+                str(sample.get("filename", sample.get("frame_dir", "unknown")))
+                for sample in data_batch["data_samples"]
+            ]
             rates = runner.optim_wrapper.get_lr()["lr"]
             raise InvalidLossError(
                 f"{wrong} in iteration {runner.iter + 1} (epoch {runner.epoch + 1}) at learning "

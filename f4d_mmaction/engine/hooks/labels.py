@@ -5,11 +5,11 @@ from __future__ import annotations
 from mmaction.registry import HOOKS
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
 from ...datasets.unwrapping import unwrapped
+from .checkpoint import network_of
 
 
 class LabelError(ValueError):
@@ -35,8 +35,8 @@ class CheckLabelsHook(Hook):
         self._check(runner, runner.test_loop.dataloader.dataset)
 
     def _check(self, runner: Runner, loaded: Dataset) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        num_classes = getattr(getattr(model, "cls_head", None), "num_classes", None)
+        head = getattr(network_of(runner), "cls_head", None)
+        num_classes = getattr(head, "num_classes", None)
         if num_classes is None:
             return  # another kind of model has rules of its own
         for dataset in unwrapped(loaded):

@@ -7,12 +7,12 @@ from pathlib import Path
 from mmaction.registry import HOOKS
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ...apis.recognition import recognize_sample
 from ...datasets.unwrapping import known_names
 from ...datasets.video_errors import BadVideoError
+from .checkpoint import network_of
 
 # matplotlib is imported where it is used: most processes that import the package draw nothing.
 
@@ -69,7 +69,7 @@ class AttentionVisualizationHook(Hook):
 
         if runner.epoch % self.interval:
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = network_of(runner)
         dataset = runner.val_dataloader.dataset
         names = known_names(dataset.metainfo)
         count = min(self.num_videos, len(dataset))
