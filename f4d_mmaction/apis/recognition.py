@@ -114,20 +114,16 @@ def read_video(pipeline: Compose, path: str) -> dict | Recognition:
         for step in pipeline.transforms:
             needed = getattr(step, "num_units", 0)
             if results.get("total_frames", needed) < needed:
-                return _too_short(path, results, needed)
+                results["video_reader"].close()
+                message = (
+                    f"{path}: too short: {results['total_frames']} frames, the config samples "
+                    f"{needed} units of at least one frame; lower num_units of its test pipeline"
+                )
+                return Recognition(path, kind=TOO_SHORT, error=message)
             results = step(results)
     except BadVideoError as error:
         return Recognition(path, kind=error.kind.value, error=str(error))
     return results
-
-
-def _too_short(path: str, results: dict, needed: int) -> Recognition:
-    results["video_reader"].close()
-    message = (
-        f"{path}: too short: {results['total_frames']} frames, the config samples {needed} units "
-        "of at least one frame; lower num_units of its test pipeline"
-    )
-    return Recognition(path, kind=TOO_SHORT, error=message)
 
 
 def _recognize_batch(
@@ -141,8 +137,9 @@ def _recognize_batch(
             sizes.setdefault(read["inputs"].shape, []).append(i)
     names = getattr(model, "class_names", None)
     for members in sizes.values():
-        found = _recognize_packed(model, [batch[i] for i in members], names, topk, attention)
-        results.update(zip(members, found))
+        scores, maps = predict(model, [batch[i][1] for i in members], attention)
+        for place, i in enumerate(members):
+            results[i] = _describe(*batch[i], scores, maps, place, names, topk)
     for i in range(len(batch)):
         yield results[i]
 
@@ -151,37 +148,26 @@ def recognize_sample(
     model: nn.Module, path: str, packed: dict, names: Sequence[str] | None = None, topk: int = 5
 ) -> Recognition:
     """Recognize one packed sample of any dataset; ``path`` is what to call it."""
-    return _recognize_packed(model, [(path, packed)], names, topk)[0]
-
-
-def _recognize_packed(
-    model: nn.Module,
-    batch: list[tuple[str, dict]],
-    names: Sequence[str] | None,
-    topk: int,
-    attention: bool = True,
-) -> list[Recognition]:
-    """Run packed videos of one size together."""
-    scores, maps = predict(model, [packed for _, packed in batch], attention)
-    results = []
-    for place, (path, packed) in enumerate(batch):
-        result = Recognition(path, scores=scores[place])
-        result.maps = {
-            location: {name: weights[place] for name, weights in found.items()}
-            for location, found in maps.items()
-        }
-        results.append(_describe(result, packed, names, topk))
-    return results
+    return _describe(path, packed, *predict(model, [packed]), 0, names, topk)
 
 
 def _describe(
-    result: Recognition, packed: dict, names: Sequence[str] | None, topk: int
+    path: str,
+    packed: dict,
+    scores: np.ndarray,
+    maps: dict[str, dict[str, np.ndarray]],
+    place: int,
+    names: Sequence[str] | None,
+    topk: int,
 ) -> Recognition:
-    """Add the names of the best classes and the frames that the network saw."""
+    """Put together what is known of the video at a place of what :func:`predict` returned."""
+    result = Recognition(path, scores=scores[place], frames=unit_frames(packed))
     for label in result.scores.argsort()[::-1][:topk]:
         name = names[label] if names else f"class {label}"
         result.predictions.append(Prediction(int(label), name, float(result.scores[label])))
-    sample, result.frames = packed["data_samples"], unit_frames(packed)
+    for location, found in maps.items():
+        result.maps[location] = {name: weights[place] for name, weights in found.items()}
+    sample = packed["data_samples"]
     if result.frames is not None and "frame_inds" in sample:
         result.frame_inds = np.asarray(sample.frame_inds).reshape(result.frames.shape[:2])
     result.fps = float(sample.get("avg_fps", 0))
@@ -242,15 +228,14 @@ def list_videos(source: str | os.PathLike) -> list[str]:
         return [str(path) for path in found]
     if source.suffix.lower() not in (".txt", ".lst", ".list"):
         return [str(source)]
-    lines = [line.strip() for line in source.read_text(encoding="utf-8").splitlines()]
-    found = [_listed(source.parent, line) for line in lines if line]
+    found = []
+    for line in map(str.strip, source.read_text(encoding="utf-8").splitlines()):
+        if not line:
+            continue
+        path, label = source.parent / line, line.split()[-1]
+        if label.isdigit() and not path.exists():
+            path = source.parent / line.rsplit(maxsplit=1)[0]
+        found.append(str(path))
     if not found:
         raise ValueError(f"{source} lists no video")
     return found
-
-
-def _listed(folder: Path, line: str) -> str:
-    """Path of a line, with or without the label behind it."""
-    whole, (first, *label) = folder / line, line.rsplit(maxsplit=1)
-    labeled = label and label[0].isdigit() and not whole.exists()
-    return str(folder / first if labeled else whole)

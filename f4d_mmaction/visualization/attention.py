@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from ..structures import Recognition
@@ -55,46 +55,38 @@ def draw_sheet(
     """Draw what :func:`contact_sheet` writes."""
     location, pixels, times = _weights(result, location)
     U, T, height, width = result.frames.shape[:4]
-    cell = (min(1.25, 9 / T), min(1.25, 9 / T) * height / width)
-    row = cell[1] + (CURVE if times is not None else 0) + GAP
-    figure = new_figure(LEFT + T * cell[0] + RIGHT, TOP + U * row + BOTTOM)
+    across = T * min(1.25, 9 / T)
+    down = across / T * height / width
+    row = down + (CURVE if times is not None else 0) + GAP
+    figure = new_figure(LEFT + across + RIGHT, TOP + U * row + BOTTOM)
     _header(figure, result, location, truth)
-
-    scale = (pixels.min(), pixels.max()) if pixels is not None else None
-    frames = result.frames if pixels is None else glow(result.frames, pixels, *scale)
+    frames = result.frames
+    if pixels is not None:
+        scale = pixels.min(), pixels.max()
+        frames = glow(frames, pixels, *scale)
+        bar = _axes(figure, LEFT + across + 0.14, TOP, 0.1, min(U * row - GAP, 2.2))
+        _draw_scale(figure, bar, scale)
     for unit in range(U):
         top = TOP + unit * row
-        strip = _axes(figure, LEFT, top, T * cell[0], cell[1])
+        strip = _axes(figure, LEFT, top, across, down)
         _draw_strip(strip, frames[unit])
         strip.set_ylabel(_unit_label(result, unit), rotation=0, ha="right", va="center", labelpad=8)
         if times is not None:
-            curve = _axes(figure, LEFT, top + cell[1], T * cell[0], CURVE)
-            _draw_curve(curve, times, unit)
-    if scale:
-        bar = _axes(figure, LEFT + T * cell[0] + 0.14, TOP, 0.1, min(U * row - GAP, 2.2))
-        _draw_scale(figure, bar, scale)
+            curve = _axes(figure, LEFT, top + down, across, CURVE)
+            _draw_curve(curve, times[unit], times, marker="o", markersize=3)
+            curve.spines["bottom"].set_visible(True)
     if times is not None:
-        figure.text(
-            LEFT / figure.get_figwidth(),
-            0.14 / figure.get_figheight(),
-            f"curve: weight of each frame in the whole video, {times.min():.2f} to "
-            f"{times.max():.2f}",
-            fontsize=7.5,
-            color=MUTED,
-        )
+        told = f"weight of each frame in the whole video, {times.min():.2f} to {times.max():.2f}"
+        curve.set_xlabel(f"curve: {told}", loc="left", fontsize=7.5, color=MUTED)
     return figure
 
 
 def default_location(result: Recognition) -> str | None:
     """The deepest block whose map is still fine enough to say where; else the first that weighs."""
     found = locations(result)
-    fine = [at for at in found if min(_map_size(result, at)) >= FINE]
+    sizes = {at: max(weights.shape[3:] for weights in result.maps[at].values()) for at in found}
+    fine = [at for at in found if min(sizes[at]) >= FINE]
     return fine[-1] if fine else next(iter(found), None)
-
-
-def _map_size(result: Recognition, location: str) -> tuple[int, int]:
-    """Height and width of a block's finest map."""
-    return max(weights.shape[3:] for weights in result.maps[location].values())
 
 
 @with_style
@@ -120,18 +112,15 @@ def attention_video(
     figure = new_figure(6.4, 4.6 if times is not None else 3.7)
     _header(figure, result, location, None, left=0.3)
     screen = _axes(figure, 0.3, TOP, 2.7, 2.7)
-    _draw_bars(_axes(figure, 3.25, TOP + 0.1, 2.75, 2.5), result)
     screen.set_visible(False)
+    _draw_bars(_axes(figure, 3.25, TOP + 0.1, 2.75, 2.5), result)
     tracks = []
     if times is not None:
-        track = _axes(figure, 0.3, TOP + 2.7 + 0.3, 5.8, 0.4)
-        _draw_track(track, times)
-        tracks = [track]
+        tracks = [_axes(figure, 0.3, TOP + 3, 5.8, 0.4)]
+        _draw_track(tracks[0], times)
     stage = Stage(figure, screen, tracks)
-    shown = (
-        stage.show(frame, place + 0.5)
-        for place, frame in enumerate(frames.reshape(-1, *frames.shape[2:]))
-    )
+    flat = frames.reshape(-1, *frames.shape[2:])
+    shown = (stage.show(frame, place + 0.5) for place, frame in enumerate(flat))
     return write_video(out, shown, _pace(result))
 
 
@@ -157,14 +146,12 @@ def _weights(
 def _draw_bars(axes: Axes, result: Recognition) -> None:
     """The best classes as bars, their names above them."""
     best = result.predictions[:5]
-    places = np.arange(len(best))
-    axes.barh(places, [1] * len(best), 0.22, color=GRID)
-    axes.barh(places, [p.score for p in best], 0.22, color=[BLUE] + [MUTED] * (len(best) - 1))
-    for place, prediction in zip(places, best):
-        axes.text(
-            0, place - 0.2, shorten(prediction.name, 38), fontsize=8, va="bottom", parse_math=False
-        )
-        axes.text(1, place - 0.2, f"{prediction.score:.0%}", fontsize=8, va="bottom", ha="right")
+    axes.barh(range(len(best)), 1, 0.22, color=GRID)
+    for place, prediction in enumerate(best):
+        axes.barh(place, prediction.score, 0.22, color=MUTED if place else BLUE)
+        text = dict(y=place - 0.2, fontsize=8, va="bottom", parse_math=False)
+        axes.text(0, s=shorten(prediction.name, 38), **text)
+        axes.text(1, s=f"{prediction.score:.0%}", ha="right", **text)
     axes.set(xlim=(0, 1), ylim=(4.5, -0.7))
     axes.set_axis_off()
 
@@ -172,16 +159,22 @@ def _draw_bars(axes: Axes, result: Recognition) -> None:
 def _draw_track(axes: Axes, times: np.ndarray) -> None:
     """The weight of each frame over the whole video, a band for each unit."""
     U, T = times.shape
-    x = np.arange(U * T) + 0.5
-    span = max(np.ptp(times), 1e-6)
-    axes.set(xlim=(0, U * T), ylim=(times.min() - 0.1 * span, times.max() + 0.2 * span))
-    for unit in range(U):
-        if unit % 2 == 0:
-            axes.axvspan(unit * T, unit * T + T, color=GRID, alpha=0.6, linewidth=0)
-        axes.text(unit * T + T / 2, axes.get_ylim()[0] - 0.12 * span, f"unit {unit + 1}",
-                  fontsize=7.5, color=MUTED, ha="center", va="top")  # fmt: skip
-    axes.plot(x, times.reshape(-1), color=BLUE, linewidth=1.6)
+    _draw_curve(axes, times.reshape(-1), times)
+    for unit in range(0, U, 2):
+        axes.axvspan(unit * T, unit * T + T, color=GRID, alpha=0.6, linewidth=0)
+    names = [f"unit {unit + 1}" for unit in range(U)]
+    axes.set_xticks(T * (np.arange(U) + 0.5), names, fontsize=7.5, color=MUTED)
+
+
+def _draw_curve(axes: Axes, weights: np.ndarray, times: np.ndarray, **line: object) -> None:
+    """Weights of frames, each under its frame, at the scale of all ``times``."""
+    x = np.arange(len(weights)) + 0.5
+    low, span = times.min(), max(np.ptp(times), 1e-6)
+    axes.set(xlim=(0, len(weights)), ylim=(low - 0.12 * span, low + 1.2 * span))
+    axes.fill_between(x, weights, axes.get_ylim()[0], color=BLUE, alpha=0.15, linewidth=0)
+    axes.plot(x, weights, color=BLUE, linewidth=1.5, clip_on=False, **line)
     axes.set(xticks=[], yticks=[])
+    axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 
 
@@ -205,42 +198,38 @@ def save_attention(
 
 def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
     """Axes at that many inches from the left and the top."""
-    W, H = figure.get_figwidth(), figure.get_figheight()
+    W, H = figure.get_size_inches()
     return figure.add_axes((left / W, 1 - (top + height) / H, width / W, height / H))
 
 
 def _header(
-    figure: Figure,
-    result: Recognition,
-    location: str | None,
-    truth: str | None,
-    left: float = LEFT,
+    figure: Figure, result: Recognition, location: str | None, truth: str | None, left: float = LEFT
 ) -> None:
-    W, H = figure.get_figwidth(), figure.get_figheight()
-    x = left / W
+    """The best class, green where it is the true one, and what the picture shows."""
+    W, H = figure.get_size_inches()
     title, line, color = truth or "", Path(result.path).name, INK
     font = dict(fontsize=12, parse_math=False)
     if result.predictions:
         best = result.predictions[0]
-        where = f"attention after {location.replace('_', ', block ')}" if location else None
-        told = None if truth is None else f"truth: {truth}"
-        title, line = best.name, "  ·  ".join(filter(None, (told, line, where or "no attention")))
+        title = best.name
+        line += f"  ·  truth: {truth}" if truth is not None else ""
+        block = location and f"attention after {location.replace('_', ', block ')}"
+        line += f"  ·  {block or 'no attention'}"
         color = INK if truth is None else GREEN if truth == best.name else ORANGE
         figure.text(1 - 0.14 / W, 1 - 0.3 / H, f"{best.score:.0%}", ha="right", color=color, **font)
-    name = shorten(title, int(8 * W))
-    figure.text(x, 1 - 0.3 / H, name, fontweight="bold", color=color, **font)
-    line = shorten(line, int(13 * W))
-    figure.text(x, 1 - 0.58 / H, line, fontsize=8, color=MUTED, parse_math=False)
+    title, line = shorten(title, int(8 * W)), shorten(line, int(13 * W))
+    figure.text(left / W, 1 - 0.3 / H, title, fontweight="bold", color=color, **font)
+    figure.text(left / W, 1 - 0.58 / H, line, fontsize=8, color=MUTED, parse_math=False)
 
 
 def _unit_label(result: Recognition, unit: int) -> str:
-    name = f"unit {unit + 1}"
-    if result.frame_inds is None:
-        return name
-    first, last = result.frame_inds[unit, 0], result.frame_inds[unit, -1]
-    if result.fps:
-        return f"{name}\n{first / result.fps:.1f}–{last / result.fps:.1f} s"
-    return f"{name}\n{first}–{last}"
+    label = f"unit {unit + 1}"
+    if result.frame_inds is not None:
+        first, last = result.frame_inds[unit, [0, -1]]
+        if result.fps:
+            return f"{label}\n{first / result.fps:.1f}–{last / result.fps:.1f} s"
+        label += f"\n{first}–{last}"
+    return label
 
 
 def _draw_strip(axes: Axes, frames: np.ndarray) -> None:
@@ -252,23 +241,9 @@ def _draw_strip(axes: Axes, frames: np.ndarray) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _draw_curve(axes: Axes, times: np.ndarray, unit: int) -> None:
-    """The weights of a unit's frames, each under its frame."""
-    T = times.shape[1]
-    x = np.arange(T) + 0.5
-    low, high = times.min(), times.max()
-    axes.set(xlim=(0, T), ylim=(low - 0.12 * (high - low) - 1e-6, high + 0.2 * (high - low) + 1e-6))
-    axes.fill_between(x, times[unit], axes.get_ylim()[0], color=BLUE, alpha=0.15, linewidth=0)
-    axes.plot(x, times[unit], color=BLUE, linewidth=1.5, marker="o", ms=3, clip_on=False)
-    axes.set(xticks=[], yticks=[])
-    axes.spines[["top", "left", "right"]].set_visible(False)
-    axes.spines["bottom"].set_color(MUTED)
-
-
 def _draw_scale(figure: Figure, axes: Axes, scale: tuple[float, float]) -> None:
-    colors = matplotlib.colormaps[HEAT](np.linspace(0.25, 0.95, 128))
-    cmap = matplotlib.colors.ListedColormap(colors)
-    bar = figure.colorbar(ScalarMappable(Normalize(*scale), cmap), cax=axes)
+    colors = ListedColormap(matplotlib.colormaps[HEAT](np.linspace(0.25, 0.95, 128)))
+    bar = figure.colorbar(ScalarMappable(Normalize(*scale), colors), cax=axes)
     bar.outline.set_visible(False)
     bar.set_ticks(scale, labels=[f"{value:.2f}" for value in scale], fontsize=7.5)
     bar.ax.tick_params(length=0)

@@ -41,16 +41,13 @@ def draw_timeline(timeline: Timeline, out: str | os.PathLike, rows: int = ROWS) 
     """
     chosen = main_classes(timeline, rows)
     figure = new_figure(9.5, 1.15 + ROW * len(chosen))
-    height = figure.get_figheight()
-    axes = figure.add_axes(
-        (NAMES / 9.5, 0.45 / height, (9.3 - NAMES) / 9.5, ROW * len(chosen) / height)
-    )
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
+    axes = figure.subplots()
     _draw_rows(axes, timeline, chosen)
     name = shorten(Path(timeline.path).name, 60)
     told = f"{len(timeline.scores)} windows of {np.mean(timeline.ends - timeline.starts):.1f} s"
-    y = 1 - 0.3 / height
-    figure.text(NAMES / 9.5, y, name, fontsize=11, fontweight="bold", parse_math=False)
-    figure.text(9.3 / 9.5, y, told, fontsize=8, color=MUTED, ha="right")
+    axes.set_title(name, loc="left", fontsize=11, fontweight="bold", pad=12, parse_math=False)
+    axes.set_title(told, loc="right", fontsize=8, color=MUTED)
     return save(figure, out)
 
 
@@ -70,17 +67,9 @@ def _draw_rows(axes: Axes, timeline: Timeline, chosen: list[int]) -> None:
     # More windows than pixels: keep the peaks.
     first = np.unique(np.linspace(0, len(middles), COLUMNS, endpoint=False).astype(int))
     scores = np.maximum.reduceat(scores, first, axis=1)
-    axes.imshow(
-        scores,
-        cmap="Blues",
-        vmin=0,
-        vmax=1,
-        aspect="auto",
-        extent=extent,
-        interpolation="nearest",
-    )
-    for line in np.arange(1, len(chosen)) - 0.5:
-        axes.axhline(line, color="white", linewidth=2)
+    shown = dict(cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    axes.imshow(scores, extent=extent, **shown)
+    axes.hlines(np.arange(1, len(chosen)) - 0.5, *extent[:2], color="white", linewidth=2)
     axes.set_xlim(timeline.edges[0], timeline.edges[-1])
     axes.set_facecolor("#f7f8fa")
     names = [shorten(timeline.classes[label], 36) for label in chosen]
@@ -119,7 +108,7 @@ def timeline_video(
     chosen = main_classes(timeline, rows)
     fps = fps or min(average_fps(timeline.path), 30)
     figure = new_figure(7.2, 5.2 + ROW * len(chosen))
-    W, H = figure.get_figwidth(), figure.get_figheight()
+    W, H = figure.get_size_inches()
     screen = figure.add_axes((0.3 / W, 1 - 4.6 / H, 6.6 / W, 4.0 / H))
     screen.set_visible(False)
     track = figure.add_axes((NAMES / W, 0.4 / H, (6.9 - NAMES) / W, ROW * len(chosen) / H))
@@ -136,18 +125,17 @@ def _play(timeline: Timeline, stage: Stage, fps: float) -> Iterator[np.ndarray]:
         while shown / fps <= frame.time - timeline.edges[0]:
             picture = stage.show(frame.image, frame.time)
             scores = timeline.scores[np.abs(middles - frame.time).argmin()]
-            best = int(scores.argmax())
-            name, score = shorten(timeline.classes[best], 50), f"{scores[best]:.0%}"
-            yield _caption(picture, name, score, clock(frame.time))
+            name = shorten(timeline.classes[scores.argmax()], 50)
+            yield _caption(picture, name, f"{scores.max():.0%}   {clock(frame.time)}")
             shown += 1
 
 
-def _caption(picture: np.ndarray, name: str, score: str, time: str) -> np.ndarray:
+def _caption(picture: np.ndarray, name: str, told: str) -> np.ndarray:
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
     left, right, y = int(0.3 * DPI), int(6.9 * DPI), int(0.34 * DPI)
     draw.text((left, y), name, INK, _font("DejaVuSans-Bold.ttf", 18), anchor="ls")
-    draw.text((right, y), f"{score}   {time}", MUTED, _font("DejaVuSans.ttf", 15), anchor="rs")
+    draw.text((right, y), told, MUTED, _font("DejaVuSans.ttf", 15), anchor="rs")
     return np.asarray(image)
 
 
