@@ -55,27 +55,7 @@ class Call:
         return self.call
 
 
-def _os_system(touch: str, _: Path) -> object:
-    return Call(os.system, touch)
-
-
-def _subprocess(touch: str, _: Path) -> object:
-    return Call(subprocess.getoutput, touch)
-
-
-def _evaluate(touch: str, _: Path) -> object:
-    return Call(builtins.eval, f"__import__('os').system({touch!r})")
-
-
-def _execute(touch: str, _: Path) -> object:
-    return Call(builtins.exec, f"import os; os.system({touch!r})")
-
-
-def _getattr_of_a_module(touch: str, _: Path) -> object:
-    return Call(Call(getattr, Call(importlib.import_module, "os"), "system"), touch)
-
-
-def _getattr_of_an_allowed_type(touch: str, _: Path) -> object:
+def getattr_of_an_allowed_type(touch: str, _: Path) -> object:
     """HistoryBuffer.__init__.__globals__["__builtins__"]["eval"]"""
     names = Call(getattr, Call(getattr, HistoryBuffer, "__init__"), "__globals__")
     builtin = Call(operator.getitem, names, "__builtins__")
@@ -83,71 +63,73 @@ def _getattr_of_an_allowed_type(touch: str, _: Path) -> object:
     return Call(evaluate, f"__import__('os').system({touch!r})")
 
 
-def _partial(touch: str, _: Path) -> object:
-    return Call(functools.partial(os.system), touch)
-
-
-def _method_caller(touch: str, _: Path) -> object:
-    return Call(operator.methodcaller("system", touch), Call(importlib.import_module, "os"))
-
-
-def _torch_storage(touch: str, _: Path) -> object:
+def torch_storage(touch: str, _: Path) -> object:
     """torch's own reader of storages calls torch.load."""
     inner = io.BytesIO()
     torch.save(Call(os.system, touch), inner)
     return Call(torch.storage._load_from_bytes, inner.getvalue())
 
 
-def _torch_load(touch: str, folder: Path) -> object:
+def torch_load(touch: str, folder: Path) -> object:
     torch.save(Call(os.system, touch), folder / "inner.pth")
     return Call(functools.partial(torch.load, weights_only=False), str(folder / "inner.pth"))
 
 
-def _torch_hub(touch: str, folder: Path) -> object:
+def torch_hub(touch: str, folder: Path) -> object:
     code = f"import os\nos.system({touch!r})\ndef model(): return 0\n"
     (folder / "hubconf.py").write_text(code)
     return Call(functools.partial(torch.hub.load, source="local"), str(folder), "model")
 
 
-def _numpy_load(touch: str, folder: Path) -> object:
+def numpy_load(touch: str, folder: Path) -> object:
     path = folder / "inner.npy"
     np.save(path, np.array([Call(os.system, touch)], dtype=object), allow_pickle=True)
     return Call(functools.partial(np.load, allow_pickle=True), str(path))
 
 
-def _array_of_objects(touch: str, _: Path) -> object:
-    return np.array([Call(os.system, touch)], dtype=object)
-
-
-def _hosts_loader(touch: str, folder: Path) -> object:
+def hosts_loader(touch: str, folder: Path) -> object:
     (folder / "inner.pkl").write_bytes(pickle.dumps(Call(os.system, touch)))
     return Call(mmengine.load, str(folder / "inner.pkl"))
 
 
-def _hosts_config(touch: str, folder: Path) -> object:
+def hosts_config(touch: str, folder: Path) -> object:
     (folder / "inner.py").write_text(f"__import__('os').system({touch!r})\n")
     return Call(Config.fromfile, str(folder / "inner.py"))
 
 
-def _message_hub(touch: str, _: Path) -> object:
+def message_hub(touch: str, _: Path) -> object:
     buffer = HistoryBuffer()
     buffer._statistics_methods = {"mean": Call(os.system, touch)}
     return {"log_scalars": {"train/loss": buffer}, "runtime_info": {}, "resumed_keys": {}}
 
 
-ATTACKS = (
-    _os_system, _subprocess, _evaluate, _execute, _getattr_of_a_module, _getattr_of_an_allowed_type,
-    _partial, _method_caller, _torch_storage, _torch_load, _torch_hub, _numpy_load,
-    _array_of_objects, _hosts_loader, _hosts_config, _message_hub,
-)  # fmt: skip
+OS = Call(importlib.import_module, "os")
+ATTACKS = {  # a shell command and a folder to what runs the command when it is unpickled
+    "os.system": lambda touch, _: Call(os.system, touch),
+    "subprocess": lambda touch, _: Call(subprocess.getoutput, touch),
+    "eval": lambda touch, _: Call(builtins.eval, f"__import__('os').system({touch!r})"),
+    "exec": lambda touch, _: Call(builtins.exec, f"import os; os.system({touch!r})"),
+    "partial": lambda touch, _: Call(functools.partial(os.system), touch),
+    "getattr of a module": lambda touch, _: Call(Call(getattr, OS, "system"), touch),
+    "getattr of an allowed type": getattr_of_an_allowed_type,
+    "method caller": lambda touch, _: Call(operator.methodcaller("system", touch), OS),
+    "array of objects": lambda touch, _: np.array([Call(os.system, touch)], dtype=object),
+    "torch's storage": torch_storage,
+    "torch.load": torch_load,
+    "torch.hub": torch_hub,
+    "numpy.load": numpy_load,
+    "mmengine.load": hosts_loader,
+    "mmengine's config": hosts_config,
+    "message hub": message_hub,
+}
 
 
 @pytest.mark.parametrize("packing", ["zip", "pickle"])
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__[1:])
-def test_hostile_checkpoint_is_refused(tmp_path: Path, attack: object, packing: str) -> None:
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_hostile_checkpoint_is_refused(tmp_path: Path, attack: str, packing: str) -> None:
     mark = tmp_path / "code_ran"
     weights = {"weight": torch.zeros(1, 1), "bias": torch.zeros(1)}
-    hostile = {"state_dict": weights, "message_hub": attack(f"touch {mark}", tmp_path)}
+    hostile = {"state_dict": weights, "message_hub": ATTACKS[attack](f"touch {mark}", tmp_path)}
     path = tmp_path / "hostile.pth"
     if packing == "zip":
         torch.save(hostile, path)

@@ -68,33 +68,31 @@ def check_video(path: str, config: Config, limits: Limits) -> str:
     unpacks to more than the memory allowed costs its process alone.
     """
     time_limit = 2 * limits.reading
-    kind, error = run_limited(_inspect, (path, config, limits), time_limit, limits.memory)
-    if not kind:
-        kind, error = error
     name = Path(path).name
-    known = {
-        "too_long": f"{name} is longer than {limits.seconds:g} s or {limits.frames} frames.",
-        BadVideoKind.TOO_LARGE.value: f"{name} has frames of more than {limits.pixels} pixels.",
-        "crashed": f"{name} cannot be decoded: the decoder crashed.",
-        "hung": f"{name} was not read within {time_limit:g} s.",
-        "error": f"{name} cannot be decoded, or takes more memory than is allowed.",
-    }
-    # Do not leak server paths.
-    return known.get(kind, error.replace(path, name)) if kind else ""
+    failure, error = run_limited(_inspect, (path, config, limits), time_limit, limits.memory)
+    if failure == "crashed":
+        return f"{name} cannot be decoded: the decoder crashed."
+    if failure == "hung":
+        return f"{name} was not read within {time_limit:g} s."
+    if failure:
+        return f"{name} cannot be decoded, or takes more memory than is allowed."
+    return error.replace(path, name)  # do not leak server paths
 
 
-def _inspect(path: str, config: Config, limits: Limits) -> tuple[str, str]:
-    """Return the kind of what is wrong with a video, and a sentence; empty ones if nothing."""
+def _inspect(path: str, config: Config, limits: Limits) -> str:
+    """Say what is wrong with a video; '' if nothing."""
     try:
         reader = VideoReader(path, limits.reading, max_pixels=limits.pixels)
         frames, rate = len(reader), reader.average_fps
         reader.close()
     except BadVideoError as error:
-        return error.kind.value, str(error)
+        if error.kind is BadVideoKind.TOO_LARGE:
+            return f"{path} has frames of more than {limits.pixels} pixels."
+        return str(error)
     if frames > limits.frames or (rate and frames / rate > limits.seconds):
-        return "too_long", ""
+        return f"{path} is longer than {limits.seconds:g} s or {limits.frames} frames."
     result = read_video(video_pipeline(config), path)
-    return (result.kind, result.error) if isinstance(result, Recognition) else ("", "")
+    return result.error if isinstance(result, Recognition) else ""
 
 
 def run_limited(
@@ -129,19 +127,14 @@ def run_limited(
 
 
 def _serve(answers: Connection, function: Callable, arguments: tuple, megabytes: float) -> None:
-    _limit_memory(megabytes)
-    try:
-        answer = "", function(*arguments)
-    except Exception as error:  # decoders and transforms raise anything
-        answer = "error", f"{type(error).__name__}: {error}"
-    answers.send(answer)
-
-
-def _limit_memory(megabytes: float) -> None:
-    """Let this process grow by so much from where it is; only where Linux tells its size."""
-    with contextlib.suppress(ImportError, OSError):
+    with contextlib.suppress(ImportError, OSError):  # only Linux tells a process its size
         import resource
 
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + int(megabytes * MEGABYTE)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    try:
+        answer = "", function(*arguments)
+    except Exception as error:  # decoders and transforms raise anything
+        answer = "error", f"{type(error).__name__}: {error}"
+    answers.send(answer)

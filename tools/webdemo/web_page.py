@@ -27,13 +27,10 @@ from untrusted_video import MEGABYTE, Limits, check_video
 from f4d_mmaction.apis.recognition import VIDEO_SUFFIXES, recognize
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.datasets.unwrapping import find_sampler
-from f4d_mmaction.structures import Recognition
 from f4d_mmaction.visualization.attention import attention_video, contact_sheet
-from f4d_mmaction.visualization.style import BLUE, GRID
 
 SAMPLES = 5
-TITLE = "See what a video network attends to"
-INTRO = """# {title}
+INTRO = """# See what a video network attends to
 Upload a video or choose a sample. {name} reads **{units} units of {frames} frames** spread over the
 whole video; warm pixels and high curves are what it weighs most.
 """
@@ -46,7 +43,6 @@ CSS = """
 #samples .caption-label { font-size: .75rem; padding: 1px 6px; }
 #top * { font-family: var(--font) !important; }
 #sheet img, #overlay video { object-fit: contain; background: white; padding-top: 30px; }
-footer { display: none !important; }
 """
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
@@ -54,6 +50,11 @@ POLICY = (
     "font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+HEADERS = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+]
 
 
 @contextmanager
@@ -86,42 +87,38 @@ def serving(
     if host in ("localhost", "::1") or host.startswith("127."):
         # Another site's name that resolves to this machine is refused.
         names = ["127.0.0.1", "localhost", "[::1]", host]
-        middleware.append(
-            Middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False)
-        )
-    with (
-        tempfile.TemporaryDirectory(prefix="f4d_web_") as folder,
-        patch.dict(
-            os.environ,
-            GRADIO_ANALYTICS_ENABLED="False",
-            GRADIO_TEMP_DIR=str(Path(folder, "served").resolve()),
-            HF_HUB_OFFLINE="1",
-        ),
-    ):
-        page = build_page(model, samples, limits, Path(folder).resolve())
-        page.queue(max_size=limits.waiting, api_open=False)
-        try:
-            page.launch(
-                server_name=host,
-                server_port=port,
-                max_file_size=int(limits.megabytes * MEGABYTE),
-                strict_cors=True,
-                app_kwargs=dict(middleware=middleware),
-                prevent_thread_lock=True,
-                share=False,
-                quiet=True,
-                show_error=False,  # but what is meant for the visitor
-                footer_links=[],
-                run_history=False,
-                ssr_mode=False,
-                mcp_server=False,
-                enable_monitoring=False,
-                theme=_theme(),
-                css=CSS,
-            )
-            yield page
-        finally:
-            page.close(verbose=False)
+        middleware.append(Middleware(TrustedHostMiddleware, names, www_redirect=False))
+    with tempfile.TemporaryDirectory(prefix="f4d_web_") as folder:
+        folder = Path(folder).resolve()
+        settings = dict(GRADIO_TEMP_DIR=str(folder / "served"), HF_HUB_OFFLINE="1")
+        with patch.dict(os.environ, settings, GRADIO_ANALYTICS_ENABLED="False"):
+            page = build_page(model, samples, limits, folder)
+            page.queue(max_size=limits.waiting, api_open=False)
+            try:
+                page.launch(
+                    server_name=host,
+                    server_port=port,
+                    max_file_size=int(limits.megabytes * MEGABYTE),
+                    strict_cors=True,
+                    app_kwargs=dict(middleware=middleware),
+                    prevent_thread_lock=True,
+                    share=False,
+                    quiet=True,
+                    footer_links=[],
+                    run_history=False,
+                    ssr_mode=False,
+                    mcp_server=False,
+                    enable_monitoring=False,
+                    # Fonts that every machine has; Gradio's default ones come from Google.
+                    theme=gradio.themes.Soft(
+                        font=["system-ui", "Segoe UI", "DejaVu Sans", "sans-serif"],
+                        font_mono=["ui-monospace", "DejaVu Sans Mono", "monospace"],
+                    ),
+                    css=CSS,
+                )
+                yield page
+            finally:
+                page.close(verbose=False)
 
 
 def check_address(host: str, port: int) -> int:
@@ -131,10 +128,8 @@ def check_address(host: str, port: int) -> int:
         ValueError: it is in use, or not an address of this machine.
     """
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family, socket.SOCK_STREAM) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.create_server((host, port), family=family) as listener:
             return listener.getsockname()[1]
     except (OSError, OverflowError) as error:
         raise ValueError(
@@ -154,12 +149,7 @@ class KeepToItself:
 
         async def answer(message: dict) -> None:
             if message["type"] == "http.response.start":
-                headers = [
-                    (b"content-security-policy", POLICY.encode()),
-                    (b"referrer-policy", b"no-referrer"),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
-                message = {**message, "headers": [*message.get("headers", []), *headers]}
+                message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
             await send(message)
 
         path = scope.get("path", "").lower()
@@ -190,9 +180,12 @@ def build_page(
     def show(path: str | None) -> list:
         if path is None:
             return [None, None, None]
-        result = recognize_untrusted(model, path, limits)
-        if result.error:
-            raise gradio.Error(html.escape(result.error), print_exception=False)
+        error = check_video(path, model.cfg, limits)
+        if not error:
+            (result,) = recognize(model, path)
+            error = result.error
+        if error:
+            raise gradio.Error(html.escape(error), print_exception=False)
         scores = {prediction.name: prediction.score for prediction in result.predictions}
         if result.frames is None:  # a network that takes no units
             return [scores, None, None]
@@ -207,13 +200,14 @@ def build_page(
     except ValueError:
         sampler = {}
     intro = INTRO.format(
-        title=TITLE,
         name=type(model.backbone).__name__,
         units=sampler.get("num_units", "a number of"),
         frames=sampler.get("clip_len", "a few"),
     )
     ages = (max(int(limits.keep) // 20, 1), int(limits.keep))
-    with gradio.Blocks(analytics_enabled=False, title=TITLE, delete_cache=ages) as page:
+    with gradio.Blocks(
+        analytics_enabled=False, title="See what a video network attends to", delete_cache=ages
+    ) as page:
         gradio.Markdown(intro, elem_id="intro")
         with gradio.Row():
             with gradio.Column():
@@ -281,29 +275,3 @@ def thumbnail(path: str | os.PathLike) -> np.ndarray:
         return reader.read(np.array([len(reader) // 2]))[0]
     finally:
         reader.close()
-
-
-def recognize_untrusted(model: nn.Module, path: str, limits: Limits) -> Recognition:
-    """Recognize a stranger's video, if it passes the check in another process."""
-    error = check_video(path, model.cfg, limits)
-    if error:
-        return Recognition(path, error=error)
-    (result,) = recognize(model, path)
-    return result
-
-
-def _theme() -> gradio.Theme:
-    """Gradio's own theme in fonts that every machine has; its default ones come from Google."""
-    return gradio.themes.Soft(
-        primary_hue="blue",
-        neutral_hue="slate",
-        radius_size="lg",
-        font=["system-ui", "Segoe UI", "DejaVu Sans", "sans-serif"],
-        font_mono=["ui-monospace", "DejaVu Sans Mono", "monospace"],
-    ).set(
-        stat_background_fill=BLUE,
-        body_background_fill="#f3f6f9",
-        block_background_fill="white",
-        block_border_width="1px",
-        block_border_color=GRID,
-    )

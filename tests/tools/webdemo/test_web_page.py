@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import runpy
 import signal
 import socket
@@ -147,8 +148,6 @@ def test_names_of_uploads_lead_nowhere_and_pages_among_them_do_not_open(client, 
     ],
 )
 def test_what_is_no_video_is_told(client, tmp_path, name, content, says) -> None:
-    import re
-
     (tmp_path / "file").write_bytes(content)
     (path,) = upload(client, tmp_path / "file", name).json()
     answer = recognize(client, path)
