@@ -133,22 +133,22 @@ def export(
     samples = read_samples(config.test_dataloader.dataset, num_videos)
     program = export_program(network, samples[0]["inputs"][None], fixed_units)
 
-    base = Path(out_dir, Path(config.filename).stem)
-    base.parent.mkdir(parents=True, exist_ok=True)
+    folder, name = Path(out_dir), Path(config.filename).stem
+    folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, tuple[Path | None, Scorer]] = {"PyTorch": (None, network.score)}
     if "onnx" in formats:
-        path = save_onnx(program, base.with_suffix(".onnx"), metadata)
+        path = save_onnx(program, folder / f"{name}.onnx", metadata)
         files["onnx"] = path, onnx_scorer(path)
     if "pt2" in formats:
-        path = base.with_suffix(".pt2")
+        path = folder / f"{name}.pt2"
         torch.export.save(program, path)
         loaded = torch.export.load(path).module()
         files["pt2"] = path, lambda frames: as_arrays(loaded(torch.from_numpy(frames)))
     if "int8" in formats:
         pipeline = config.test_dataloader.dataset.pipeline
         calibration = dict(config.train_dataloader.dataset, pipeline=pipeline)
-        frames = [s["inputs"].numpy()[None] for s in read_samples(calibration, CALIBRATION_VIDEOS)]
-        path = quantize(base.with_suffix(".onnx"), base.with_name(f"{base.name}_int8.onnx"), frames)
+        shown = read_samples(calibration, CALIBRATION_VIDEOS)
+        path = quantize(folder / f"{name}.onnx", folder / f"{name}_int8.onnx", shown)
         files["int8"] = path, onnx_scorer(path)
     return compare(recognizer, files, samples)
 
@@ -187,13 +187,10 @@ def save_onnx(program: torch.export.ExportedProgram, path: Path, metadata: dict[
     return path
 
 
-def quantize(path: Path, out: Path, calibration: Sequence[np.ndarray]) -> Path:
+def quantize(path: Path, out: Path, calibration: Sequence[dict]) -> Path:
     """Write an ONNX file's convolutions and matrix products in 8 bits.
 
-    Args:
-        path: The network in 32 bits.
-        out: The file to write.
-        calibration: Frames (1, views, U, C, T, H, W) that show the range of every activation.
+    The samples of ``calibration`` show the range of every activation.
     """
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -202,8 +199,8 @@ def quantize(path: Path, out: Path, calibration: Sequence[np.ndarray]) -> Path:
         left = iter(calibration)
 
         def get_next(self) -> dict[str, np.ndarray] | None:
-            frames = next(self.left, None)
-            return None if frames is None else {"frames": frames}
+            sample = next(self.left, None)
+            return sample and {"frames": sample["inputs"].numpy()[None]}
 
     prepared = out.with_suffix(".prepared")
     try:
@@ -237,13 +234,10 @@ def describe_input(config: Config, labels: Sequence[str]) -> dict[str, str]:
             f"the test pipeline's {', '.join(strange)} cannot be exported; expected only "
             f"{', '.join(SPATIAL_STEPS)} between decoding and FormatActionUnits"
         )
-    sampling = {
-        "num_units": sampler["num_units"],
-        "clip_len": sampler["clip_len"],
-        "frame_interval": sampler.get("frame_interval", 1),
-        "short": sampler.get("short", "shrink"),
-    }
-    described = {"sampling": sampling, "steps": between, "labels": list(labels)}
+    defaults = dict(frame_interval=1, short="shrink")
+    keys = ("num_units", "clip_len", "frame_interval", "short")
+    sampling = {key: {**defaults, **sampler}[key] for key in keys}
+    described = dict(sampling=sampling, steps=between, labels=list(labels))
     return {key: json.dumps(value) for key, value in described.items()}
 
 
@@ -266,25 +260,24 @@ def compare(
 ) -> list[Check]:
     """Run every file's scorer on the same videos, beside the recognizer's own test step."""
     frames = [sample["inputs"].numpy()[None] for sample in samples]
-    truth = [int(sample["data_samples"].gt_label) for sample in samples]
+    truth = np.array([int(sample["data_samples"].gt_label) for sample in samples])
     with torch.no_grad():
         wanted = [recognizer.test_step(pseudo_collate([sample]))[0] for sample in samples]
-    top1 = [int(result.pred_score.argmax()) for result in wanted]
+    top1 = np.array([int(result.pred_score.argmax()) for result in wanted])
     reference = [files["PyTorch"][1](video)[1] for video in frames]
     timers = [lambda score=score: timed(lambda: score(frames[0])) for _, score in files.values()]
     checks = []
     for (name, (path, score)), seconds in zip(files.items(), take_turns(timers, TIMED_ROUNDS)):
-        results = [score(video) for video in frames]
-        chosen = [int(scores.argmax()) for scores, _ in results]
-        errors = [np.abs(logits - wanted).max() for (_, logits), wanted in zip(results, reference)]
+        scores, logits = zip(*(score(video) for video in frames))
+        chosen = np.array([each.argmax() for each in scores])
         checks.append(
             Check(
                 format=name,
                 path=path,
                 megabytes=path.stat().st_size / 1e6 if path else megabytes_of(recognizer),
-                logit_error=float(max(errors)),
-                agreeing=sum(a == b for a, b in zip(chosen, top1)),
-                correct=sum(a == b for a, b in zip(chosen, truth)),
+                logit_error=max(float(np.abs(a - b).max()) for a, b in zip(logits, reference)),
+                agreeing=int((chosen == top1).sum()),
+                correct=int((chosen == truth).sum()),
                 videos=len(samples),
                 milliseconds=1e3 * statistics.median(seconds),
             )
@@ -335,11 +328,10 @@ def main() -> int:
             args.num_videos,
             args.labels,
         )
-    except ImportError as error:
-        print(f'export.py: {error}; it needs: pip install "f4d_mmaction[export]"', file=sys.stderr)
-        return 2
-    except (ValueError, OSError) as error:
-        print(f"export.py: {error}", file=sys.stderr)
+    except (ImportError, ValueError, OSError) as error:
+        needs = '; it needs: pip install "f4d_mmaction[export]"'
+        missing = needs if isinstance(error, ImportError) else ""
+        print(f"export.py: {error}{missing}", file=sys.stderr)
         return 2
     for check in checks:
         print(f"{check}  {check.path or ''}")

@@ -103,26 +103,18 @@ def test_fixed_units_refuse_another_number_of_units(root, tmp_path) -> None:
         score(random_frames(1, 1, 5).numpy())
 
 
-def on_benchmark(config: Config, benchmark: Path) -> Config:
-    for loader, listing in ((config.train_dataloader, "train"), (config.test_dataloader, "test")):
-        loader.dataset.ann_file = str(benchmark / f"{listing}.txt")
-        loader.dataset.data_prefix.video = str(benchmark)
-    return config
-
-
 def test_export_checks_every_file_on_real_videos(root, benchmark, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(export_tool, "CALIBRATION_VIDEOS", 4)
-    config = on_benchmark(read_config(root, "F4D"), benchmark)
+    config = read_config(root, "F4D")
+    for subset in ("train", "test"):
+        dataset = config[f"{subset}_dataloader"].dataset
+        dataset.ann_file = str(benchmark / f"{subset}.txt")
+        dataset.data_prefix.video = str(benchmark)
     torch.save(trained(config).state_dict(), tmp_path / "weights.pth")
     labels = [f"class {k}" for k in range(8)]
-    checks = export(
-        config,
-        str(tmp_path / "weights.pth"),
-        str(tmp_path / "out"),
-        ("onnx", "pt2", "int8"),
-        num_videos=6,
-        labels=labels,
-    )
+    weights, out = str(tmp_path / "weights.pth"), str(tmp_path / "out")
+    formats = ("onnx", "pt2", "int8")
+    checks = export(config, weights, out, formats, num_videos=6, labels=labels)
     by_format = {check.format: check for check in checks}
     assert list(by_format) == ["PyTorch", "onnx", "pt2", "int8"]
     for name in ("PyTorch", "onnx", "pt2"):
