@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -87,28 +83,3 @@ class Timeline:
     def ends(self) -> np.ndarray:
         """When each window ends, in seconds."""
         return self.edges[self.units :]
-
-    def write_json(self, path: str | os.PathLike) -> None:
-        """Write every window with its times, its best class and all scores."""
-        windows = [
-            {"start": start, "end": end, "label": label, "name": self.classes[label],
-             "scores": scores}
-            for start, end, label, scores in zip(
-                self.starts.round(3).tolist(),
-                self.ends.round(3).tolist(),
-                self.scores.argmax(1).tolist(),
-                self.scores.astype(float).round(6).tolist(),
-            )
-        ]  # fmt: skip
-        document = {"path": self.path, "classes": self.classes, "windows": windows}
-        Path(path).write_text(json.dumps(document), encoding="utf-8")
-
-    def write_csv(self, path: str | os.PathLike) -> None:
-        """Write a row for each window: start, end, best class, its score, all scores."""
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["start", "end", "name", "score", *self.classes])
-            for start, end, row in zip(self.starts, self.ends, self.scores):
-                best = row.argmax()
-                values = [f"{value:.6f}" for value in (row[best], *row)]
-                writer.writerow([f"{start:.3f}", f"{end:.3f}", self.classes[best], *values])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import json
 import time
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import torch
 from mmaction.structures import ActionDataSample
 
-from f4d_mmaction.apis import SlidingWindow, average_fps, load_recognizer
+from f4d_mmaction.apis import SlidingWindow, Timeline, average_fps, load_recognizer
 from f4d_mmaction.apis.recognition import predict
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.visualization import draw_timeline, timeline_video
@@ -59,8 +61,7 @@ def main() -> None:
         )
     out = Path(args.out_dir)
     out.mkdir(parents=True, exist_ok=True)
-    timeline.write_json(out / "scores.json")
-    timeline.write_csv(out / "scores.csv")
+    write_scores(timeline, out)
     print(draw_timeline(timeline, out / "timeline.png"))
     if not args.no_video:
         print(timeline_video(timeline, out / "annotated.mp4"))
@@ -83,6 +84,22 @@ def score_alone(window: SlidingWindow, video: str, index: int) -> tuple[np.ndarr
     seconds = time.perf_counter() - started
     reader.close()
     return scores[0], seconds
+
+
+def write_scores(timeline: Timeline, folder: Path) -> None:
+    """Write every window's times, best class and all scores as JSON, and as a row of a table."""
+    header = ["start", "end", "name", "score", *timeline.classes]
+    windows, rows = [], [header]
+    for start, end, scores in zip(timeline.starts, timeline.ends, timeline.scores):
+        label = int(scores.argmax())
+        start, end, name = round(float(start), 3), round(float(end), 3), timeline.classes[label]
+        scores = scores.astype(float).round(6).tolist()
+        windows.append(dict(start=start, end=end, label=label, name=name, scores=scores))
+        rows.append([start, end, name, scores[label], *scores])
+    document = dict(path=timeline.path, classes=timeline.classes, windows=windows)
+    (folder / "scores.json").write_text(json.dumps(document), encoding="utf-8")
+    with open(folder / "scores.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
 
 
 if __name__ == "__main__":

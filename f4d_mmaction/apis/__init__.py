@@ -2,7 +2,7 @@
 
 from ..datasets.streaming import average_fps, stream_frames
 from ..structures import Prediction, Recognition, Timeline
-from .loading import class_names, load_all_weights, load_recognizer
+from .loading import class_names, load_recognizer
 from .long_video import SlidingWindow
 from .recognition import iter_recognize, list_videos, recognize
 
@@ -15,7 +15,6 @@ __all__ = [
     "class_names",
     "iter_recognize",
     "list_videos",
-    "load_all_weights",
     "load_recognizer",
     "recognize",
     "stream_frames",

@@ -40,32 +40,22 @@ def load_recognizer(
 
     Raises:
         FileNotFoundError: no such config, checkpoint or label file.
-        ValueError: the checkpoint is none, or of another model; a wrong number of labels.
+        DamagedCheckpointError: the file is no checkpoint.
+        ForeignCheckpointError: it is one of another model; the message names the keys.
+        ValueError: a wrong number of labels.
     """
     if not isinstance(config, Config):
         config = Config.fromfile(_existing(config, "config"))
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = init_recognizer(config, None, device)
-    meta = load_all_weights(model, checkpoint)
-    model.class_names = class_names(model, labels, meta)
-    return model
-
-
-def load_all_weights(model: nn.Module, checkpoint: str | os.PathLike) -> dict:
-    """Load a checkpoint that fits the model key by key, and return its ``meta``.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        DamagedCheckpointError: the file is no checkpoint.
-        ForeignCheckpointError: it is one of another model; the message names the keys.
-    """
     path = str(checkpoint)
     if "://" in path:
         loaded = CheckpointLoader.load_checkpoint(path, map_location="cpu")
     else:
         loaded = load_checked(path)
     load_whole(model, loaded.get("state_dict", loaded), path)
-    return loaded.get("meta") or {}
+    model.class_names = class_names(model, labels, loaded.get("meta"))
+    return model
 
 
 def class_names(
