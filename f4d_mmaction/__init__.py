@@ -1,4 +1,4 @@
-"""F4D for MMAction2: importing this package mends the host, registers, and does nothing else."""
+"""F4D for MMAction2: importing this package fixes known host bugs and registers modules."""
 
 from .compat import apply as _make_host_run
 

@@ -1,8 +1,8 @@
 """Reading checkpoints without running their code, for PyTorch before 2.6.
 
-PyTorch's own weights-only reader cannot be told of further types before 2.4, and does not know
-enough of NumPy before 2.6. Python's own, in its slow form, is restricted to the same rules instead:
-names come from a list, only those are called, and only their instances are given a state.
+PyTorch's weights-only unpickler accepts no additional types before 2.4, and too little of NumPy
+before 2.6. Instead, Python's unpickler in its slow form is restricted to the same rules: names come
+from a list, only those are called, and only their instances are given a state.
 """
 
 from __future__ import annotations

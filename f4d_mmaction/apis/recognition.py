@@ -83,8 +83,8 @@ def iter_recognize(
 def video_pipeline(config: Config) -> Compose:
     """Make the test pipeline of a config read video files, whatever its dataset is stored as.
 
-    Frames are decoded by this project's ``DecodeUnits``, which tells bad files apart, and several
-    crops become the center one.
+    This project's ``DecodeUnits`` decodes the frames and names kinds of bad files; several crops
+    become the center one.
 
     Raises:
         ValueError: the pipeline has no decoder.

@@ -1,7 +1,7 @@
 """Name the lines of an annotation list that MMAction2 misreads, silently or with a bare error.
 
-MMAction2's parsers split at a delimiter and take what comes: a list with tabs loses all its labels
-(every video becomes class -1), a blank in a name is a ValueError without file or line.
+MMAction2's parsers split at a delimiter and check nothing: a list with tabs loses all its labels
+(every video becomes class -1), and a space in a name is a ValueError without file or line.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Finding:
 
 
 def read_list(path: str | Path, form: ListFormat) -> tuple[list[str], list[Finding]]:
-    """Return the lines that MMAction2 reads as they are meant, and what is wrong with the others.
+    """Return the lines that MMAction2 reads as intended, and the errors in the others.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -82,7 +82,7 @@ def read_list(path: str | Path, form: ListFormat) -> tuple[list[str], list[Findi
 
 
 def _decode(path: Path) -> tuple[str, list[Finding]]:
-    """Return the text, and what its bytes say: encoding, byte order mark, line ends."""
+    """Return the text, and findings on its encoding, byte order mark and line endings."""
     raw, findings = path.read_bytes(), []
     try:
         text = raw.decode("utf-8")
@@ -103,7 +103,7 @@ def _decode(path: Path) -> tuple[str, list[Finding]]:
 
 
 def _fault(line: str, form: ListFormat) -> tuple[str, str] | None:
-    """Return why MMAction2 does not read a line as it is meant: (kind, message with remedy)."""
+    """Return why MMAction2 does not read a line as intended: (kind, message with remedy)."""
     if not line.strip():
         return "blank line", "MMAction2 makes a nameless video of it or stops; delete it"
     if "\0" in line:

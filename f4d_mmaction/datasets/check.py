@@ -1,4 +1,4 @@
-"""Look at a prepared dataset before a long run: `check(config)` says what is wrong with it.
+"""Check a prepared dataset before a long run: `check(config)` reports what is wrong with it.
 
 Builds the annotation list alone, with MMAction2's own dataset class, and reads from the config how
 the list is to be read, where the media lie, how many classes the head has and how many frames the
@@ -105,7 +105,7 @@ class Frames(NamedTuple):
 
 @dataclass
 class SubsetReport:
-    """What was seen of one subset: counts, lengths of the videos, findings."""
+    """Result of checking one subset: counts, lengths of the videos, findings."""
 
     subset: str
     ann_file: str
@@ -118,12 +118,12 @@ class SubsetReport:
 
     @property
     def ok(self) -> bool:
-        """True where nothing was found that would harm a run."""
+        """True if no error was found."""
         return not any(finding.error for finding in self.findings)
 
     @property
     def shorter_than_span(self) -> int | None:
-        """How many of the measured videos have fewer frames than the sampler spans."""
+        """Number of measured videos with fewer frames than the sampler spans."""
         span = self.sampler_span
         return None if span is None else sum(frames < span for frames in self.frames)
 
@@ -174,7 +174,7 @@ def check(
 
 
 def _build(config: dict) -> BaseDataset:
-    """The host's dataset without its pipeline, its list not yet loaded."""
+    """Build MMAction2's dataset without its pipeline and without loading its list."""
     dataset = DATASETS.build({**config, "pipeline": [], "lazy_init": True})
     if dataset.modality != "RGB":
         raise ValueError(f"only RGB datasets can be checked, this one is {dataset.modality}")

@@ -63,7 +63,7 @@ def run_isolated(
 
 
 def _silence() -> None:
-    """What decoders print goes nowhere, and the parent tells of interrupts and crashes."""
+    """Discard what decoders print; the parent reports interrupts and crashes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.disable()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

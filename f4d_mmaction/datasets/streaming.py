@@ -37,8 +37,8 @@ def stream_frames(
 ) -> Iterator[StreamedFrame]:
     """Decode a video once from its start; only wanted frames are converted to RGB (H, W, 3).
 
-    Unlike ``VideoReader`` it keeps no packet, so hours need no more memory than seconds, and
-    finds out about damage only when it gets there.
+    Unlike ``VideoReader`` it keeps no packet times, so memory does not grow with the length, and
+    damage is found only when it is reached.
 
     Raises:
         BadVideoError: the file is no video, or damaged.

@@ -1,4 +1,4 @@
-"""What can be wrong with a video file, and how it is told without trusting the file."""
+"""Kinds of bad video files, and checks that recognize them without trusting the file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TS_PACKET = 188  # bytes of each packet of an MPEG transport stream, which begi
 
 
 class BadVideoKind(str, Enum):
-    """Kinds of bad videos, each with what it means for the person who has to mend it."""
+    """Kinds of bad videos, each with its meaning for the person who has to repair it."""
 
     MISSING = "missing"  # no such file or folder
     EMPTY = "empty"  # zero bytes, or a folder without frames
@@ -62,7 +62,7 @@ class BadVideoError(ValueError):
 
 
 def bad(kind: BadVideoKind, path: str | os.PathLike, detail: str) -> BadVideoError:
-    """Build the error for ``path``: one line with the path, the kind and what was seen."""
+    """Build the error for ``path``: one line with the path, the kind and the details."""
     return BadVideoError(f"{path}: {kind.value} video: {detail}", kind, path)
 
 
@@ -74,7 +74,7 @@ def read_head(path: str, size: int = 4096) -> bytes:
     """
     try:
         status = os.stat(path)
-        # Opening a named pipe would wait for a writer for ever.
+        # Opening a named pipe would wait forever for a writer.
         if not stat.S_ISREG(status.st_mode):
             raise bad(BadVideoKind.UNREADABLE, path, "not a regular file")
         if status.st_size == 0:
@@ -93,7 +93,7 @@ def is_video_header(head: bytes) -> bool:
 
 
 def check_is_video(path: str, head: bytes) -> None:
-    """Refuse contents that are known to be no video, whatever the name says.
+    """Refuse contents that are known not to be a video, whatever the file's name.
 
     A video in another container than its name says is fine: decoders go by the contents.
 
@@ -111,7 +111,7 @@ def check_is_video(path: str, head: bytes) -> None:
 
 
 def missing_bytes(path: str, head: bytes) -> int:
-    """Bytes by which the file is shorter than its container says; 0 where that is unknown.
+    """Number of bytes missing, by the container's own account; 0 if that is unknown.
 
     MPEG streams do not say how long they are: a cut between two of their packets is not seen.
     """
@@ -143,7 +143,7 @@ def _is_text(head: bytes) -> bool:
 
 
 def _end_of_boxes(path: str, size: int) -> int:
-    """Where the last top-level box of an mp4 file ends by its own account."""
+    """Position at which the last top-level box of an mp4 file should end."""
     offset = 0
     with open(path, "rb") as file:
         while offset + 8 <= size:
@@ -159,7 +159,7 @@ def _end_of_boxes(path: str, size: int) -> int:
 
 
 def _end_of_segment(head: bytes) -> int:
-    """Where the segment of a webm file ends by its own account; 0 if it does not say."""
+    """Position at which the segment of a webm file should end; 0 if unknown."""
     start = head.find(_SEGMENT)
     if start < 0 or start + 12 > len(head):
         return 0

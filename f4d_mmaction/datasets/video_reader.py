@@ -32,12 +32,12 @@ from .video_errors import (
 # What PyAV raises over bad input: its own errors, and Python's for what it cannot represent.
 _AV_ERRORS = (av.FFmpegError, OSError, ValueError, OverflowError, ZeroDivisionError, EOFError)
 _PYAV = int(av.__version__.split(".")[0])
-# PyAV 19 ignores undecodable metadata always.
+# PyAV 19 always ignores undecodable metadata.
 _IGNORE_METADATA = {"metadata_errors": "ignore"} if _PYAV < 19 else {}
 # Since version 17 PyAV converts a frame in as many threads as there are cores: slower for frames of
 # this size, and workers would fight over the cores.
 _ONE_THREAD = {"threads": 1} if _PYAV >= 17 else {}
-# Frame counts in headers are estimates in some encoders; losses below a tenth are not told by them.
+# Some encoders only estimate the frame count in the header, so it cannot show losses below a tenth.
 _ANNOUNCED_SHARE = 0.9
 MAX_PIXELS = 2**25
 

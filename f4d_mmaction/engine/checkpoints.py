@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there: written atomically, checked before a run goes on."""
+"""Checkpoints that are written atomically, and checked before a run continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command lines of training and testing share: reading a config, building a Runner."""
+"""Shared by the command lines of training and testing: reading a config, building a Runner."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def load_config(path: str, work_dir: str | None, options: dict, launcher: str) -
 
 
 def resume(config: Config, checkpoint: str) -> None:
-    """Have a run go on from a checkpoint, or from the last good one of its folder.
+    """Set a run to continue from a checkpoint, or from the last good one of its folder.
 
     Without any, the run starts as its config says, so that a job that may be restarted can be
     given ``--resume`` from the beginning.

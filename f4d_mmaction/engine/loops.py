@@ -1,4 +1,4 @@
-"""Training whose randomness depends on where it stands, not on how it got there.
+"""Training whose random numbers depend only on the position in the training.
 
 MMEngine does not restore the state of random generators, which live in several processes, nor the
 place inside an epoch. Here none of it has to be restored: every sample and every iteration draws
@@ -74,7 +74,7 @@ class SeededFetch:
 
 @LOOPS.register_module()
 class ResumableEpochLoop(EpochBasedTrainLoop):
-    """MMEngine's loop over epochs, which goes on from any iteration as if never interrupted.
+    """MMEngine's loop over epochs, which resumes at any iteration as if never interrupted.
 
     Augmentation depends on the seed, the epoch and the sample's place in it; dropout on the seed,
     the process and the iteration. The number of data-loading workers changes nothing. A run that

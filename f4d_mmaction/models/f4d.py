@@ -99,7 +99,7 @@ class FactorizedConv4d(nn.Module):
 
 
 class Attention(nn.Module):
-    """Weighs features by what matters in them: (N, U, C, T, H, W) in and out.
+    """Weighs features by a map made from them: (N, U, C, T, H, W) in and out.
 
     A kind is the axes that average and maximum pool to size 1, and the weights made of the two.
     """
@@ -133,7 +133,7 @@ class DilatedPair(nn.Module):
 
 
 class TemporalAttention(Attention):
-    """TA: which frames of the whole video matter. Map: (N, U, 1, T, 1, 1)."""
+    """TA weighs the frames of the whole video. Map: (N, U, 1, T, 1, 1)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class TemporalAttention(Attention):
 
 
 class ChannelAttention(Attention):
-    """CA: which channels of a unit matter. Map: (N, U, C, 1, 1, 1); r is ``reduction``."""
+    """CA weighs the channels of a unit. Map: (N, U, C, 1, 1, 1); r is ``reduction``."""
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
@@ -158,11 +158,11 @@ class ChannelAttention(Attention):
         """Map pools (N, U, C, T, 1, 1) through a shared MLP C -> C/r -> C."""
         mean, peak = mean.mean((3, 4, 5)), peak.amax((3, 4, 5))  # eq. 7
         hidden = self.squeeze(mean).relu() + self.squeeze(peak).relu()
-        return self.excite(hidden).sigmoid()[..., None, None, None]  # eq. 8, its misprint mended
+        return self.excite(hidden).sigmoid()[..., None, None, None]  # eq. 8, misprint corrected
 
 
 class SpatioTemporalAttention(Attention):
-    """STA: where and when a unit matters. Map: (N, U, 1, T, H, W)."""
+    """STA weighs the positions and frames of a unit. Map: (N, U, 1, T, H, W)."""
 
     pooled = (2,)  # channels
 

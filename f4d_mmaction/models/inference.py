@@ -26,7 +26,7 @@ def prepare_for_inference(
 
     The backbone is laid out channels last and, unless ``compile`` is off, compiled as one graph. On
     the CPU its weights are frozen into the graph with the normalizations folded in, so weights
-    loaded later go unseen. The first call of each input shape compiles, which takes from seconds to
+    loaded later have no effect. The first call of each input shape compiles, which takes seconds to
     minutes; after ``COMPILED_SHAPES`` of them others run uncompiled.
 
     Args:
@@ -94,7 +94,7 @@ class FastForward:
         """Run like the backbone; features come out in float32."""
         low = torch.autocast(self.device.type, self.dtype) if self.dtype != torch.float32 else None
         with low or nullcontext():  # PyTorch 2.1 knows no autocast in float32
-            # Whoever wants more than features, such as attention maps, gets it uncompiled.
+            # Calls for more than features, such as attention maps, run uncompiled.
             if args or kwargs or not self.is_compiled(x):
                 features = self.plain(x, *args, **kwargs)
             else:

@@ -18,7 +18,7 @@ from .f4d import FRESH_GAMMA, check_shape
 
 
 class PerUnit(nn.Module):
-    """A module that rewrites each unit alone: (N, U, C, T, H, W) in and out."""
+    """A module that transforms each unit separately: (N, U, C, T, H, W) in and out."""
 
     def rewrite(self, x: Tensor) -> Tensor:
         """Map units (N*U, C, T, H, W) to the same shape."""

@@ -1,4 +1,4 @@
-"""Action units as input of recognizers that know nothing of units."""
+"""Action units as input of recognizers that do not support units."""
 
 from __future__ import annotations
 

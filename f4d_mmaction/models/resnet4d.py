@@ -25,7 +25,7 @@ Placement = Union[int, str, Sequence[int]]
 
 
 class Blocks4dMixin:
-    """Mix-in that inserts 4D blocks into a 3D trunk of MMAction2 without touching it.
+    """Mix-in that inserts 4D blocks into a 3D trunk of MMAction2 without changing it.
 
     The trunk is built by its own class, so its parameter names, inflation and checkpoints stay;
     the blocks live beside it in ``blocks4d``. The trunk sees each unit as one clip, the blocks
@@ -262,7 +262,7 @@ class ResNet2Plus1d4d(Blocks4dMixin, ResNet2Plus1d):
         **kwargs: object,
     ) -> None:
         super().__init__(*args, conv_cfg=conv_cfg, **kwargs)
-        for module in self.modules():  # `Conv2plus1d` cannot be told the kind of its two factors
+        for module in self.modules():  # `Conv2plus1d` cannot choose the kind of its factors
             if type(module) is nn.Conv3d:
                 module.__class__ = ViewConv3d
 

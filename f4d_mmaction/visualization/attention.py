@@ -1,4 +1,4 @@
-"""Contact sheets: what a network saw of a video, and where and when it looked."""
+"""Contact sheets: the frames that a network saw, and its attention to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measure on the shipped benchmark whether attention looks at what moves."""
+"""Measure on the shipped benchmark whether attention follows the moving shape."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Measure time and peak memory of recognizers, in turns, and their ratios.
 
-Machines differ and are shared, so what counts are ratios. The cases, each in a process of its own,
+Machines differ and are shared, so compare ratios. The cases, each in a process of its own,
 take turns (A B A B ...), and a ratio is the median over rounds of the quotient of two neighbors.
 """
 
@@ -183,7 +183,7 @@ def peak_memory(case: Case) -> int:
 
     On CUDA the allocator's peak; on the CPU the peak resident size of a fresh process over its
     size before the network was built. There every large tensor is mapped on its own, in plain
-    pages: a heap's holes say more about the order of freeing than about the network.
+    pages: the size of a heap would depend on the order of freeing.
     """
     with fresh_process(**MEMORY["plain"], MALLOC_MMAP_THRESHOLD_=str(2**18)) as process:
         return process.submit(_peak_memory, case).result()

@@ -30,7 +30,7 @@ def training_bytes(
 
     Returns:
         Bytes of the weights, gradients and momenta; and bytes that autograd keeps for each video.
-        Work space of kernels and the backward pass's own tensors come on top.
+        Workspace of kernels and temporary tensors of the backward pass are not counted.
     """
     init_default_scope(config.get("default_scope", "mmaction"))
     with torch.device("meta"):
@@ -44,7 +44,7 @@ def training_bytes(
 
 
 class _Storages(TorchDispatchMode):
-    """Sees what operators make; counts the bytes of what has not been freed since."""
+    """Counts the bytes of tensors that operators made and that have not been freed since."""
 
     def __init__(self, given: Sequence[torch.Tensor]) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ def to_markdown(path: str, batch: int, num_units: int, clip_len: int, size: int)
         config = Config.fromfile(path)
         config.merge_from_dict(options)
         fixed, per_video = training_bytes(config, num_units, clip_len, size)
-        # A tenth of the card is left for work space and the driver.
+        # A tenth of the card is reserved for workspace and the driver.
         fit = [max(int((0.9 * card * GIB - fixed) // per_video), 0) for card in cards]
         rows.append(
             [

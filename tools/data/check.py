@@ -1,4 +1,4 @@
-"""Look at a prepared dataset before a long run; exit code 0 fine, 1 problems, 2 usage."""
+"""Check a prepared dataset before a long run; exit codes: 0 no problems, 1 problems, 2 usage."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""What a check found, as text, as JSON and as a histogram, beside the published counts."""
+"""The result of a check as text, JSON and a histogram, compared with the published counts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from f4d_mmaction.datasets.check import SubsetReport
 
 
 def compare_with_published(report: SubsetReport) -> None:
-    """Add a finding where a known list has not the published number of videos."""
+    """Add a finding if the number of videos in a known list is not the published one."""
     known, count = recognize_list(report.ann_file) or (None, None)
     if known and report.entries != count:
         message = f"{report.entries:,} entries, published: {count:,}"
@@ -28,7 +28,7 @@ def compare_with_published(report: SubsetReport) -> None:
 
 
 def summary(config: str, reports: Sequence[SubsetReport]) -> str:
-    """Return what a terminal shows."""
+    """Return the text for a terminal."""
     verdict = "fine" if all(report.ok for report in reports) else "problems found"
     lines = [line for report in reports for line in _lines(report)]
     return "\n".join([config, *lines, f"verdict: {verdict}"])
@@ -90,7 +90,7 @@ def _statistics(values: Sequence[float]) -> dict[str, float] | None:
 
 
 def _draw(reports: Sequence[SubsetReport], path: Path) -> None:
-    """A histogram of the lengths in frames, with the sampler's span marked."""
+    """Draw a histogram of the lengths in frames, with the sampler's span marked."""
     figure = Figure(figsize=(6, 2.4 * len(reports)), layout="constrained")
     all_axes = figure.subplots(len(reports), squeeze=False)[:, 0]
     for axes, report in zip(all_axes, reports):

@@ -1,7 +1,7 @@
-"""What is published about the five datasets: one table that `prepare`, `check` and the docs share.
+"""Published facts about the five datasets, shared by `prepare`, `check` and the docs.
 
 Sources of the counts: Something-Something v1 and v2, UCF101 and HMDB51 as in their own releases;
-Kinetics-400 as in MMAction2's copy (videos vanish from YouTube, so every copy differs).
+Kinetics-400 as in MMAction2's copy (videos disappear from YouTube, so every copy differs).
 """
 
 from __future__ import annotations

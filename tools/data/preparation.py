@@ -28,13 +28,13 @@ FATAL = (
 )
 # With these the entry is left out and counted.
 LEFT_OUT = ("missing", "empty", "incomplete")
-HINTS = 20  # comparing spellings is slow, and many missing videos are not misspelled ones
+HINTS = 20  # comparing spellings is slow, and many missing videos are not misspelled
 
 
 class PreparationError(ValueError):
-    """The official files cannot be turned into lists; nothing was written.
+    """The official files cannot be converted into lists; nothing was written.
 
-    `problems` holds every single problem, the message only counts and the first few of each.
+    `problems` holds every problem; the message has only the counts and the first few of each kind.
     """
 
     def __init__(self, message: str, problems: Problems) -> None:
@@ -215,7 +215,7 @@ Locate = Callable[[str], tuple[str | None, ...]]
 
 
 def _frame_finder(facts: Dataset, media: Path, names: set[str]) -> Locate:
-    """Frames count from 1; an empty file is a missing frame."""
+    """Return a finder of frame folders. Frames count from 1; an empty file is a missing frame."""
     named = facts.filename_tmpl.format
 
     def locate(name: str) -> tuple[str | None, ...]:
@@ -257,7 +257,7 @@ def _video_finder(facts: Dataset, media: Path, names: set[str]) -> Locate:
             whole = (media / path).stat().st_size
             return (None, path) if whole else ("empty", ": 0 bytes")
         hint = ""
-        if next(hints, None) is not None:  # a file that no list knows may be it, misspelled
+        if next(hints, None) is not None:  # a file that is in no list may be this video, misspelled
             folder = os.path.dirname(name)
             near = [other for other in unlisted if os.path.dirname(other) == folder]
             hint = _nearest(name, near[:5000], cutoff=0.9)

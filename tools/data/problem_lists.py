@@ -15,7 +15,7 @@ def problem_lines(problems: Problems) -> list[str]:
 
 
 def problem_summary(problems: Problems) -> Iterator[str]:
-    """The counts of each kind, with the first few cases."""
+    """Return the count of each kind, with the first few cases."""
     for kind, texts in problems.items():
         yield f"{kind}: {len(texts)}"
         yield from (f"  {text}" for text in texts[:SHOWN])

@@ -126,7 +126,7 @@ def export(
             f"formats must be of {', '.join(FORMATS)}, and int8 needs onnx; got {' '.join(formats)}"
         )
     recognizer = load_recognizer(config, checkpoint, "cpu", labels)
-    # What of the fast mode a file can hold: compiling and lower precision are up to who runs it.
+    # Only this part of the fast mode fits into a file; its user chooses compiling and precision.
     prepare_for_inference(recognizer, dtype=torch.float32, compile=False)
     network = FramesToScores(recognizer)
     metadata = describe_input(config, recognizer.class_names)
@@ -221,7 +221,7 @@ def describe_input(config: Config, labels: Sequence[str]) -> dict[str, str]:
     """Say in JSON what the test pipeline does before the network, for the ONNX file's metadata.
 
     Raises:
-        ValueError: the pipeline samples or crops in a way that the description has no word for.
+        ValueError: the description does not support the pipeline's sampling or cropping.
     """
     steps = [dict(step) for step in config.test_dataloader.dataset.pipeline]
     sampler = find_sampler(steps)

@@ -12,8 +12,8 @@ A study is a config file (Python, YAML or JSON):
 - ``work_dirs``: folder of logs and checkpoints, where not ``work_dirs/`` and the study's name.
 
 A finished run is one line of ``results``, found again by a digest of what decides it: network,
-data, recipe, benchmark, seed. So a study goes on where it stopped, rows that are the same network
-share their runs, and a run whose config has changed since does not pass for a new one.
+data, recipe, benchmark, seed. So a study continues where it stopped, rows with the same network
+share their runs, and a row whose config has changed is run again.
 """
 
 from __future__ import annotations
@@ -266,7 +266,7 @@ def sweep(
 
 
 def make_benchmark(study: Study, *arguments: str) -> None:
-    """Make the study's benchmark; one that is there already is left alone.
+    """Make the study's benchmark; an existing one is kept.
 
     Raises:
         ValueError: it cannot be made, for a reason that the command prints.
@@ -290,7 +290,7 @@ def run_in_process(run: Run, threads: int) -> dict | None:
 
 
 def output_of(run: Run) -> Path:
-    """Name the file that takes what a run prints."""
+    """Return the file that receives a run's output."""
     return Path(run.config.work_dir) / "output.log"
 
 

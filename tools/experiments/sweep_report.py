@@ -2,8 +2,8 @@
 
 ``tables`` of a study: by section of the document ``dict(title=..., rows={label: row})``. The
 section ``setup`` takes what all runs share, ``plot`` the accuracies as a picture and ``curves``
-the error curves of the study's ``curves``, ``{label: row}``. All else in the document is written by
-hand and stays.
+the error curves of the study's ``curves``, ``{label: row}``. All else in the document is
+written by hand and is kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Videos of strangers: each is decoded in a process of its own, with limits on memory and time.
+"""Untrusted videos: each is decoded in a separate process, with limits on memory and time.
 
 Processes are forked from a server that has imported what they need and holds nothing else. What
 this process allocated before, and what its heap keeps of that, does not count.
@@ -27,7 +27,7 @@ _processes = multiprocessing.get_context("forkserver")
 
 @dataclass(frozen=True)
 class Limits:
-    """What a visitor may ask for.
+    """Limits on a visitor's requests.
 
     Attributes:
         megabytes: Size of one upload.

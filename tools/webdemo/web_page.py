@@ -1,4 +1,4 @@
-"""The page: what it shows, laid out in Gradio, and the server that Gradio brings with it.
+"""The web page, its layout in Gradio, and Gradio's server.
 
 Gradio bounds uploads, the queue and the age of temporary files, and refuses other sites' requests.
 Added here is what it lacks: the page fetches nothing for a visitor, and browsers load nothing from
@@ -255,7 +255,7 @@ def build_page(
 def refuse_addresses(component: gradio.components.Component) -> None:
     """Have requests name no address as a component's value; Gradio would download it.
 
-    Files outside its folder Gradio refuses by itself. (Set on the instance: Gradio writes a stub
+    Gradio itself refuses files outside its folder. (Set on the instance: Gradio writes a stub
     file beside the source of every subclass of its components.)
     """
     accept = component.async_move_resource_to_block_cache

@@ -14,8 +14,8 @@ class FormatActionUnits(BaseTransform):
     A view is one spatial crop of one whole unit sequence: ``ThreeCrop`` yields three, so that a
     test's ``max_testing_views`` slices whole crops and never the units of one video.
 
-    Decoders of this project leave every distinct frame in ``imgs`` once, since units of short
-    videos overlap, and say in ``unit_index`` (U*T,) which of them goes where.
+    Units of short videos overlap, so this project's decoders store every distinct frame in ``imgs``
+    once; ``unit_index`` (U*T,) holds the frame at each position of the units.
 
     Required keys: ``imgs`` (frames of (H, W, C), view by view: U*T a view, or the distinct ones
     where ``unit_index`` is given), ``num_clips`` (U), ``clip_len`` (T), ``unit_index`` (optional).

@@ -14,7 +14,7 @@ class SampleActionUnits(BaseTransform):
     A unit is T frames, ``frame_interval`` apart. In training it lies at a random place of its
     section; in testing its center is the section's center, to the rounding of one frame.
 
-    A section of a short video may hold fewer frames than a unit covers. ``short`` says what then:
+    A section of a short video may hold fewer frames than a unit covers. ``short`` then decides:
 
     - ``'shrink'``: the interval of that video shrinks until a unit fits its section; where even T
       consecutive frames do not fit, T indices are spread evenly over the section, with repeats;
@@ -71,7 +71,7 @@ class SampleActionUnits(BaseTransform):
         first = np.minimum(np.ceil(edges[:-1]), np.floor(edges[:-1]) + (np.diff(edges) >= 1))
         size = np.maximum(np.ceil(edges[1:]) - first, 1)
         center = (edges[:-1] + edges[1:] - 1) / 2
-        # One draw per unit says where in its free space it lies.
+        # One random number per unit is its position in the free space of the section.
         place = np.full(self.num_units, 0.5) if self.test_mode else np.random.rand(self.num_units)
 
         interval = self.frame_interval
@@ -90,7 +90,7 @@ class SampleActionUnits(BaseTransform):
             offset = first + np.where(
                 room >= 0, np.floor(place * (room + 1)), np.ceil(place * (room - 1))
             )
-            offset = np.sort(offset)  # overlapping units are drawn out of order now and then
+            offset = np.sort(offset)  # overlapping units may be drawn out of order
         if reach < total_frames:
             offset = np.clip(offset, 0, total_frames - 1 - reach)
         indices = offset[:, None] + np.arange(self.clip_len) * interval

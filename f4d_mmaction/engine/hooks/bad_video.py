@@ -27,7 +27,7 @@ _KEY = "bad_videos"  # metainfo of a data sample: [{path, kind, message}, ...]
 
 
 class TooManyBadVideosError(RuntimeError):
-    """More of the videos are bad than the run was told to put up with."""
+    """More videos are bad than the run accepts."""
 
 
 class ReplaceBadVideos:
@@ -35,10 +35,10 @@ class ReplaceBadVideos:
 
     Args:
         pipeline: The pipeline of a dataset, giving ``dict(inputs=..., data_samples=...)``.
-        patience: Bad videos in a row at which the data is taken to be beyond repair.
+        patience: Stop after this many consecutive bad videos.
 
     Raises:
-        TooManyBadVideosError: ``patience`` bad videos in a row.
+        TooManyBadVideosError: ``patience`` consecutive bad videos.
     """
 
     def __init__(self, pipeline: Callable, patience: int) -> None:
@@ -142,8 +142,8 @@ class BadVideoHook(Hook):
     Args:
         max_share: Share of bad samples in training above which the run stops.
         test: ``'stop'`` or ``'count'``.
-        check_after: Samples before the share is judged; also the number of bad videos in a row at
-            which a worker stops.
+        check_after: Samples before the share is checked; also the number of consecutive bad videos
+            after which a worker stops.
 
     Raises:
         TooManyBadVideosError: from training, if there are too many.

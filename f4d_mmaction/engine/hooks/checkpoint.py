@@ -1,4 +1,4 @@
-"""Saving so that nothing is lost, and refusing weights of another network."""
+"""Atomic, resumable checkpoints, and the refusal of weights of another network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SafeCheckpointHook(CheckpointHook):
         self._buffers: list[dict] | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Find the folder, and sweep out what a killed process left half written."""
+        """Find the folder, and remove partial files of killed processes."""
         super().before_train(runner)
         self.last_ckpt = runner.message_hub.get_info("last_ckpt", None)
         if is_main_process() and Path(self.out_dir).is_dir():

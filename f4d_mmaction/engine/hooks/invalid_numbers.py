@@ -1,4 +1,4 @@
-"""Losses that are no numbers, and the steps that mixed precision leaves out."""
+"""Losses that are NaN or infinite, and the steps that mixed precision skips."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class InvalidLossError(RuntimeError):
 
 @HOOKS.register_module()
 class InvalidNumbersHook(Hook):
-    """Stop at a loss that is NaN or infinite; log each step that fp16's loss scaling leaves out.
+    """Stop at a loss that is NaN or infinite; log each step that fp16's loss scaling skips.
 
-    Clipping gradients is the host's: ``optim_wrapper.clip_grad``.
+    MMEngine clips gradients: ``optim_wrapper.clip_grad``.
 
     Raises:
         InvalidLossError: naming iteration, learning rate and the batch's videos. The checkpoints

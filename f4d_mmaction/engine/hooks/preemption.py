@@ -1,4 +1,4 @@
-"""What a run does when it is asked to leave (SIGTERM: Slurm, torchrun, a cloud's spot machine)."""
+"""What a run does on SIGTERM (from Slurm, torchrun, or a cloud's spot machine)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXIT_CODE = 128 + signal.SIGTERM
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
-    """Save at the next iteration and exit with code 143 when asked to by SIGTERM.
+    """On SIGTERM, save at the next iteration and exit with code 143.
 
     All processes stop at the same iteration, whichever of them got the signal. A run started again
     with ``--resume`` goes on at that iteration. During validation the checkpoint of the epoch is
@@ -37,7 +37,7 @@ class PreemptionHook(Hook):
         self._asked = False
 
     def before_train(self, runner: Runner) -> None:
-        """Take over SIGTERM, here and in the workers."""
+        """Install the handlers of SIGTERM, here and in the workers."""
         savers = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
         if not savers:
             raise TypeError(
@@ -52,14 +52,14 @@ class PreemptionHook(Hook):
             loader.worker_init_fn = partial(_outlive_sigterm, then=loader.worker_init_fn)
 
     def after_train(self, runner: Runner) -> None:
-        """Give SIGTERM back."""
+        """Restore the previous handler of SIGTERM."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._former)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
     ) -> None:
-        """Save and exit if any process was asked to, once accumulated gradients are applied."""
+        """Save and exit if any process got SIGTERM, once accumulated gradients are applied."""
         if not self._anyone_asked(runner) or not runner.optim_wrapper.should_update():
             return
         path = self._saver.save_preempted(runner)

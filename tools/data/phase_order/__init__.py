@@ -3,7 +3,7 @@
 A video is a sequence of phases. In each phase one actor, a colored shape, moves across the frame.
 Every class holds the same phases once each; a class is an *order* of them. What a network reads
 from single frames or short clips, pooled without regard to time, is therefore the same for every
-class: only a model that relates distant action units to each other can tell them apart.
+class: only a model that relates distant action units to each other can distinguish them.
 
 The files are real: encoded videos (or folders of jpg frames) and annotation lists in MMAction2's
 text format, with the ground truth of every frame in ``meta.json``.

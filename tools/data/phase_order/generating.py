@@ -30,7 +30,7 @@ ENCODER = {"codec": "mpeg4", "options": {"qmin": "2", "qmax": "2"}}
 def generate(
     root: str | os.PathLike, options: PhaseOrderOptions | None = None, num_workers: int = 0
 ) -> Path:
-    """Make the benchmark in a folder, all of it or nothing; leave alone one that is there.
+    """Make the benchmark in a folder, completely or not at all; an existing one is kept.
 
     Writes ``{train,test}/00000.mp4``, the lists ``train.txt`` and ``test.txt`` (a line is
     ``train/00000.mp4 LABEL``, or ``train/00000 FRAMES LABEL`` for stored frames: what

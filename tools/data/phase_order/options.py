@@ -25,16 +25,16 @@ class PhaseOrderOptions:
         num_frames: Frames of a video.
         size: Height and width of a video in pixels, even; not 48 or 72, which decord misreads.
         storage: 'mp4' (MPEG-4) or 'frames' (a folder of jpg frames a video).
-        cue: What tells phases apart. 'shape': each has its shape and color, and moves in a random
+        cue: What distinguishes phases. 'shape': each has its shape and color, and moves in a random
             direction. 'motion': all show one shape, chosen anew for every video, and each has its
-            direction. 'both': phases share two shapes and two directions, and only the pair tells.
+            direction. 'both': phases share two shapes and two directions, and only the pair differs.
             Do not flip videos in training where motion is a cue: left and right are classes.
         boundary_jitter: How far a phase's boundary may shift, as a fraction of the mean phase.
         static_distractors: Smaller shapes of any kind that stay in place all through the video.
         moving_distractors: The same, bouncing through the frame.
         noise: Standard deviation of each pixel's noise in gray levels.
         texture: Standard deviation of a smooth, still background pattern in gray levels.
-        color_jitter: 0 keeps each shape's color; at 1 hues are random and tell nothing.
+        color_jitter: 0 keeps each shape's color; at 1 hues are random and carry no information.
 
     Raises:
         ValueError: On an option out of its range.
