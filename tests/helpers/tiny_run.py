@@ -39,7 +39,7 @@ randomness = dict(seed=7)
 """
 
 _server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(["mmaction.apis", "f4d_mmaction", "tiny_run"])
+_server.set_forkserver_preload(["f4d_mmaction", "mmaction.apis", "tiny_run"])
 
 
 def write_config(folder: Path, data: Path, changes: str = "") -> Path:
