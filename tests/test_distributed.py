@@ -162,18 +162,11 @@ def test_two_trainings_at_once(
     config: Path, trained: Path, tmp_path: Path, subprocess_env: dict
 ) -> None:
     """On one machine without a port given, each in its work directory."""
-    trainings = [
-        launch(
-            subprocess_env,
-            "tools/dist_train.sh",
-            config,
-            2,
-            "--work-dir",
-            tmp_path / name,
-            cwd=ROOT,
-        )
+    command = ("tools/dist_train.sh", config, 2, "--work-dir")
+    trainings = {
+        name: launch(subprocess_env, *command, tmp_path / name, cwd=ROOT)
         for name in ("first", "second")
-    ]
-    for training, name in zip(trainings, ("first", "second")):
+    }
+    for name, training in trainings.items():
         output_of(training)
         assert same(weights(tmp_path / name / "epoch_3.pth"), weights(trained))

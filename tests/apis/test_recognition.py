@@ -77,10 +77,8 @@ def test_the_result_holds_names_frames_and_maps(model, videos):
 
 
 def test_without_attention_the_scores_are_the_same(model, videos):
-    with_maps, without = (
-        recognize(model, videos[0])[0],
-        recognize(model, videos[0], attention=False)[0],
-    )
+    (with_maps,) = recognize(model, videos[0])
+    (without,) = recognize(model, videos[0], attention=False)
     assert without.maps == {}
     np.testing.assert_allclose(without.scores, with_maps.scores, atol=1e-6)
 
@@ -170,11 +168,10 @@ def test_the_pipeline_of_any_config_reads_video_files(root, name, videos):
     assert packed["inputs"].shape[0] == 1, "one center crop"
 
 
-def test_arguments_out_of_range_are_refused(model, videos):
+@pytest.mark.parametrize("name", ["topk", "batch_size"])
+def test_arguments_out_of_range_are_refused(model, videos, name):
     with pytest.raises(ValueError, match="topk and batch_size"):
-        recognize(model, videos, topk=0)
-    with pytest.raises(ValueError, match="topk and batch_size"):
-        recognize(model, videos, batch_size=0)
+        recognize(model, videos, **{name: 0})
 
 
 def test_sources_are_a_video_a_folder_or_a_list(benchmark, tmp_path):

@@ -11,15 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import (
-    said,
-    same,
-    start_training,
-    train,
-    wait_for,
-    weights,
-    write_config,
-)
+from tiny_run import said, same, start_training, train, wait_for, weights, write_config
 
 from f4d_mmaction.engine.checkpoints import (
     DamagedCheckpointError,
@@ -94,23 +86,18 @@ def train_till_killed(config: Path, folder: Path, seconds: float) -> bool:
     return process.exitcode == -signal.SIGKILL
 
 
-def test_killed_while_a_checkpoint_is_written(
-    config: Path, uninterrupted: Path, one_epoch: Path
+@pytest.mark.parametrize("dies", [True, False], ids=["killed", "full disk"])
+def test_checkpoint_that_is_not_written_to_its_end(
+    config: Path, uninterrupted: Path, one_epoch: Path, dies: bool
 ) -> None:
-    train(config, one_epoch, "--resume", disk=100_000, dies=True, code=-signal.SIGXFSZ)
-    assert [path.name for path in one_epoch.glob("*.part")] == ["epoch_2.pth.part"]
-    assert not (one_epoch / "epoch_2.pth").exists()
+    code = -signal.SIGXFSZ if dies else 1
+    output = train(config, one_epoch, "--resume", disk=100_000, dies=dies, code=code)
+    assert dies or "OSError" in output
+    left = [path.name for path in one_epoch.glob("epoch_2*")]
+    assert left == (["epoch_2.pth.part"] if dies else [])
     train(config, one_epoch, "--resume")
     assert_equal(one_epoch, uninterrupted)
     assert not list(one_epoch.glob("*.part"))
-
-
-def test_full_disk(config: Path, uninterrupted: Path, one_epoch: Path) -> None:
-    output = train(config, one_epoch, "--resume", disk=100_000, code=1)
-    assert "OSError" in output
-    assert not list(one_epoch.glob("epoch_2*"))
-    train(config, one_epoch, "--resume")
-    assert_equal(one_epoch, uninterrupted)
 
 
 def terminated(stage: str, changes: str = "") -> str:
