@@ -27,7 +27,8 @@ class PhaseOrderOptions:
         storage: 'mp4' (MPEG-4) or 'frames' (a folder of jpg frames a video).
         cue: What distinguishes phases. 'shape': each has its shape and color, and moves in a random
             direction. 'motion': all show one shape, chosen anew for every video, and each has its
-            direction. 'both': phases share two shapes and two directions, and only the pair differs.
+            direction. 'both': phases share two shapes and two directions, and only the pair is a
+            phase's own.
             Do not flip videos in training where motion is a cue: left and right are classes.
         boundary_jitter: How far a phase's boundary may shift, as a fraction of the mean phase.
         static_distractors: Smaller shapes of any kind that stay in place all through the video.
