@@ -6,10 +6,12 @@ import contextlib
 import json
 import re
 import runpy
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -217,28 +219,30 @@ def test_the_command_serves_and_cleans_up_when_it_is_ended(
 ) -> None:
     tiny_config(root, benchmark).dump(tmp_path / "config.py")
     torch.save(model.state_dict(), tmp_path / "weights.pth")
-    (tmp_path / "tmp").mkdir()
+    # Short: the decoding processes listen on a Unix socket below it, whose path has 107 characters.
+    temporary = Path(tempfile.mkdtemp(prefix="web"))
     command = [sys.executable, "-u", "tools/webdemo", tmp_path / "config.py"]
     process = subprocess.Popen(
         [*map(str, command), str(tmp_path / "weights.pth"), "--port", "0"],
         stdout=subprocess.PIPE,
         text=True,
         cwd=root,
-        env={**subprocess_env, "TMPDIR": str(tmp_path / "tmp")},
+        env={**subprocess_env, "TMPDIR": str(temporary)},
     )
     try:
         line = next(line for line in process.stdout if "open http" in line)
         address = line.split("open ")[1].split()[0]
         with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
             assert upload(client, a_video(benchmark)).status_code == 200
-        assert list((tmp_path / "tmp").glob("f4d_web_*"))
+        assert list(temporary.glob("f4d_web_*"))
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     finally:
         process.kill()
         process.stdout.close()
         process.wait()
-    assert not list((tmp_path / "tmp").glob("f4d_web_*"))
+    assert not list(temporary.glob("f4d_web_*"))
+    shutil.rmtree(temporary)
 
 
 def test_samples_are_the_first_test_videos_that_exist(root, benchmark) -> None:
