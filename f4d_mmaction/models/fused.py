@@ -50,7 +50,10 @@ def conv_norm_act(conv: nn.Module, norm: nn.Module, act: nn.Module, x: Tensor) -
 
 def pool_frames(x: Tensor) -> tuple[Tensor, Tensor]:
     """Average and maximum of (N, U, C, T, H, W) over the pixels of each frame, axes kept."""
-    mean, peak = _PoolFrames.apply(x) if _records(x) else (_over_pixels(x, Tensor.mean), _peak(x))
+    if _records(x):
+        mean, peak = _PoolFrames.apply(x)
+    else:
+        mean, peak = _over_pixels(x, Tensor.mean), _over_pixels(x, Tensor.amax)
     return mean[..., None, None], peak[..., None, None]
 
 
@@ -106,10 +109,6 @@ def _over_pixels(x: Tensor, fold: Callable[[Tensor, int], Tensor] = Tensor.sum) 
     A reduction is many times faster where both sides are laid out alike.
     """
     return fold(x.movedim(-4, -1).flatten(-3, -2), -2).transpose(-2, -1)
-
-
-def _peak(x: Tensor) -> Tensor:
-    return _over_pixels(x, Tensor.amax)
 
 
 class _PoolFrames(Function):
