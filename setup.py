@@ -42,9 +42,11 @@ exec((ROOT / "f4d_mmaction" / "version.py").read_text(), version)
 # where they are missing.
 standalone = ["mmengine>=0.10,<1", "mmcv-lite>=2.0.1,<2.2"]
 web = ["gradio>=6"]  # themes and styles moved in 6
+mat = ["scipy>=1.10"]  # reads UTD-MHAD
 export = ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.1"]
 test = [
     *export,
+    *mat,
     *web,
     "tensorboard",
     "seaborn",  # of MMAction2's own plots
@@ -85,6 +87,7 @@ setup(
         "standalone": standalone,
         "web": web,
         "export": export,
+        "mat": mat,
         "tensorboard": ["tensorboard"],
         "test": test,
     },

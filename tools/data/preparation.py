@@ -132,7 +132,7 @@ def prepare(
         text += [found, f"full list of these: {out / left_out}"]
     files = {list_name(subset, split): lines[subset] for subset in lines}
     files |= {"label_map.txt": names, left_out: problem_lines(problems)}
-    _write_together(out, files)
+    write_together(out, files)
     counts = {subset: len(listed) for subset, listed in lines.items()}
     return Summary({name: out / name for name in files}, counts, problems, "\n".join(text))
 
@@ -266,7 +266,7 @@ def _video_finder(facts: Dataset, media: Path, names: set[str]) -> Locate:
     return locate
 
 
-def _write_together(folder: Path, files: Mapping[str, Sequence[str]]) -> None:
+def write_together(folder: Path, files: Mapping[str, Sequence[str]]) -> None:
     """Write all files or none: into a folder beside them first, then renamed."""
     try:
         contents = {

@@ -1,41 +1,67 @@
-"""Build MMAction2 annotation lists from a dataset's official annotation files."""
+"""Build MMAction2 annotation lists from a dataset's official annotation files, or file names."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from dataset_facts import DATASETS
+from named_files import NAMED
 from preparation import PreparationError, prepare
 from problem_lists import problem_lines
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("dataset", choices=DATASETS, metavar="DATASET", help=", ".join(DATASETS))
-    parser.add_argument("--annotations", required=True, help="folder of the official files")
-    parser.add_argument("--media", required=True, help="folder of the videos or frame folders")
-    parser.add_argument("--out", required=True, help="folder for the lists")
-    parser.add_argument("--split", type=int, help="1, 2 or 3 (ucf101 and hmdb51; default 1)")
-    parser.add_argument(
-        "--strict", action="store_true", help="refuse when a video is missing or incomplete"
-    )
-    parser.add_argument(
-        "--delimiter", default=" ", help="between name and label; needed where names hold blanks"
-    )
-    parser.add_argument("--classes", help="class names in label order, one a line")
-    parser.add_argument("--report", help="write every problem to this file, also when refused")
+    commands = parser.add_subparsers(dest="dataset", required=True, metavar="DATASET")
+    for name in (*DATASETS, *NAMED):
+        command = commands.add_parser(name, argument_default=argparse.SUPPRESS)
+        command.add_argument("--media", required=True, help="folder of the videos or frame folders")
+        command.add_argument("--out", required=True, help="folder for the lists")
+        command.add_argument(
+            "--strict", action="store_true", help="refuse when a video is missing or incomplete"
+        )
+        command.add_argument("--report", help="write every problem to this file, also when refused")
+        if name in DATASETS:
+            _add_official(command)
+        else:
+            command.add_argument(
+                "--size", type=int, help="shorter side of the small videos (default 80)"
+            )
+        if name == "utd_mhad":
+            _add_utd_mhad(command)
     return parser.parse_args()
+
+
+def _add_official(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--annotations", required=True, help="folder of the official files")
+    command.add_argument("--split", type=int, help="1, 2 or 3 (ucf101 and hmdb51; default 1)")
+    command.add_argument(
+        "--delimiter", help="between name and label (default blank); needed where names hold blanks"
+    )
+    command.add_argument("--classes", help="class names in label order, one a line")
+
+
+def _add_utd_mhad(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--modality", choices=("depth", "color"), help="default depth")
+    command.add_argument(
+        "--sequences", type=int, help="actions of one person joined in a video (default 1)"
+    )
+    command.add_argument("--drawn", type=int, help="actions drawn for sequences (default 5)")
+    command.add_argument("--seed", type=int, help="of the sequences (default 0)")
 
 
 def main() -> int:
     args = vars(parse_args())
-    report = args.pop("report")
+    report = args.pop("report", None)
     try:
-        summary = prepare(**args)
+        if args["dataset"] in NAMED:
+            summary = NAMED[args.pop("dataset")](**args)
+        else:
+            summary = prepare(**args)
     except PreparationError as error:
         print(error, file=sys.stderr)
         problems, code = error.problems, 1
-    except (ValueError, OSError) as error:
+    except (ImportError, ValueError, OSError) as error:
         print(f"prepare.py: {error}", file=sys.stderr)
         return 2
     else:
