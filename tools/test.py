@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from f4d_mmaction.datasets.unwrapping import pack_also
 from f4d_mmaction.engine.launch import add_common_arguments, load_config, run, test
 from f4d_mmaction.engine.missing_files import require_files
 
@@ -30,6 +31,7 @@ def main() -> None:
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
     if args.dump:
+        pack_also(config.test_dataloader.dataset, ["filename", "frame_dir"])
         evaluators = config.test_evaluator
         evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
         config.test_evaluator = [*evaluators, dict(type="DumpResults", out_file_path=args.dump)]

@@ -36,6 +36,15 @@ def find_sampler(pipeline: Sequence[dict]) -> dict:
     raise ValueError(f"expected a pipeline with SampleActionUnits, got {names}")
 
 
+def pack_also(dataset: dict, keys: Sequence[str]) -> None:
+    """Have a dataset's config pack further results of its pipeline as each sample's metainfo."""
+    for part in unwrapped(dataset):
+        for step in part.get("pipeline") or ():
+            if get_str_type(step["type"]) == "PackActionInputs":
+                known = step.get("meta_keys", ("img_shape", "img_key", "video_id", "timestamp"))
+                step["meta_keys"] = (*known, *keys)
+
+
 def unit_frames(packed: dict) -> np.ndarray | None:
     """Return the frames (U, T, H, W, 3) of a packed sample's first view, None without units."""
     video = packed["inputs"]  # (views, U, C, T, H, W)

@@ -71,8 +71,8 @@ class ReplaceBadVideos:
 class CountBadVideos:
     """A test pipeline that gives the network the next readable video for a bad one.
 
-    The sample keeps the label of the bad video and is marked; ``BadVideoMetric`` then makes its
-    prediction wrong. The inputs only have to be of the right shape.
+    The sample keeps the label and path of the bad video and is marked; ``BadVideoMetric`` then
+    makes its prediction wrong. The inputs only have to be of the right shape.
 
     Args:
         dataset: The dataset whose pipeline this replaces.
@@ -88,6 +88,7 @@ class CountBadVideos:
     def __call__(self, data_info: dict) -> dict:
         """Return the packed sample of this video, or a marked one in its place."""
         index, label = data_info["sample_idx"], data_info["label"]
+        own = {key: data_info[key] for key in ("filename", "frame_dir") if key in data_info}
         reports = []
         for step in range(len(self.dataset)):
             if step:
@@ -98,7 +99,7 @@ class CountBadVideos:
                 reports = reports or [_report(error)]
                 continue
             if reports:
-                packed["data_samples"].set_metainfo({_KEY: reports})
+                packed["data_samples"].set_metainfo({_KEY: reports, **own})
             return packed
         raise TooManyBadVideosError(
             f"none of the {len(self.dataset)} videos can be read; the first: "

@@ -1,0 +1,220 @@
+"""The report of a test: its statistics, the command against test.py, the page in a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import pickle
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import report
+import torch
+from judging import (
+    Z,
+    calibration,
+    confusion_of,
+    mean_class_accuracy,
+    mistakes,
+    probabilities,
+    side_by_side,
+    top_hits,
+    wilson,
+)
+from mmaction.apis import init_recognizer
+from mmengine.dataset import pseudo_collate
+from photograph_webdemo import addresses, chromium
+from tiny_run import finish, start, write_config
+
+from f4d_mmaction.datasets.video_errors import BadVideoError
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 5), (5, 5), (3, 7), (8123, 24777)])
+def test_the_bounds_are_shares_that_the_count_can_just_not_refuse(hits, count):
+    share, low, high = wilson(hits, count)
+    for bound in {low, high} - {0.0, 1.0}:
+        assert (share - bound) ** 2 == pytest.approx(Z**2 * bound * (1 - bound) / count)
+    assert 0 <= low <= share <= high <= 1
+    assert high - low > 0
+
+
+def test_the_interval_of_the_mean_class_accuracy_holds_the_truth_95_times_in_100():
+    rng = np.random.default_rng(0)
+    true, counts = rng.uniform(0.3, 0.9, 50), rng.integers(3, 40, 50)
+    held = 0
+    for _ in range(1000):
+        hits = rng.binomial(counts, true)
+        confusion = np.diag(hits)
+        confusion[np.arange(50), (np.arange(50) + 1) % 50] += counts - hits
+        estimate = mean_class_accuracy(confusion)
+        assert estimate.value == pytest.approx((hits / counts).mean())
+        held += estimate.low <= true.mean() <= estimate.high
+    assert 930 <= held <= 985
+
+
+def test_counts_equal_those_of_plain_loops():
+    rng = np.random.default_rng(0)
+    scores, labels = rng.dirichlet(np.full(9, 0.3), 200), rng.integers(0, 9, 200)
+    assert top_hits(scores, labels, 5) == sum(
+        label in sorted(range(9), key=lambda k: -row[k])[:5] for row, label in zip(scores, labels)
+    )
+    confusion = confusion_of(labels, scores.argmax(1), 9)
+    found = mistakes(confusion)
+    assert [m.count for m in found] == sorted((m.count for m in found), reverse=True)
+    assert sum(m.count for m in found) == (scores.argmax(1) != labels).sum()
+    bins, error = calibration(scores, labels)
+    total = 0.0
+    for index in range(15):
+        inside = [i for i in range(200) if index <= min(scores[i].max() * 15, 14.99) < index + 1]
+        right = sum(scores[i].argmax() == labels[i] for i in inside)
+        total += abs(sum(scores[i].max() for i in inside) - right)
+        assert bins[index, 2] == len(inside)
+    assert error == pytest.approx(total / 200)
+    np.testing.assert_allclose(probabilities(np.log(scores) + 3), scores, rtol=1e-6)
+
+
+def test_classes_that_are_confused_stand_together():
+    hidden = np.random.default_rng(1).permutation(12)  # pairs that follow each other here
+    confusion = np.eye(12, dtype=int) * 20
+    for first, second in zip(hidden, hidden[1:]):
+        confusion[first, second] = 5
+    order = side_by_side(confusion).tolist()
+    assert order in (hidden.tolist(), hidden[::-1].tolist())
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, benchmark) -> tuple[Path, Path, Path]:
+    """A config whose test set has a bad video, random weights, and the dump of its test."""
+    folder = tmp_path_factory.mktemp("report")
+    listing = folder / "test.txt"
+    (folder / "noise.mp4").write_bytes(bytes(range(256)) * 9)
+    good = (benchmark / "test.txt").read_text()
+    listing.write_text(good + f"{folder / 'noise.mp4'} 3\n")
+    changes = f'_base_.test_dataloader.dataset.ann_file = "{listing}"\n'
+    changes += '_base_.default_hooks.bad_video.test = "count"\n'
+    config = write_config(folder, benchmark, changes)
+    torch.manual_seed(0)
+    model = init_recognizer(str(config), None, "cpu")
+    torch.nn.init.normal_(model.cls_head.fc_cls.weight)
+    checkpoint, dump, log = folder / "weights.pth", folder / "dump.pkl", folder / "output.txt"
+    torch.save(model.state_dict(), checkpoint)
+    work = "--work-dir", folder / "work"
+    finish(start("test.py", config, checkpoint, "--dump", dump, *work, log=log), log)
+    return config, checkpoint, dump
+
+
+def write(monkeypatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["report.py", *map(str, arguments), "--device", "cpu"])
+    report.main()
+
+
+def test_the_command_says_what_the_test_said(trained, tmp_path, monkeypatch):
+    config, checkpoint, dump = trained
+    write(monkeypatch, config, checkpoint, "--out", tmp_path / "own.html")
+    write(monkeypatch, config, checkpoint, "--out", tmp_path / "dumped.html", "--dump", dump)
+    own, dumped = (list(csv.DictReader((tmp_path / name).open())) for name in
+                   ("own.csv", "dumped.csv"))  # fmt: skip
+    assert own == dumped
+    samples = [sample for sample in pickle.loads(dump.read_bytes()) if "bad_videos" not in sample]
+    assert len(samples) == 8
+    assert all(Path(sample["filename"]).is_file() for sample in samples)
+    right = [int(s["pred_score"].argmax() == s["gt_label"]) for s in samples]
+    assert own[0]["class"] == "top-1"
+    assert float(own[0]["accuracy"]) == pytest.approx(np.mean(right), abs=1e-4)
+    assert len(own) == 3 + len({int(sample["gt_label"]) for sample in samples})
+    page = (tmp_path / "own.html").read_text()
+    assert "noise.mp4: garbage video" in page
+    assert "data:image/jpeg;base64," in page, "frames of what was confused"
+    with pytest.raises(SystemExit):
+        write(monkeypatch, trained[0], trained[1], "--dump", shortened(dump, tmp_path))
+
+
+def shortened(dump: Path, folder: Path) -> Path:
+    (folder / "short.pkl").write_bytes(pickle.dumps(pickle.loads(dump.read_bytes())[:-1]))
+    return folder / "short.pkl"
+
+
+def test_units_are_reversed_and_left_out(trained):
+    config, checkpoint, _ = trained
+    model = init_recognizer(str(config), str(checkpoint), "cpu")
+    dataset, tested = report.read_test_set(model.cfg, [str(k) for k in range(8)])
+    report.score_videos(model, dataset, tested, [0, 1, 5], dumped=False)
+    assert list(tested.changed) == [report.REVERSED, *(f"without unit {k}" for k in (1, 2, 3, 4))]
+    assert list(tested.bad) == [8]
+    for name, order in ((report.REVERSED, [3, 2, 1, 0]), ("without unit 3", [0, 1, 1, 3])):
+        for index in range(9):
+            if index not in (0, 1, 5):
+                assert tested.changed[name][index] == -1
+                continue
+            packed = dataset[index]
+            packed["inputs"] = torch.stack([packed["inputs"][:, unit] for unit in order], 1)
+            (sample,) = model.test_step(pseudo_collate([packed]))
+            assert tested.changed[name][index] == sample.pred_label
+
+
+def synthetic(classes: int, videos: int = 4000) -> report.Tested:
+    """A network that confuses neighbors, with names as long as Something-Something's."""
+    rng = np.random.default_rng(0)
+    labels = np.sort(rng.integers(0, classes, videos))
+    taken = (labels + rng.choice([0, 0, 0, 1, 2, classes // 2], videos)) % classes
+    scores = np.full((videos, classes), 0.3 / (classes - 1), np.float32)
+    scores[np.arange(videos), taken] = 0.7
+    names = [f"Pulling two ends of something, {k} & <so on>, but nothing" for k in range(classes)]
+    turned = {name: rng.permutation(taken) for name in report.changes(3)}
+    bad = {0: BadVideoError("a.mp4: damaged video: <u>no</u>", path="a.mp4")}
+    scores[0] = np.nan
+    paths = [f"videos/{k}.mp4" for k in range(videos)]
+    return report.Tested(paths, labels, names, scores, turned, bad)
+
+
+class Addresses(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag, attrs) -> None:
+        assert tag not in ("script", "iframe", "u"), tag
+        self.found += [value for name, value in attrs if name in ("src", "href")]
+
+
+@pytest.mark.parametrize("classes", [5, 174, 400])
+def test_the_page_holds_all_it_shows(classes, tmp_path):
+    about = dict(config="config.py", checkpoint="weights.pth", videos=4000)
+    report.write_report(tmp_path / "r.html", synthetic(classes), None, None, about)
+    page = (tmp_path / "r.html").read_text()
+    parser = Addresses()
+    parser.feed(page)
+    assert all(address.startswith(("data:", "#")) for address in parser.found)
+    assert ("top-5" in page) == (classes > 5)
+    assert page.count("<tr><td>Pulling two ends") == 2 * classes  # by accuracy, and by order
+    try:
+        session = chromium()
+        browser = session.__enter__()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    with contextlib.ExitStack() as stack:
+        stack.push(session)
+        addresses(browser)
+        browser.get((tmp_path / "r.html").as_uri())
+        assert browser.execute_script(
+            "return [...document.images].every(i => i.complete && i.naturalWidth > 100)"
+        )
+        # A name stands beside its row or above its column, in a line as high as a cell.
+        apart = browser.execute_script(
+            "const [rows, columns] = ['rows', 'columns'].map(name => [...document.querySelectorAll("
+            "`#matrix .${name} span`)].map(e => e.getBoundingClientRect())); const box = document."
+            "querySelector('#matrix svg').getBoundingClientRect(), side = box.width / rows.length;"
+            "return [rows.map((r, i) => r.top - box.top - i * side), columns.map((c, i) => c.left"
+            "- box.left - i * side), [side], rows.map(r => r.height - side)]"
+        )
+        rows, columns, (side,), heights = apart
+        assert len(rows) == len(columns) == classes
+        assert np.abs([*rows, *columns, *heights]).max() < 1
+        assert side >= 14
+        assert not addresses(browser)
+        assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+        browser.execute_script("document.querySelector('#matrix').scrollIntoView()")
+        browser.save_screenshot(str(tmp_path / "page.png"))

@@ -1,0 +1,113 @@
+"""What a test set says about a classifier: accuracies with intervals, mistakes, calibration."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+Z = 1.959964  # two-sided 95 %
+BINS = 15
+
+
+class Estimate(NamedTuple):
+    """A share with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Mistake(NamedTuple):
+    """How many videos of class ``truth`` were taken for ``taken``."""
+
+    truth: int
+    taken: int
+    count: int
+
+
+def wilson(hits: int, count: int) -> Estimate:
+    """Wilson's score interval of ``hits`` in ``count``, which is sound at 0 and 1 too.
+
+    Wilson, Probable Inference, the Law of Succession, and Statistical Inference (1927).
+    """
+    share, square = hits / count, Z * Z / count
+    middle = (share + square / 2) / (1 + square)
+    half = np.sqrt(share * (1 - share) * square + square * square / 4) / (1 + square)
+    return Estimate(share, max(middle - half, 0.0), min(middle + half, 1.0))
+
+
+def mean_class_accuracy(confusion: np.ndarray) -> Estimate:
+    """Mean over the classes that have videos, each of them counting the same.
+
+    The interval is the normal one. Each class's variance is of its accuracy with one right and one
+    wrong answer added, so that a class of few videos is not taken for certain.
+    """
+    counts = confusion.sum(1)
+    hits, counts = np.diag(confusion)[counts > 0], counts[counts > 0]
+    mean, smooth = (hits / counts).mean(), (hits + 1) / (counts + 2)
+    half = Z * np.sqrt((smooth * (1 - smooth) / counts).sum()) / len(counts)
+    return Estimate(mean, max(mean - half, 0.0), min(mean + half, 1.0))
+
+
+def top_hits(scores: np.ndarray, labels: np.ndarray, k: int) -> int:
+    """Number of videos whose true class is among the k best."""
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return int((best == labels[:, None]).any(1).sum())
+
+
+def confusion_of(labels: np.ndarray, taken: np.ndarray, classes: int) -> np.ndarray:
+    """Number of videos by true class (rows) and by the class they were taken for."""
+    matrix = np.zeros((classes, classes), int)
+    np.add.at(matrix, (labels, taken), 1)
+    return matrix
+
+
+def mistakes(confusion: np.ndarray) -> list[Mistake]:
+    """Every pair of classes that was confused, the most frequent first."""
+    wrong = confusion - np.diag(np.diag(confusion))
+    found = [Mistake(int(i), int(j), int(wrong[i, j])) for i, j in np.argwhere(wrong)]
+    return sorted(found, key=lambda mistake: -mistake.count)
+
+
+def side_by_side(confusion: np.ndarray) -> np.ndarray:
+    """An order of the classes in which those that are confused stand together.
+
+    By the eigenvector of the second smallest eigenvalue of the graph's Laplacian, as in Atkins et
+    al., A Spectral Algorithm for Seriation (1998).
+    """
+    weights = (confusion + confusion.T).astype(float)
+    np.fill_diagonal(weights, 0)
+    weights += 1e-3  # joins what was never confused
+    laplacian = np.diag(weights.sum(1)) - weights
+    place = np.linalg.eigh(laplacian)[1][:, min(1, len(weights) - 1)]
+    return np.argsort(place if place[0] <= place[-1] else -place, kind="stable")
+
+
+def probabilities(scores: np.ndarray) -> np.ndarray:
+    """The scores (N, K) themselves, or their softmax where they are logits."""
+    if scores.min() >= 0 and np.allclose(scores.sum(1), 1, atol=1e-3):
+        return scores
+    powers = np.exp(scores - scores.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+def calibration(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
+    """How often the network is right where it is so sure.
+
+    Guo et al., On Calibration of Modern Neural Networks (2017).
+
+    Returns:
+        Mean confidence, accuracy and number of videos of each bin of equal width, (``BINS``, 3),
+        NaN where it is empty; and the expected calibration error.
+    """
+    sure, right = scores.max(1), scores.argmax(1) == labels
+    place = np.minimum((sure * BINS).astype(int), BINS - 1)
+    bins = np.full((BINS, 3), np.nan)
+    for index in range(BINS):
+        inside = place == index
+        bins[index, 2] = inside.sum()
+        if inside.any():
+            bins[index, :2] = sure[inside].mean(), right[inside].mean()
+    gaps = np.nan_to_num(np.abs(bins[:, 0] - bins[:, 1]))
+    return bins, float((gaps * bins[:, 2]).sum() / len(labels))

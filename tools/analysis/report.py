@@ -1,0 +1,367 @@
+"""Write what a test of a trained network says, for people: one HTML page and a table as CSV.
+
+The page needs no network and runs no script. Its units are reversed, and left out one by one, to
+tell which classes need their order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import csv
+import io
+import pickle
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from judging import (
+    Estimate,
+    Mistake,
+    calibration,
+    confusion_of,
+    mean_class_accuracy,
+    mistakes,
+    probabilities,
+    side_by_side,
+    top_hits,
+    wilson,
+)
+from matplotlib.figure import Figure
+from mmaction.registry import DATASETS
+from mmengine.config import Config
+from rich.progress import track
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from f4d_mmaction.apis import load_recognizer
+from f4d_mmaction.apis.recognition import predict, recognize_sample
+from f4d_mmaction.datasets.unwrapping import pack_also
+from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
+from f4d_mmaction.visualization.attention import draw_sheet
+from f4d_mmaction.visualization.style import BLUE, MUTED, new_figure, plain, with_style
+
+PAIRS, VIDEOS = 10, 3  # shown with pictures
+REVERSED = "units reversed"
+
+
+@dataclass
+class Tested:
+    """A test set and what the network said: one row for each of its N videos.
+
+    Attributes:
+        paths: Of the videos.
+        labels: (N,), the true classes.
+        names: Of the K classes.
+        scores: (N, K), probabilities; NaN for a bad video.
+        changed: Class (N,) that was best after a change of the units; -1 where it was not tried.
+        bad: What is wrong with the bad ones, by place.
+    """
+
+    paths: list[str]
+    labels: np.ndarray
+    names: list[str]
+    scores: np.ndarray
+    changed: dict[str, np.ndarray] = field(default_factory=dict)
+    bad: dict[int, BadVideoError] = field(default_factory=dict)
+
+
+class WithErrors(Dataset):
+    """A dataset that returns the error of a bad video in its place, each with its index."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[int, dict | BadVideoError]:
+        try:
+            return index, self.dataset[index]
+        except BadVideoError as error:
+            return index, error
+
+
+def changes(units: int) -> dict[str, list[int]]:
+    """Which unit stands at each place after each change; a unit's neighbor stands in for it."""
+    whole = list(range(units))
+    without = {
+        f"without unit {unit + 1}": [*whole[:unit], abs(unit - 1), *whole[unit + 1 :]]
+        for unit in whole
+    }
+    return {REVERSED: whole[::-1], **without} if units > 1 else {}
+
+
+def read_test_set(config: Config, names: list[str]) -> tuple[Dataset, Tested]:
+    """Build the config's test set and list its videos.
+
+    Raises:
+        FileNotFoundError: no annotation file.
+        ValueError: a video without one label of the network's classes.
+    """
+    pack_also(config.test_dataloader.dataset, ["frame_inds", "avg_fps", "total_frames"])
+    dataset = DATASETS.build(config.test_dataloader.dataset)
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    for info in infos:
+        label = info["label"]
+        if not isinstance(label, int) or not 0 <= label < len(names):
+            raise ValueError(
+                f"{path_of(info)}: expected one label from 0 to {len(names) - 1}, got {label}"
+            )
+    labels = np.array([info["label"] for info in infos])
+    scores = np.full((len(infos), len(names)), np.nan, np.float32)
+    return dataset, Tested([path_of(info) for info in infos], labels, names, scores)
+
+
+def path_of(info: dict) -> str:
+    return str(info.get("filename") or info.get("frame_dir"))
+
+
+def read_dump(path: str, tested: Tested) -> None:
+    """Take the scores from a file of ``tools/test.py --dump``, which must be of this test set.
+
+    Raises:
+        ValueError: it is of other videos or classes.
+    """
+    samples = pickle.loads(Path(path).read_bytes())
+    if len(samples) != len(tested.paths):
+        raise ValueError(f"{path} holds {len(samples)} videos, the test set {len(tested.paths)}")
+    for index, sample in enumerate(samples):
+        name, score = path_of(sample), sample["pred_score"].float().numpy()
+        differs = name not in ("None", tested.paths[index])
+        if differs or sample["gt_label"].tolist() != [tested.labels[index]]:
+            raise ValueError(
+                f"{path}: video {index} is {name} with label {sample['gt_label'].tolist()}, in the "
+                f"test set {tested.paths[index]} with {tested.labels[index]}"
+            )
+        if score.shape != tested.scores[index].shape:
+            raise ValueError(f"{path} has scores {score.shape}, expected {len(tested.names)}")
+        if reports := sample.get("bad_videos"):
+            told = reports[0]
+            kind = BadVideoKind(told["kind"])
+            tested.bad[index] = BadVideoError(told["message"], kind, told["path"])
+        else:
+            tested.scores[index] = score
+
+
+def score_videos(
+    model: nn.Module, dataset: Dataset, tested: Tested, ordered: Sequence[int], dumped: bool
+) -> None:
+    """Run the network, and again with changed units on the videos of ``ordered``."""
+    options = model.cfg.test_dataloader
+    # The host takes one video at a time where it limits the views.
+    size = 1 if (model.test_cfg or {}).get("max_testing_views") else options.batch_size
+    indices = list(ordered) if dumped else list(range(len(dataset)))
+    loader = DataLoader(
+        Subset(WithErrors(dataset), indices),
+        size,
+        num_workers=options.get("num_workers", 0),
+        collate_fn=list,
+    )
+    for batch in track(loader, "Testing", disable=not indices):
+        tested.bad.update((i, read) for i, read in batch if isinstance(read, BadVideoError))
+        batch = [(i, packed) for i, packed in batch if i not in tested.bad]
+        if batch and not dumped:
+            tested.scores[[i for i, _ in batch]] = predict(model, [p for _, p in batch], False)[0]
+        batch = [(i, p) for i, p in batch if i in ordered and p["inputs"].ndim == 6]
+        for name, order in changes(batch[0][1]["inputs"].shape[1] if batch else 0).items():
+            changed = [dict(p, inputs=p["inputs"][:, order]) for _, p in batch]
+            taken = tested.changed.setdefault(name, np.full(len(dataset), -1))
+            taken[[i for i, _ in batch]] = predict(model, changed, False)[0].argmax(1)
+
+
+def draw_mistakes(
+    model: nn.Module | None, dataset: Dataset, tested: Tested, found: Iterable[Mistake]
+) -> list[dict]:
+    """The videos of each confusion that the network was surest of, with attention."""
+    shown = []
+    best = np.nan_to_num(tested.scores, nan=-1).argmax(1)
+    for mistake in track(list(found), "Drawing"):
+        where = np.flatnonzero((tested.labels == mistake.truth) & (best == mistake.taken))
+        where = [i for i in where if i not in tested.bad]
+        where = sorted(where, key=lambda i: -tested.scores[i, mistake.taken])[:VIDEOS]
+        videos = []
+        for index in where:
+            video = dict(path=tested.paths[index], score=tested.scores[index, mistake.taken])
+            if model is not None:
+                result = recognize_sample(model, video["path"], dataset[index], tested.names)
+                if result.frames is not None:
+                    figure = draw_sheet(result, truth=tested.names[mistake.truth])
+                    video["picture"] = data_uri(figure, "jpeg")
+            videos.append(video)
+        names = tested.names[mistake.truth], tested.names[mistake.taken]
+        of = int((tested.labels == mistake.truth).sum())
+        shown.append(dict(names=names, count=mistake.count, of=of, videos=videos))
+    return shown
+
+
+def data_uri(figure: Figure, kind: str = "png") -> str:
+    """A figure as an address that holds the picture itself."""
+    file = io.BytesIO()
+    figure.savefig(file, format=kind, pil_kwargs={"quality": 80} if kind == "jpeg" else None)
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+@with_style
+def draw_reliability(bins: np.ndarray) -> Figure:
+    """Accuracy by confidence, and under it how many videos there are."""
+    figure = new_figure(4.6, 3.9)
+    upper, lower = figure.subplots(
+        2, 1, sharex=True, gridspec_kw=dict(height_ratios=[4, 1], hspace=0.12)
+    )
+    width = 1 / len(bins)
+    centers = (np.arange(len(bins)) + 0.5) * width
+    upper.bar(centers, bins[:, 1], 0.9 * width, color=BLUE)
+    upper.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1)
+    upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
+    lower.bar(centers, bins[:, 2], 0.9 * width, color=MUTED)
+    lower.set(xlabel="confidence in the best class", ylabel="videos")
+    plain(upper)
+    plain(lower)
+    return figure
+
+
+def judge_classes(tested: Tested, good: np.ndarray, confusion: np.ndarray) -> list[dict]:
+    """A row for each class that has videos, the best first."""
+    rows = []
+    for label in np.flatnonzero(confusion.sum(1)):
+        mine = good & (tested.labels == label)
+        count, right = int(mine.sum()), int(confusion[label, label])
+        row = dict(name=tested.names[label], videos=count, right=right)
+        row.update(accuracy=wilson(right, count), mistaken="", times=0)
+        wrong = confusion[label].copy()
+        wrong[label] = 0
+        if wrong.any():
+            row.update(mistaken=tested.names[wrong.argmax()], times=int(wrong.max()))
+        rows.append(row | judge_order(tested, mine))
+    return sorted(rows, key=lambda row: (-row["accuracy"].value, row["name"]))
+
+
+def judge_order(tested: Tested, mine: np.ndarray) -> dict:
+    """Accuracy in order and after each change, of those of my videos that were changed."""
+    if not tested.changed:
+        return {}
+    tried = mine & (tested.changed[REVERSED] >= 0)
+    if not tried.any():
+        return {}
+    labels, in_order = tested.labels[tried], tested.scores[tried].argmax(1)
+    changed = {name: float((taken[tried] == labels).mean()) for name, taken in
+               tested.changed.items()}  # fmt: skip
+    kept = float((in_order == labels).mean())
+    answers = np.bincount(tested.changed[REVERSED][tried])
+    told = dict(name=tested.names[answers.argmax()], times=int(answers.max()))
+    return dict(tried=int(tried.sum()), kept=kept, changed=changed, reversed=told,
+                lost=kept - changed[REVERSED])  # fmt: skip
+
+
+def matrix_cells(confusion: np.ndarray, names: Sequence[str], order: np.ndarray) -> list[dict]:
+    """The cells that hold videos, where classes stand in ``order``."""
+    moved = confusion[np.ix_(order, order)]
+    total = moved.sum(1)
+    return [
+        dict(x=int(x), y=int(y), count=int(moved[y, x]), of=int(total[y]),
+             share=float(moved[y, x] / total[y]), truth=names[order[y]], taken=names[order[x]])
+        for y, x in np.argwhere(moved)
+    ]  # fmt: skip
+
+
+def write_report(
+    out: Path, tested: Tested, model: nn.Module | None, dataset: Dataset, about: dict
+) -> None:
+    """Write the page, and the rows of its classes beside it as CSV.
+
+    Raises:
+        ValueError: no video could be read.
+    """
+    good = ~np.isnan(tested.scores[:, 0])
+    if not good.any():
+        reasons = "; the first: " + str(next(iter(tested.bad.values()))) if tested.bad else ""
+        raise ValueError(f"none of the {len(good)} videos of the test set could be read{reasons}")
+    tested.scores[good] = probabilities(tested.scores[good])
+    scores, labels, count = tested.scores[good], tested.labels[good], int(good.sum())
+    confusion = confusion_of(labels, scores.argmax(1), len(tested.names))
+    bins, error = calibration(scores, labels)
+    totals = {"top-1": wilson(top_hits(scores, labels, 1), count)}
+    if len(tested.names) > 5:
+        totals["top-5"] = wilson(top_hits(scores, labels, 5), count)
+    totals["mean class accuracy"] = mean_class_accuracy(confusion)
+    classes = judge_classes(tested, good, confusion)
+    found, order = mistakes(confusion), side_by_side(confusion)
+    page = dict(
+        about=about,
+        count=count,
+        totals=totals,
+        classes=classes,
+        absent=int((confusion.sum(1) == 0).sum()),
+        sides=[tested.names[label] for label in order],
+        cells=matrix_cells(confusion, tested.names, order),
+        wrong=sum(mistake.count for mistake in found),
+        kinds=len(found),
+        pairs=draw_mistakes(model, dataset, tested, found[:PAIRS]),
+        reliability=data_uri(draw_reliability(bins)),
+        calibration_error=error,
+        order=judge_order(tested, good),
+        ordered=sorted((r for r in classes if "lost" in r), key=lambda r: -r["lost"]),
+        bad=[tested.bad[index] for index in sorted(tested.bad)],
+    )
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    template = jinja2.Environment(loader=loader, autoescape=True).get_template("report.html.j2")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(template.render(page), encoding="utf-8")
+    write_table(out.with_suffix(".csv"), totals, count, page["order"], classes)
+
+
+def write_table(
+    path: Path, totals: dict[str, Estimate], count: int, order: dict, classes: Iterable[dict]
+) -> None:
+    """Write the totals and a row for each class."""
+    changed = order.get("changed", {})
+    header = ["class", "videos", "accuracy", "low", "high", "most often mistaken for", "times"]
+    rows = [[name, count, *estimate, "", ""] for name, estimate in totals.items()]
+    rows[0] += changed.values()
+    for row in classes:
+        told = row["name"], row["videos"], *row["accuracy"], row["mistaken"], row["times"]
+        rows.append([*told, *row.get("changed", {}).values()])
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*header, *changed])
+        writer.writerows([f"{v:.4f}" if isinstance(v, float) else v for v in row] for row in rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config")
+    parser.add_argument("checkpoint")
+    parser.add_argument("--out", default="report.html", help="HTML file, or folder for report.html")
+    parser.add_argument(
+        "--dump", metavar="FILE.pkl", help="scores of tools/test.py --dump, which saves the test"
+    )
+    parser.add_argument("--labels", help="class names, one a line, in the order of the labels")
+    parser.add_argument("--device", help="cuda where there is one, else cpu")
+    parser.add_argument(
+        "--order", type=int, default=2000, metavar="N",
+        help="videos, evenly spread, whose units are also reversed and left out; 0 for none",
+    )  # fmt: skip
+    args = parser.parse_args()
+
+    out = Path(args.out)
+    out = out if out.suffix == ".html" else out / "report.html"
+    try:
+        model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
+        dataset, tested = read_test_set(model.cfg, model.class_names)
+        if args.dump:
+            read_dump(args.dump, tested)
+        spread = np.linspace(0, len(dataset) - 1, min(max(args.order, 0), len(dataset)))
+        ordered = set(spread.round().astype(int).tolist())
+        score_videos(model, dataset, tested, sorted(ordered), bool(args.dump))
+        about = dict(config=args.config, checkpoint=args.checkpoint, videos=len(dataset))
+        write_report(out, tested, model, dataset, about)
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
+    print(f"{out}\n{out.with_suffix('.csv')}")
+
+
+if __name__ == "__main__":
+    main()
