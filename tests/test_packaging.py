@@ -47,13 +47,15 @@ def test_carried_config_builds_far_from_the_repository(
 ) -> None:
     site = tmp_path / "site"
     wheel.extractall(site)
+    base = '__import__("f4d_mmaction").__path__[0] + "/.mim/configs/recognition/'
+    (tmp_path / "own.py").write_text(f'_base_ = {base}v4d/v4d_r18_phase_order.py"\n')
     code = (
-        "import f4d_mmaction, pathlib\n"
         "from mmengine.config import Config\n"
+        "cfg = Config.fromfile('own.py')\n"
+        "import f4d_mmaction, pathlib\n"
         "from mmengine.registry import init_default_scope\n"
         "from mmaction.registry import MODELS\n"
         "home = pathlib.Path(f4d_mmaction.__file__).parent\n"
-        "cfg = Config.fromfile(home / '.mim/configs/recognition/v4d/v4d_r18_phase_order.py')\n"
         "init_default_scope(cfg.default_scope)\n"
         "MODELS.build(cfg.model)\n"
         "print(home)\n"

@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from tiny_run import ROOT, finish, start
 
 from f4d_mmaction.engine.missing_files import missing_files, require_files
+
+# The main config of each dataset for which there is a base file.
+SHIPPED = {
+    path.stem: next(ROOT.glob(f"configs/recognition/f4d/f4d_r??_{path.stem}.py"))
+    for path in sorted(ROOT.glob("configs/_base_/datasets/*.py"))
+}
 
 
 @pytest.fixture
@@ -20,16 +27,41 @@ def config(root: Path, benchmark: Path) -> Config:
     return config
 
 
-def test_one_sentence_of_one_process(root: Path, subprocess_env: dict, tmp_path: Path) -> None:
-    config = root / "configs/recognition/f4d/f4d_r50_sthv1.py"
+def the_sentence(output: str) -> str:
+    (said,) = (line for line in output.splitlines() if "Warning" not in line)
+    return said
+
+
+@pytest.mark.parametrize("tool", ["dist_train.sh", "dist_test.sh"])
+def test_one_sentence_of_one_process(
+    tool: str, root: Path, subprocess_env: dict, tmp_path: Path
+) -> None:
+    (tmp_path / "some.pth").touch()
+    arguments = ["4"] if tool == "dist_train.sh" else ["some.pth", "4"]
     done = subprocess.run(
-        ["bash", root / "tools/dist_train.sh", config, "4"],
+        ["bash", root / "tools" / tool, SHIPPED["sthv1"], *arguments],
         env=subprocess_env, cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1
-    (said,) = (line for line in (done.stdout + done.stderr).splitlines() if "Warning" not in line)
-    assert f"annotation list {tmp_path}/data/sthv1/train.txt" in said
-    assert "docs/datasets.md" in said
+    assert f"{tmp_path}/data/sthv1/" in the_sentence(done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize("tool", ["train.py", "test.py"])
+@pytest.mark.parametrize("dataset", SHIPPED)
+def test_missing_dataset_is_named_with_its_command_and_page(
+    dataset: str, tool: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "output.txt"
+    (tmp_path / "some.pth").touch()
+    arguments = ["some.pth"] if tool == "test.py" else []
+    said = the_sentence(finish(start(tool, SHIPPED[dataset], *arguments, log=log), log, 1))
+    assert f"annotation list {tmp_path}/data/{dataset}/" in said
+    assert f"of {tool[:-3]}_dataloader is missing" in said
+    if dataset == "phase_order":
+        assert "python tools/data/make_benchmark.py data/phase_order" in said
+    else:
+        assert "docs/datasets.md" in said
+        assert "tools/data/prepare.py" in said
 
 
 def test_all_there_is_silence(config: Config) -> None:
