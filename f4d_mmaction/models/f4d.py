@@ -252,8 +252,9 @@ def check_kernel_size(kernel_size: Kernel) -> tuple[int, int, int, int]:
     return kernel
 
 
-def check_shape(x: Tensor, channels: int | None = None, axis: int = 2) -> None:
+def check_shape(x: Tensor, channels: int | None = None, axis: int = 2, hint: str = "") -> None:
     """Raise ``ValueError`` unless ``x`` has six axes, none of them empty, with C at ``axis``."""
     if x.ndim != 6 or 0 in x.shape or channels not in (None, x.shape[axis]):
         form = f"(N, {channels or 'C'}, U," if axis == 1 else f"(N, U, {channels or 'C'},"
-        raise ValueError(f"expected {form} T, H, W) with no axis empty, got {tuple(x.shape)}")
+        found = tuple(map(int, x.shape))  # tensors while a network is traced
+        raise ValueError(f"expected {form} T, H, W) with no axis empty, got {found}{hint}")

@@ -22,6 +22,7 @@ from .view_conv3d import ViewConv3d
 STEM = "stem"  # a block's location; others are "layer{stage}_{residual block}"
 TRUNK, OUTPUT = "trunk", "output"  # steps of a forward pass that are no blocks
 Placement = Union[int, str, Sequence[int]]
+UNITS = "; FormatActionUnits makes it, and tools/analysis/complexity.py stands for get_flops"
 
 
 class Blocks4dMixin:
@@ -143,7 +144,7 @@ class Blocks4dMixin:
             x: Videos as units.
             maps: Filled with each block's attention maps: location -> name -> map.
         """
-        check_shape(x, getattr(self, "in_channels", 3))
+        check_shape(x, getattr(self, "in_channels", 3), hint=UNITS)
         return self._run(x, self._steps(), maps)
 
     def forward_early(self, x: Tensor) -> Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import cv2
+import mmaction
 import numpy as np
 import pytest
 import torch
@@ -73,8 +75,23 @@ def test_vis_scheduler_draws_the_schedule_without_our_loop_and_hooks(run, config
     assert cv2.imread(str(tmp_path / "schedule.jpg")).std() > 1
 
 
-def test_an_unknown_tool_is_answered_with_their_names(root, subprocess_env):
-    tool = [sys.executable, str(root / "tools/mmaction_tool.py"), "no_such_tool"]
-    done = subprocess.run(tool, capture_output=True, text=True, env=subprocess_env)
-    assert done.returncode == 1
-    assert "confusion_matrix" in done.stderr
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["no_such_tool"], "confusion_matrix"),
+        (["get_flops", "config.py"], "python tools/analysis/complexity.py"),
+        (["vis_cam", "config.py"], "python tools/demo.py"),
+        (["analyze_logs", "plot_curve"], "python tools/analysis/plot_runs.py"),
+    ],
+)
+def test_a_tool_that_does_not_work_is_answered_with_what_does(root, monkeypatch, arguments, answer):
+    monkeypatch.setattr(sys, "argv", ["mmaction_tool.py", *arguments])
+    with pytest.raises(SystemExit, match=answer):
+        runpy.run_path(str(root / "tools/mmaction_tool.py"), run_name="__main__")
+
+
+def test_get_flops_itself_is_answered_with_what_replaces_it(monkeypatch, config_path):
+    tool = Path(mmaction.__file__).parent / ".mim/tools/analysis_tools/get_flops.py"
+    monkeypatch.setattr(sys, "argv", ["get_flops.py", str(config_path)])
+    with pytest.raises(ValueError, match=r"got \(1, 3, 224, 224\).*tools/analysis/complexity.py"):
+        runpy.run_path(str(tool), run_name="__main__")
