@@ -1,4 +1,4 @@
-"""Published facts about the five datasets, shared by `prepare`, `check` and the docs.
+"""Published facts about the datasets with annotation files, for `prepare`, `check` and the docs.
 
 Sources of the counts: Something-Something v1 and v2, UCF101 and HMDB51 as in their own releases;
 Kinetics-400 as in MMAction2's copy (videos disappear from YouTube, so every copy differs).

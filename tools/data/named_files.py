@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,8 +27,8 @@ from f4d_mmaction.visualization import write_video
 GESTURES = (
     *("carret", "circlecc", "del", "down", "left", "right", "square", "star", "tick", "up"),
 )
-# Serials 2 to 7 share their places; 8 to 10, 11 to 15 and 19 to 22 share a camera, or a day. So a
-# fold is neighbors, and 1 is with 8 to 10, which it resembles in camera and frame rate.
+# Neighbors share places (2 to 7 above all), cameras, or a quarter of an hour, as pictures, frame
+# rates and times of creation show; 1 is like 8 to 10. So a fold is a block of them.
 FOLDS = ((1, 8, 9, 10), (2, 3, 4, 5, 6, 7), (11, 12, 13, 14), (15, 16, 17, 18), (19, 20, 21, 22))
 
 ACTIONS = (
@@ -41,22 +40,15 @@ ACTIONS = (
 )
 NEVER_PUBLISHED = {(8, 1, 4), (23, 6, 4), (27, 8, 4)}  # action, subject, take
 DEPTH_FPS = 30
-SUBJECTS = {
-    "train": (1, 3, 5, 7),
-    "test": (2, 4, 6, 8),
-    "train_inner": (1, 3, 5),
-    "val_inner": (7,),
-}
+SUBJECTS = {"train": {1, 3, 5, 7}, "test": {2, 4, 6, 8}, "train_inner": {1, 3, 5}, "val_inner": {7}}
+DRAWN = 5  # actions of which sequences are made
 FAINTEST = 64  # of a person's farthest point, so that it stands out from the background of 0
 ENCODER = {"crf": "8", "preset": "veryfast", "tune": "fastdecode"}
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One video of a list: its name and label, its person or serial, and the files it is made of.
-
-    Clips of one `group` are never on both sides of a split.
-    """
+    """One video: its person or serial is its `group`, which is on one side of a split only."""
 
     name: str
     label: int
@@ -67,34 +59,27 @@ class Clip:
 def prepare_egogestar(
     media: str | Path, out: str | Path, size: int = 80, strict: bool = False
 ) -> Summary:
-    """Write small copies of EgoGestAR's labeled videos, and lists of five folds by serial.
+    """List five folds of EgoGestAR's mp4 files by serial, with copies of `size` (shorter side).
 
-    Args:
-        media: Folder of the mp4 files.
-        out: Folder of the lists; the copies are in `videos` below it. Those there are kept.
-        size: Pixels of a copy's shorter side.
-        strict: Refuse when a video is missing, empty or damaged, instead of leaving it out.
+    Copies that are there are kept. With `strict`, a missing, empty or damaged file is refused.
 
     Raises:
+        ValueError: `size` cannot be used; PreparationError (a ValueError): files are refused.
         FileNotFoundError: no such folder.
-        PreparationError: a list would be empty, or something is wrong and `strict`.
     """
-    expected = [
-        f"testvideo_{name}_{serial}.mp4" for name, serial in product(GESTURES, range(1, 23))
-    ]
-    found, problems = _find(Path(media), expected, "testvideo_unclassified_")
-    clips = []
-    for path in found:
-        _, name, serial = path.stem.split("_")
-        clips.append(Clip(path.name, GESTURES.index(name), int(serial), (path,)))
+    names = [f"testvideo_{name}_{serial}.mp4" for name, serial in product(GESTURES, range(1, 23))]
+    found, problems = _find(Path(media), names, "testvideo_unclassified_")
+    parts = [(path, *path.stem.split("_")[1:]) for path in found]
+    clips = [Clip(p.name, GESTURES.index(name), int(serial), (p,)) for p, name, serial in parts]
     splits = {}
-    for fold, serials in enumerate(FOLDS, start=1):
-        validated = FOLDS[fold % len(FOLDS)]
-        others = {serial for block in FOLDS for serial in block} - {*serials}
-        splits[f"train_fold{fold}"] = others
-        splits[f"test_fold{fold}"] = serials
-        splits[f"train_fold{fold}_inner"] = others - {*validated}
-        splits[f"val_fold{fold}_inner"] = validated
+    for fold, tested in enumerate(map(set, FOLDS), start=1):
+        validated = {*FOLDS[fold % len(FOLDS)]}  # the next fold, for choices without test clips
+        others = {*range(1, 23)} - tested
+        splits |= {f"train_fold{fold}": others, f"test_fold{fold}": tested}
+        splits |= {
+            f"train_fold{fold}_inner": others - validated,
+            f"val_fold{fold}_inner": validated,
+        }
     made = _convert(clips, Path(out), size, _short_side, problems)
     return _finish("EgoGestAR", Path(out), made, GESTURES, splits, problems, strict)
 
@@ -104,63 +89,45 @@ def prepare_utd_mhad(
     out: str | Path,
     size: int = 80,
     strict: bool = False,
-    modality: str = "depth",
     sequences: int = 1,
-    drawn: int = 5,
     seed: int = 0,
 ) -> Summary:
-    """Write UTD-MHAD's cross-subject lists, and its depth as 8-bit videos cropped to the person.
+    """List UTD-MHAD's subjects: depth as 8-bit square videos of `size`, color videos as they are.
 
-    Args:
-        media: Folder of the files of one modality.
-        out: Folder of the lists; depth videos are in `videos` below it. Those there are kept.
-        size: Pixels of a depth video's side.
-        strict: Refuse when a file is missing, empty or damaged, instead of leaving it out.
-        modality: 'depth', or 'color', whose videos are listed as they are.
-        sequences: Actions of one person, one after the other, in a video. From 2 on the classes
-            are all orders of as many different actions of those drawn.
-        drawn: Number of actions drawn for sequences.
-        seed: Draws actions, and which takes are joined.
+    `media` has the files of one modality. With 2 or more `sequences`, a video joins as many actions
+    of one person; classes are all orders of different ones among five that `seed` draws.
 
     Raises:
-        ValueError: an argument that cannot be used.
-        FileNotFoundError: no such folder.
-        PreparationError: a list would be empty, or something is wrong and `strict`.
+        ValueError, FileNotFoundError: as `prepare_egogestar`; also color videos to be joined.
     """
-    suffixes = {"depth": "_depth.mat", "color": "_color.avi"}
-    if modality not in suffixes:
-        raise ValueError(f"modality must be depth or color, got {modality!r}")
-    if sequences != 1 and (modality == "color" or not 1 < sequences <= drawn <= len(ACTIONS)):
-        raise ValueError(
-            f"sequences join 2 or more of up to {len(ACTIONS)} drawn actions in depth, "
-            f"got {sequences} of {drawn} in {modality}"
-        )
-    takes = [
-        take
-        for take in product(range(1, len(ACTIONS) + 1), range(1, 9), range(1, 5))
-        if take not in NEVER_PUBLISHED
-    ]
-    expected = {f"a{a}_s{s}_t{t}{suffixes[modality]}": (a, s, t) for a, s, t in takes}
-    found, problems = _find(Path(media), expected)
+    media, out = Path(media), Path(out)
+    color = any(media.glob("*_color.avi"))
+    if not 1 <= sequences <= (1 if color else DRAWN):
+        raise ValueError(f"sequences join 1 to {DRAWN} actions, in depth only: got {sequences}")
+    takes = {*product(range(1, len(ACTIONS) + 1), range(1, 9), range(1, 5))} - NEVER_PUBLISHED
+    suffix = "_color.avi" if color else "_depth.mat"
+    expected = {f"a{a}_s{s}_t{t}{suffix}": (a, s, t) for a, s, t in sorted(takes)}
+    found, problems = _find(media, expected)
     paths = {expected[path.name]: path for path in found}
     if sequences > 1:
-        classes, clips = _sequences(paths, sequences, drawn, seed)
+        classes, clips = _sequences(paths, sequences, seed)
     else:
         classes = ACTIONS
         clips = [
-            Clip(path.name if modality == "color" else f"a{a}_s{s}_t{t}.mp4", a - 1, s, (path,))
+            Clip(path.name if color else f"a{a}_s{s}_t{t}.mp4", a - 1, s, (path,))
             for (a, s, t), path in paths.items()
         ]
-    if modality == "depth":
-        clips = _convert(clips, Path(out), size, _depth_frames, problems)
-    return _finish("UTD-MHAD", Path(out), clips, classes, SUBJECTS, problems, strict)
+    if not color:
+        clips = _convert(clips, out, size, _depth_frames, problems)
+    return _finish("UTD-MHAD", out, clips, classes, SUBJECTS, problems, strict)
 
 
 def _sequences(
-    paths: Mapping[tuple[int, int, int], Path], length: int, drawn: int, seed: int
+    paths: Mapping[tuple[int, int, int], Path], length: int, seed: int
 ) -> tuple[list[str], list[Clip]]:
     """All orders of `length` of the drawn actions, each take of a person once in each order."""
-    actions = sorted(random.Random(seed).sample(range(1, len(ACTIONS) + 1), drawn))
+    known = sorted({action for action, _, _ in paths})
+    actions = sorted(random.Random(seed).sample(known, min(DRAWN, len(known))))
     orders = list(permutations(actions, length))
     clips = []
     for (label, order), subject in product(enumerate(orders), range(1, 9)):
@@ -186,14 +153,9 @@ def _find(
     for name in expected:
         if not sizes.get(name):
             problems["missing" if name not in sizes else "empty"].append(name)
-    for name in sorted(sizes.keys() - {*expected}, key=_natural):
+    for name in sorted(sizes.keys() - {*expected}):
         problems["unlabeled" if name.startswith(unlabeled) else "foreign"].append(name)
     return [media / name for name in expected if sizes.get(name)], problems
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """A sorting key in which 2 comes before 10."""
-    return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", name)]
 
 
 def _convert(
@@ -206,18 +168,19 @@ def _convert(
     """Write the videos that are not there yet, each whole or not at all; return the good clips."""
     if size < 16 or size % 2:
         raise ValueError(f"size must be even and at least 16 pixels, got {size}")
-    made = []
-    for clip in track(clips, f"Converting into {out / 'videos'}"):
-        target = out / "videos" / clip.name
+    folder, made = out / "videos", []
+    if clips and clips[0].sources[0].parent.resolve() == folder.resolve():
+        raise ValueError(f"{folder} holds the originals: give another folder for the copies")
+    for clip in track(clips, f"Converting into {folder}"):
+        target, part = folder / clip.name, folder / f".part-{clip.name}"
         if not (target.exists() and _side(target) == size):
-            part = target.with_name(f".part-{clip.name}")
             try:
                 parts = [read(source, size) for source in clip.sources]
                 frames = (frame for images, _ in parts for frame in images)
                 write_video(part, frames, parts[0][1], options=ENCODER)
                 os.replace(part, target)
-            except ValueError as error:
-                problems["damaged"].append(f"{clip.name}: {error}")
+            except ValueError as error:  # every reader's word for a damaged file
+                problems["damaged"].append(str(error))
                 continue
             finally:
                 part.unlink(missing_ok=True)
@@ -265,9 +228,10 @@ def _read_depth(path: Path) -> np.ndarray:
     try:
         depth = loadmat(path)["d_depth"]
     except Exception as error:  # scipy raises whatever damaged bytes lead to
-        raise ValueError(f"no d_depth can be read ({type(error).__name__}: {error})") from error
-    if depth.ndim != 3 or not np.issubdtype(depth.dtype, np.integer) or not depth.any():
-        raise ValueError(f"expected frames of depth, got {depth.dtype} of shape {depth.shape}")
+        raise ValueError(f"{path}: no d_depth in it ({type(error).__name__}: {error})") from error
+    if depth.ndim != 3 or depth.dtype.kind != "u" or not depth.any():
+        found = f"{depth.dtype} of shape {depth.shape}"
+        raise ValueError(f"{path}: expected unsigned (height, width, frames) of depth, got {found}")
     return depth
 
 

@@ -42,11 +42,9 @@ def _add_official(command: argparse.ArgumentParser) -> None:
 
 
 def _add_utd_mhad(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--modality", choices=("depth", "color"), help="default depth")
     command.add_argument(
         "--sequences", type=int, help="actions of one person joined in a video (default 1)"
     )
-    command.add_argument("--drawn", type=int, help="actions drawn for sequences (default 5)")
     command.add_argument("--seed", type=int, help="of the sequences (default 0)")
 
 
