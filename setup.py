@@ -88,6 +88,7 @@ setup(
         "web": web,
         "export": export,
         "mat": mat,
+        "hdf5": ["h5py"],  # of tools/extract_features.py
         "tensorboard": ["tensorboard"],
         "test": test,
     },

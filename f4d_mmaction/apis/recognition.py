@@ -63,8 +63,18 @@ def iter_recognize(
     attention: bool = True,
 ) -> Iterator[Recognition]:
     """Yield what :func:`recognize` returns one by one; the next batch is read meanwhile."""
-    if topk < 1 or batch_size < 1:
-        raise ValueError(f"topk and batch_size must be at least 1, got {topk} and {batch_size}")
+    if topk < 1:
+        raise ValueError(f"topk must be at least 1, got {topk}")
+    for batch in read_batches(model, videos, batch_size):
+        yield from _recognize_batch(model, batch, topk, attention)
+
+
+def read_batches(
+    model: nn.Module, videos: Iterable[str | os.PathLike], batch_size: int
+) -> Iterator[list[tuple[str, dict | Recognition]]]:
+    """Yield batches of paths with what :func:`read_video` made of them, one read ahead."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if (model.test_cfg or {}).get("max_testing_views"):  # the host then takes one video at a time
         batch_size = 1
     pipeline = video_pipeline(model.cfg)
@@ -77,7 +87,16 @@ def iter_recognize(
         waiting = reader.submit(read_batch)
         while batch := waiting.result():
             waiting = reader.submit(read_batch)
-            yield from _recognize_batch(model, batch, topk, attention)
+            yield batch
+
+
+def by_size(batch: list[tuple[str, dict | Recognition]]) -> list[list[int]]:
+    """Places of the packed videos of a batch, those of one size together."""
+    sizes: dict[torch.Size, list[int]] = {}
+    for i, (_, read) in enumerate(batch):
+        if not isinstance(read, Recognition):
+            sizes.setdefault(read["inputs"].shape, []).append(i)
+    return list(sizes.values())
 
 
 def video_pipeline(config: Config) -> Compose:
@@ -131,12 +150,8 @@ def _recognize_batch(
 ) -> Iterator[Recognition]:
     """Run videos of one size together; results come in the order of the batch."""
     results = {i: read for i, (_, read) in enumerate(batch) if isinstance(read, Recognition)}
-    sizes: dict[torch.Size, list[int]] = {}
-    for i, (_, read) in enumerate(batch):
-        if i not in results:
-            sizes.setdefault(read["inputs"].shape, []).append(i)
     names = getattr(model, "class_names", None)
-    for members in sizes.values():
+    for members in by_size(batch):
         scores, maps = predict(model, [batch[i][1] for i in members], attention)
         for place, i in enumerate(members):
             results[i] = _describe(*batch[i], scores, maps, place, names, topk)

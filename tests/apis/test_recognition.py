@@ -170,7 +170,7 @@ def test_the_pipeline_of_any_config_reads_video_files(root, name, videos):
 
 @pytest.mark.parametrize("name", ["topk", "batch_size"])
 def test_arguments_out_of_range_are_refused(model, videos, name):
-    with pytest.raises(ValueError, match="topk and batch_size"):
+    with pytest.raises(ValueError, match="must be at least 1"):
         recognize(model, videos, **{name: 0})
 
 

@@ -1,0 +1,103 @@
+"""Features of videos: what the network computes before, or inside, its classifier."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from torch import Tensor, nn
+
+from ..models.resnet4d import Blocks4dMixin
+from ..structures import Recognition
+from .recognition import by_size, read_batches
+
+
+class Features(NamedTuple):
+    """Features of one video; of a bad one what is wrong with it, as in ``Recognition``."""
+
+    path: str
+    values: np.ndarray | None
+    kind: str = ""
+    error: str = ""
+
+
+def extract_features(
+    model: nn.Module, videos: Iterable[str | os.PathLike], of: str = "video", batch_size: int = 1
+) -> Iterator[Features]:
+    """Yield the features of videos one by one, from the network's own forward pass.
+
+    Args:
+        model: Of ``load_recognizer``, or another recognizer of MMAction2; ``model.double()``
+            computes in float64.
+        videos: Paths.
+        of: ``'video'``, (C'), what the classifier takes, the mean over the views where there are
+            several; ``'unit'``, (U, C'), the pooled output of the backbone for each unit (of other
+            networks: each clip, or frame of a 2D network); or the name of a stage such as
+            ``'layer3'``: its maps (U, C', T', H', W') after its 4D block.
+        batch_size: Videos in one forward pass.
+
+    Raises:
+        ValueError: the network has no such stage, or several outputs or regrouped units where
+            units are wanted; or a pipeline that cannot read videos.
+    """
+    layer = _layer(model, of)
+    for batch in read_batches(model, videos, batch_size):
+        found: dict[int, Features] = {}
+        for i, (path, read) in enumerate(batch):
+            if isinstance(read, Recognition):
+                found[i] = Features(path, None, read.kind, read.error)
+        for members in by_size(batch):
+            values = _forward(model, layer, [batch[i][1] for i in members], of)
+            found |= {i: Features(batch[i][0], row) for i, row in zip(members, values)}
+        yield from (found[i] for i in range(len(batch)))
+
+
+def _layer(model: nn.Module, of: str) -> nn.Module:
+    """The classifier, whose input is wanted, or the module whose output is."""
+    backbone = model.backbone
+    if of == "video":
+        return [part for part in model.cls_head.modules() if isinstance(part, nn.Linear)][-1]
+    if of == "unit":
+        return model.neck if model.with_neck else backbone
+    stages = dict(backbone.named_children())
+    if of not in stages:
+        raise ValueError(f"of must be 'video', 'unit' or one of {', '.join(stages)}, got {of!r}")
+    last = f"{of}_{len(stages[of]) - 1}" if isinstance(stages[of], nn.Sequential) else ""
+    blocks = dict(getattr(backbone, "blocks4d", {}))
+    return blocks.get(last, stages[of])
+
+
+@torch.no_grad()
+def _forward(model: nn.Module, layer: nn.Module, packed: list[dict], of: str) -> np.ndarray:
+    """Run packed videos of one size: (N, ...)."""
+    data = model.data_preprocessor(pseudo_collate(packed), False)
+    inputs = data["inputs"].to(next(model.parameters()).dtype)
+    kept: list[Tensor] = []
+    register = layer.register_forward_pre_hook if of == "video" else layer.register_forward_hook
+    with register(partial(_keep, kept)):
+        model(inputs, data["data_samples"], mode="predict")
+    count, x = len(packed), torch.cat(kept)
+    if of == "video":
+        return x.unflatten(0, (count, -1)).mean(1).cpu().numpy()
+    if of == "unit":
+        if isinstance(model.backbone, Blocks4dMixin) and not model.with_neck:
+            units = packed[0]["inputs"].shape[1]
+            if inputs.shape[2] != units:
+                raise ValueError(f"{type(model.data_preprocessor).__name__} regroups units")
+            x = x.unflatten(2, (units, -1)).transpose(1, 2).flatten(0, 1)
+        # In NumPy, which adds up each row by itself, so that the batch changes no bit.
+        rows = np.ascontiguousarray(x.flatten(2).cpu().numpy())
+        return rows.mean(2).reshape(count, -1, rows.shape[1])
+    return x.reshape(count, -1, *x.shape[-3 if x.ndim == 4 else -4 :]).cpu().numpy()
+
+
+def _keep(kept: list[Tensor], module: nn.Module, args: tuple, output: object = None) -> None:
+    value = args[0] if output is None else output
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{type(module).__name__} has several outputs; name a stage, or 'video'")
+    kept.append(value)

@@ -1,0 +1,110 @@
+"""Features are those of the network's own forward pass, for this project's networks and others."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmaction.apis import init_recognizer
+from mmengine.dataset import pseudo_collate
+
+from f4d_mmaction.apis import extract_features, load_recognizer, recognize
+from f4d_mmaction.apis.recognition import read_video, video_pipeline
+
+
+@pytest.fixture(scope="module")
+def model(config_path, checkpoint):
+    return load_recognizer(config_path, checkpoint, "cpu").double()
+
+
+@pytest.fixture(scope="module")
+def videos(benchmark):
+    return sorted(map(str, (benchmark / "test").glob("*.mp4")))[:5]
+
+
+def values(model, videos, of: str, batch_size: int = 2) -> np.ndarray:
+    return np.stack([found.values for found in extract_features(model, videos, of, batch_size)])
+
+
+@torch.no_grad()
+def test_bits_are_those_of_the_networks_own_pass_whatever_the_batch(model, videos):
+    pipeline = video_pipeline(model.cfg)
+    outputs = []
+    for video in videos:
+        data = model.data_preprocessor(pseudo_collate([read_video(pipeline, video)]), False)
+        outputs.append(model.backbone(data["inputs"].flatten(0, 1).double()))
+    maps = torch.cat(outputs)  # (N, C', U*T, H, W)
+    pooled = torch.cat([model.cls_head.avg_pool(output).flatten(1) for output in outputs])
+    units = maps.unflatten(2, (4, -1))
+    for batch_size in (1, 2, 5):
+        np.testing.assert_array_equal(values(model, videos, "video", batch_size), pooled)
+        found = values(model, videos, "layer4", batch_size)
+        np.testing.assert_array_equal(found, units.transpose(1, 2))
+        each = values(model, videos, "unit", batch_size)
+        np.testing.assert_array_equal(each, values(model, videos, "unit", 3))
+        np.testing.assert_allclose(each, units.mean((3, 4, 5)).transpose(1, 2), rtol=1e-12)
+    assert values(model, videos, "layer2").shape == (5, 4, 32, 4, 8, 8)
+
+
+@pytest.mark.parametrize(("name", "units"), [("tsn", 4), ("tsm", 16), ("slowonly", 4)])
+@torch.no_grad()
+def test_the_classifier_makes_scores_of_them_in_other_networks(root, videos, name, units):
+    torch.manual_seed(0)
+    config = root / f"configs/recognition/{name}/{name}_r18_phase_order.py"
+    model = init_recognizer(str(config), None, "cpu")
+    logits = model.cls_head.fc_cls(torch.from_numpy(values(model, videos[:2], "video")))
+    scores = np.stack([result.scores for result in recognize(model, videos[:2])])
+    np.testing.assert_allclose(logits.softmax(1), scores, atol=1e-6)
+    channels = model.cls_head.in_channels
+    assert values(model, videos[:2], "unit").shape == (2, units, channels)
+
+
+def test_what_cannot_be_had_is_told(model, videos):
+    with pytest.raises(ValueError, match=r"'unit' or one of .*layer1.*got 'layer9'"):
+        values(model, videos, "layer9")
+
+
+@pytest.mark.parametrize(("out", "processes"), [("folder", 2), ("all.h5", 1)])
+def test_the_command_names_bad_videos_and_goes_on(
+    root, benchmark, config_path, checkpoint, videos, tmp_path, monkeypatch, out, processes
+):
+    if out.endswith("h5"):
+        pytest.importorskip("h5py", reason="the extra `hdf5` is not installed")
+    bad = tmp_path / "noise.mp4"
+    bad.write_bytes(bytes(range(256)) * 9)
+
+    def run(listed: list[str], code: int, of: str = "unit") -> None:
+        (tmp_path / "list.txt").write_text("".join(f"{path} 0\n" for path in listed))
+        command = f"x {tmp_path}/list.txt --config {config_path} --checkpoint {checkpoint} --device"
+        command += f" cpu --batch 1 --processes {processes} --out {tmp_path / out} --of {of}"
+        monkeypatch.setattr(sys, "argv", command.split())
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(root / "tools/extract_features.py"), run_name="__main__")
+        assert ended.value.code == code
+
+    index = tmp_path / ("folder/index.jsonl" if out == "folder" else "all.jsonl")
+    run([videos[0], str(bad), videos[1]], 1)
+    assert "garbage" in index.read_text()
+    bad.write_bytes((benchmark / "test/00002.mp4").read_bytes())
+    run([*videos[::-1], str(bad)], 0)
+    entries = {e["path"]: e for e in map(json.loads, index.read_text().splitlines())}
+    assert list(entries) == [*videos[:2], *videos[:1:-1], str(bad)], "what was done is not redone"
+    expected = values(load_recognizer(config_path, checkpoint, "cpu"), videos, "unit")
+    for video, features in zip(videos, expected):
+        np.testing.assert_allclose(
+            read(tmp_path / out, entries[video]), features, rtol=1e-5, atol=1e-6
+        )
+    run(videos, 2, "video")  # is not mixed with what is there
+
+
+def read(out, entry: dict) -> np.ndarray:
+    if out.is_dir():
+        return np.load(out / entry["features"])
+    import h5py
+
+    with h5py.File(out) as file:
+        return file[entry["features"]][:]

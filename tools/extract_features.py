@@ -1,0 +1,155 @@
+"""Write the features of a video, the videos of a folder, or those of a list or annotation file.
+
+OUT is a folder, for one .npy file a video and `index.jsonl`, or a .h5 file, with its index beside
+it. A second run goes on where the first one stopped, and tries bad videos again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import Progress, TimeElapsedColumn
+
+from f4d_mmaction.apis import Features, extract_features, list_videos, load_recognizer
+
+CHUNK = 4  # batches handed to a process at once
+_network: list = []  # of this process
+
+
+def start(devices: multiprocessing.Queue, threads: int, config: str, checkpoint: str) -> None:
+    """Load the network in a process of its own."""
+    torch.set_num_threads(threads)
+    _network[:] = [load_recognizer(config, checkpoint, devices.get())]
+
+
+def work(task: tuple[list[str], str, int]) -> list[Features]:
+    return list(extract_features(_network[0], *task))
+
+
+@contextmanager
+def workers(processes: int, device: str | None, config: str, checkpoint: str) -> Iterator[Callable]:
+    """Give what applies :func:`work` to tasks in order: here, or in so many processes."""
+    context = multiprocessing.get_context("spawn")
+    devices = context.Queue()
+    for number in range(processes):
+        gpus = torch.cuda.device_count()
+        devices.put(device or (f"cuda:{number % gpus}" if gpus else "cpu"))
+    threads = max(torch.get_num_threads() // processes, 1)
+    arguments = devices, threads, config, checkpoint
+    if processes == 1:
+        start(*arguments)
+        yield map
+    else:
+        with ProcessPoolExecutor(processes, context, start, arguments) as pool:
+            yield pool.map
+
+
+@contextmanager
+def writer(out: Path) -> Iterator[Callable[[str, np.ndarray], None]]:
+    """Give what writes one array under a name into a folder or an HDF5 file."""
+    if out.suffix not in (".h5", ".hdf5"):
+        yield lambda name, values: np.save(out / name, values)
+        return
+    import h5py
+
+    with h5py.File(out, "a") as file:
+
+        def write(name: str, values: np.ndarray) -> None:
+            if name in file:  # of a run that ended before its line in the index
+                del file[name]
+            file[name] = values
+            file.flush()
+
+        yield write
+
+
+def finished(index: Path, settings: dict) -> set[str]:
+    """Videos that are done, of an index that then holds no others.
+
+    Raises:
+        ValueError: it is of another network or of other features.
+    """
+    text = index.read_text(encoding="utf-8") if index.exists() else ""
+    lines = [line for line in text.splitlines() if line.endswith("}")]
+    done = {line: entry for line in lines if "features" in (entry := json.loads(line))}
+    for entry in done.values():
+        if {key: entry[key] for key in settings} != settings:
+            raise ValueError(f"{index} is of {entry}, not of {settings}; choose another --out")
+    index.write_text("".join(f"{line}\n" for line in done), encoding="utf-8")
+    return {entry["path"] for entry in done.values()}
+
+
+def extract(videos: Sequence[str], args: argparse.Namespace) -> int:
+    """Write the features of all videos that are not done; return how many are bad."""
+    out, bad = Path(args.out), 0
+    one_file = out.suffix in (".h5", ".hdf5")
+    (out.parent if one_file else out).mkdir(parents=True, exist_ok=True)
+    index = out.with_suffix(".jsonl") if one_file else out / "index.jsonl"
+    settings = dict(of=args.of, checkpoint=os.path.abspath(args.checkpoint))
+    done = finished(index, settings)
+    todo = [video for video in videos if video not in done]
+    step = args.batch * CHUNK
+    tasks = [(todo[i : i + step], args.of, args.batch) for i in range(0, len(todo), step)]
+    with (
+        open(index, "a", encoding="utf-8") as lines,
+        writer(out) as write,
+        workers(args.processes, args.device, args.config, args.checkpoint) as apply,
+        Progress(*Progress.get_default_columns(), TimeElapsedColumn()) as progress,
+    ):
+        bar = progress.add_task("Videos", total=len(videos), completed=len(videos) - len(todo))
+        for features in (each for chunk in apply(work, tasks) for each in chunk):
+            entry = dict(path=features.path)
+            if features.error:
+                bad += 1
+                progress.console.print(f"BAD {features.error}", markup=False, highlight=False)
+                entry.update(kind=features.kind, error=features.error)
+            else:
+                # Files of one name in several folders stay apart.
+                mark = hashlib.sha1(os.path.abspath(features.path).encode()).hexdigest()[:10]
+                name = f"{Path(features.path).stem}_{mark}" + ("" if one_file else ".npy")
+                write(name, features.values)
+                entry.update(features=name, shape=features.values.shape, **settings)
+            lines.write(json.dumps(entry) + "\n")
+            lines.flush()
+            progress.advance(bar)
+    return bad
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", metavar="VIDEO|FOLDER|LIST.txt")
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--checkpoint", required=True)
+    parser.add_argument("--out", required=True, help="folder, or FILE.h5 (needs h5py)")
+    parser.add_argument(
+        "--of", default="video", help="'video', 'unit', or a stage, such as layer3, for its maps"
+    )
+    parser.add_argument("--batch", type=int, default=8, help="videos in one forward pass")
+    parser.add_argument("--processes", type=int, default=1, help="spread over the GPUs, if any")
+    parser.add_argument("--device", help="for all processes; by default every GPU, else cpu")
+    args = parser.parse_args()
+    if args.batch < 1 or args.processes < 1:
+        parser.error("--batch and --processes must be at least 1")
+    try:
+        videos = list_videos(args.source)
+        bad = extract(videos, args)
+    except (FileNotFoundError, ImportError, ValueError) as error:
+        parser.error(str(error))
+    if bad:
+        print(f"{bad} of {len(videos)} videos could not be used", file=sys.stderr)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
