@@ -38,7 +38,8 @@ _base_.default_hooks.logger.interval = 1
 randomness = dict(seed=7)
 """
 
-_server = multiprocessing.get_context("forkserver")
+# Importing MMEngine looks for GPUs, after which a forked process cannot use CUDA.
+_server = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "forkserver")
 _server.set_forkserver_preload(["f4d_mmaction", "mmaction.apis", "tiny_run"])
 
 

@@ -25,10 +25,12 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
+from torch.nn.parallel import DistributedDataParallel
 
 from f4d_mmaction.analysis.report import markdown_table, write_section
 from f4d_mmaction.analysis.timing import take_turns, time_ratio, timed
 from f4d_mmaction.models import prepare_for_inference
+from f4d_mmaction.models.inference import use_channels_last
 
 MODES = ("eager", "compiled", "fast")
 # How PyTorch and malloc get memory on the CPU; they read these variables as a process starts.
@@ -51,7 +53,7 @@ class Case:
     Args:
         config: Path of an MMAction2 config.
         batch: Videos.
-        num_units: U.
+        num_units: U; 0 for a network that takes one clip without units.
         clip_len: T.
         size: Height and width.
         mode: ``'eager'``, ``'compiled'`` (the backbone as one graph), or ``'fast'``
@@ -61,6 +63,7 @@ class Case:
         device: Where to run.
         memory: Of the CPU: ``'plain'``, as PyTorch and malloc come; with ``'huge-pages'``; or
             ``'kept'``, with huge pages, and what is freed stays in the process.
+        channels_last: Lay a network of MMAction2's out so; ours say it in their config.
         options: Changes to the config, by dotted key.
 
     Raises:
@@ -77,6 +80,7 @@ class Case:
     dtype: str | None = None
     device: str = "cpu"
     memory: str = "plain"
+    channels_last: bool = False
     options: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -108,13 +112,19 @@ class Case:
         return f"torch {torch.__version__}, Python {platform.python_version()}, {hardware}"
 
     def build_step(self) -> Callable[[], None]:
-        """Build the network (no pretrained weights) and its input; return what runs it once."""
+        """Build the network (no pretrained weights) and its input; return what runs it once.
+
+        Within a process group it runs as MMEngine runs it there, with DDP.
+        """
         config = Config.fromfile(self.config)
         config.merge_from_dict({"model.backbone.pretrained": None, **self.options})
         init_default_scope(config.get("default_scope", "mmaction"))
         torch.manual_seed(0)
         model = MODELS.build(config.model).to(self.device).train(self.training)
-        shape = (self.batch, 1, self.num_units, 3, self.clip_len, self.size, self.size)
+        if self.channels_last:
+            use_channels_last(model.backbone)
+        units = (self.num_units,) if self.num_units else ()
+        shape = (self.batch, 1, *units, 3, self.clip_len, self.size, self.size)
         videos = list(torch.randint(256, shape, dtype=torch.uint8))
         inputs = model.data_preprocessor(dict(inputs=videos, data_samples=None))["inputs"]
         dtype = getattr(torch, self.dtype) if self.dtype else None
@@ -123,6 +133,8 @@ class Case:
             dtype = None
         elif self.mode == "compiled":
             model.backbone.compile(fullgraph=True)
+        if torch.distributed.is_initialized():
+            model = DistributedDataParallel(model, broadcast_buffers=False)
         device, enabled = torch.device(self.device).type, dtype not in (None, torch.float32)
 
         def scores() -> torch.Tensor:

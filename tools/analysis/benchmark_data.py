@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -16,7 +17,9 @@ import cv2
 import numpy as np
 from mmaction.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config, ConfigDict
+from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
+from torch.utils.data import DataLoader
 
 from f4d_mmaction.analysis.report import markdown_table, write_section
 from f4d_mmaction.analysis.timing import take_turns
@@ -144,6 +147,40 @@ def _of_files(pipeline: list[dict], opener: dict, decoder: dict) -> list[dict]:
     raw = dict.fromkeys(("DecodeRawUnits", "RawFrameDecode"), decoder)
     opened = any(step["type"] == opener["type"] for step in pipeline)
     return ([] if opened else [opener]) + replace_stages(pipeline, raw)
+
+
+def loader_speed(config: Config, workers: int, videos: int = 32, frames: int = 90) -> float:
+    """Return the videos a second that a config's training loader gives with so many workers.
+
+    Args:
+        config: Of the pipeline; the videos are generated.
+        workers: Processes.
+        videos: For each worker.
+        frames: Of a video.
+    """
+    init_default_scope(config.get("default_scope", "mmaction"))
+    pipeline = config.train_dataloader.dataset.pipeline
+    pipeline = _of_files(pipeline, dict(type="InitVideo"), dict(type="DecodeUnits"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_video(Path(folder, "0.mp4"), drifting_texture(frames, SIZE), 25, options={})
+        sample = dict(filename=str(path), label=0, start_index=0, modality="RGB")
+        loader = DataLoader(
+            [sample] * videos * workers,
+            batch_size=8,
+            num_workers=workers,
+            collate_fn=partial(_load, Compose(pipeline)),
+            persistent_workers=True,
+        )
+        for _ in loader:  # workers start
+            pass
+        start = time.perf_counter()
+        for _ in loader:
+            pass
+        return len(loader.dataset) / (time.perf_counter() - start)
+
+
+def _load(pipeline: Compose, samples: Sequence[dict]) -> dict:
+    return pseudo_collate([pipeline(copy.deepcopy(sample)) for sample in samples])
 
 
 def time_stages(

@@ -1,4 +1,4 @@
-"""Compute which training batches fit on GPUs of 16 to 80 GB, from what autograd keeps."""
+"""Compute which training batches fit on GPUs of 8 to 80 GB, from the tensors of a whole step."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ from torch.utils._pytree import tree_leaves
 from f4d_mmaction.analysis.report import markdown_table, write_section
 
 GIB = 2**30
+CARDS = (8, 12, 16, 24, 40, 80)
+# What the tensors leave to others, an estimate: CUDA's context and cuDNN's workspaces in GiB, and
+# the part of a card that the allocator's fragments take.
+RESERVE, FRAGMENTS = 1.0, 0.05
 RECOMPUTED = {
     "nothing": {},
     "4D blocks": {"model.backbone.block4d.with_cp": True},
@@ -24,83 +28,109 @@ RECOMPUTED = {
 
 
 def training_bytes(
-    config: Config, num_units: int = 4, clip_len: int = 8, size: int = 224
-) -> tuple[int, int]:
-    """Count the bytes of a float32 training step on the meta device.
+    config: Config, batch: int, num_units: int, clip_len: int, size: int, amp: bool = False
+) -> int:
+    """Count, on the meta device, the bytes of all tensors at the peak of a training step.
 
-    Returns:
-        Bytes of the weights, gradients and momenta; and bytes that autograd keeps for each video.
-        Workspace of kernels and temporary tensors of the backward pass are not counted.
+    These are weights, gradients, momenta and batch, what autograd keeps, and what the backward
+    pass and recomputation make for a while; no workspace within an operator. With ``amp`` features
+    have 16 bits, and weights have a copy in 16 bits.
     """
     init_default_scope(config.get("default_scope", "mmaction"))
     with torch.device("meta"):
         model = MODELS.build(config.model).to("meta").train()
-        x = torch.empty(1, 1, num_units, 3, clip_len, size, size)
-    given = [x, *model.parameters(), *model.buffers()]
-    with _Storages(given) as made:
-        scores = model(x, mode="tensor", stage="head")  # they hold the graph
-    per_video = made.alive() - scores.untyped_storage().nbytes()
-    return 3 * sum(p.untyped_storage().nbytes() for p in model.parameters()), per_video
+        videos = torch.empty(batch, 1, num_units, 3, clip_len, size, size)
+    in_float32 = 0
+    if amp:  # the meta device has no autocast: all in 16 bits, and what AMP keeps besides
+        weights = sum(parameter.numel() for parameter in model.parameters())
+        in_float32 = 2 * videos.numel() + (3 * 4 - 3 * 2) * weights
+        model, videos = model.half(), videos.half()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()  # makes the momenta
+    optimizer.zero_grad()
+    state = [state["momentum_buffer"] for state in optimizer.state.values()]
+    with _Storages([videos, *model.parameters(), *model.buffers(), *state]) as storages:
+        model(videos, mode="tensor", stage="head").float().logsumexp(1).sum().backward()
+        optimizer.step()
+    return storages.peak + in_float32
 
 
 class _Storages(TorchDispatchMode):
-    """Counts the bytes of tensors that operators made and that have not been freed since."""
+    """Counts the bytes of given tensors and of those that operators make, while they are alive."""
 
     def __init__(self, given: Sequence[torch.Tensor]) -> None:
         super().__init__()
-        self.given = {tensor.untyped_storage()._cdata for tensor in given}
-        self.storages: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.alive: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.now = self.peak = 0
+        self._add(given)
 
     def __torch_dispatch__(
         self, func: Callable, types: object, args: tuple = (), kwargs: dict | None = None
     ) -> object:
         results = func(*args, **kwargs or {})
-        for result in tree_leaves(results):
-            storage = result.untyped_storage() if isinstance(result, torch.Tensor) else None
-            if storage is not None and storage._cdata not in self.given:
-                self.storages[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
+        self._add(tree_leaves(results))
         return results
 
-    def alive(self) -> int:
-        return sum(n for storage, n in self.storages.values() if not storage.expired())
+    def _add(self, tensors: Sequence[object]) -> None:
+        for tensor in tensors:
+            storage = tensor.untyped_storage() if isinstance(tensor, torch.Tensor) else None
+            if storage is None:
+                continue
+            reference, _ = self.alive.get(storage._cdata, (None, 0))
+            if reference is None or reference.expired():  # new, maybe in an old one's place
+                self.alive[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
+                self.now += storage.nbytes()
+        if self.now > self.peak:  # at most: some may have been freed since
+            self.alive = {key: found for key, found in self.alive.items() if not found[0].expired()}
+            self.now = sum(nbytes for _, nbytes in self.alive.values())
+            self.peak = max(self.peak, self.now)
 
 
-def to_markdown(path: str, batch: int, num_units: int, clip_len: int, size: int) -> str:
-    """Show what a batch needs in float32, and how many videos fit on cards of four sizes."""
-    cards = (16, 24, 40, 80)
+def to_markdown(path: str, num_units: int, clip_lens: Sequence[int], size: int) -> str:
+    """Show what a video needs, and how many fit on cards of six sizes."""
     rows = []
-    for name, options in RECOMPUTED.items():
-        config = Config.fromfile(path)
-        config.merge_from_dict(options)
-        fixed, per_video = training_bytes(config, num_units, clip_len, size)
-        # A tenth of the card is reserved for workspace and the driver.
-        fit = [max(int((0.9 * card * GIB - fixed) // per_video), 0) for card in cards]
-        rows.append(
-            [
-                name,
-                f"{per_video / GIB:.2f}",
-                f"{(fixed + batch * per_video) / GIB:.1f}",
-                *fit,
-            ]
-        )
-    header = ["recomputed", "GiB a video", f"GiB for {batch} videos"]
+    for clip_len in clip_lens:
+        for amp in (False, True):
+            for name, options in RECOMPUTED.items():
+                config = Config.fromfile(path)
+                config.merge_from_dict(options)
+                one, several = (
+                    training_bytes(config, batch, num_units, clip_len, size, amp)
+                    for batch in (1, 5)
+                )
+                video = (several - one) / 4
+                room = [((1 - FRAGMENTS) * card - RESERVE) * GIB - (one - video) for card in CARDS]
+                rows.append(
+                    [
+                        f"U{num_units} x T{clip_len}",
+                        "16 bits (AMP)" if amp else "float32",
+                        name,
+                        f"{(one - video) / GIB:.2f}",
+                        f"{video / GIB:.2f}",
+                        *(max(int(bytes // video), 0) for bytes in room),
+                    ]
+                )
+    header = ["input", "precision", "recomputed", "GiB", "GiB a video"]
     return (
-        f"Computed, float32, {num_units} x {clip_len} frames of {size} x {size} a video:\n\n"
-        + markdown_table([*header, *(f"videos on {card} GB" for card in cards)], rows)
+        f"Computed, {size} x {size} pixels; an estimated {RESERVE:g} GiB and {FRAGMENTS:.0%} of "
+        "each card are reserved for CUDA's context, cuDNN's workspaces and the allocator's "
+        "fragments:\n\n"
+        + markdown_table([*header, *(f"videos on {card} GB" for card in CARDS)], rows)
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config")
-    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--num-units", type=int, default=4)
-    parser.add_argument("--clip-len", type=int, default=8)
+    parser.add_argument("--clip-len", type=int, nargs="+", default=[8, 4])
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--markdown", nargs=2, metavar=("FILE", "SECTION"))
     args = parser.parse_args()
     try:
-        text = to_markdown(args.config, args.batch, args.num_units, args.clip_len, args.size)
+        text = to_markdown(args.config, args.num_units, args.clip_len, args.size)
         print(text)
         if args.markdown:
             write_section(*args.markdown, text)

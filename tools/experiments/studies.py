@@ -68,8 +68,8 @@ class Study:
     work_dirs: str
 
     @classmethod
-    def load(cls, path: str | Path) -> Study:
-        """Read a study.
+    def load(cls, path: str | Path, changes: dict | None = None) -> Study:
+        """Read a study, with changes by dotted key.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -79,7 +79,9 @@ class Study:
         if not path.is_file():
             raise FileNotFoundError(f"study {path} does not exist")
         names = [field.name for field in fields(cls)]
-        found = {"work_dirs": f"work_dirs/{path.stem}", **Config.fromfile(path).to_dict()}
+        config = Config.fromfile(path)
+        config.merge_from_dict(changes or {})
+        found = {"work_dirs": f"work_dirs/{path.stem}", **config.to_dict()}
         missing = [name for name in names if name not in found]
         if missing:
             raise ValueError(f"study {path} does not set {', '.join(missing)}")
@@ -280,7 +282,8 @@ def run_in_process(run: Run, threads: int) -> dict | None:
     """Return a run's result; None where it failed or its process was killed."""
     shutil.rmtree(run.config.work_dir, ignore_errors=True)  # of a run that did not finish
     Path(run.config.work_dir).mkdir(parents=True)
-    context = multiprocessing.get_context("forkserver")
+    # Importing MMEngine looks for GPUs, after which a forked process cannot use CUDA.
+    context = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "forkserver")
     context.set_forkserver_preload(["mmaction.apis", "f4d_mmaction"])  # slow to import
     with ProcessPoolExecutor(1, context) as process:
         try:

@@ -6,6 +6,7 @@ Finished runs are kept and never repeated. `--limit-minutes 0` only writes the r
 import argparse
 import sys
 
+from mmengine.config import DictAction
 from studies import Study, sweep
 from sweep_report import write_report
 
@@ -21,9 +22,10 @@ def main() -> None:
         "--limit-minutes", type=float, default=float("inf"), help="start no run after that time"
     )
     parser.add_argument("--threads", type=int, default=1, help="of each run")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="K=V")
     args = parser.parse_args()
     try:
-        study = Study.load(args.study)
+        study = Study.load(args.study, args.cfg_options)
         failed = sweep(study, args.only, args.seeds, args.limit_minutes, args.threads)
         write_report(study)
     except (FileNotFoundError, ValueError) as error:

@@ -96,7 +96,7 @@ def setup(study: Study) -> str:
 
 
 def write_report(study: Study) -> Path:
-    """Write tables and pictures into the study's document, and return its path.
+    """Write tables, and pictures where it has their sections, into the study's document.
 
     Raises:
         FileNotFoundError: there is no such document.
@@ -114,7 +114,8 @@ def write_report(study: Study) -> Path:
     }
     for name, picture in pictures.items():
         path = picture and Path(os.path.relpath(picture, study.document.parent)).as_posix()
-        sections[name] = f"![{name}]({path})" if path else f"({NOT_RUN})"
+        if f"<!-- {name} -->" in study.document.read_text(encoding="utf-8"):
+            sections[name] = f"![{name}]({path})" if path else f"({NOT_RUN})"
     for name, text in sections.items():
         write_section(study.document, name, text)
     return study.document

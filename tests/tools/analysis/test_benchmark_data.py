@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmark_data import OURS, STOCK, Comparison, compare, replace_stages
+from benchmark_data import OURS, STOCK, Comparison, compare, loader_speed, replace_stages
 from mmengine.config import Config
+from reduction import RECOGNITION
 
 PIPELINE = [
     dict(type="SampleActionUnits", num_units=4, clip_len=2, test_mode=True),
@@ -61,3 +62,8 @@ def test_the_tool_writes_its_tables(tmp_path: Path, root: Path, subprocess_env: 
     done = subprocess.run(command, env=subprocess_env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "### 1 of 5 frames" in page.read_text()
+
+
+def test_loader_of_a_training_pipeline_is_timed() -> None:
+    config = Config.fromfile(RECOGNITION / "f4d" / "f4d_r18_phase_order.py")
+    assert loader_speed(config, workers=2, videos=2, frames=32) > 0

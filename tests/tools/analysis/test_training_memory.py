@@ -1,45 +1,64 @@
-"""The count of what autograd keeps, against recomputation and against autograd's own hooks."""
+"""The computed memory of a training step, against what PyTorch's profiler sees of a real one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from benchmark import Case
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from reduction import RECOGNITION
-from training_memory import training_bytes
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+from training_memory import RECOMPUTED, to_markdown, training_bytes
 
 SMALL = RECOGNITION / "f4d" / "f4d_r18_phase_order.py"
 
 
-def test_recomputation_keeps_less() -> None:
-    kept = []
-    no_blocks = {"placement": [0, 0, 0, 0]}
-    for options in ({}, {"block4d.with_cp": True}, no_blocks, {"with_cp": True}):
-        config = Config.fromfile(SMALL)
-        config.merge_from_dict({f"model.backbone.{key}": v for key, v in options.items()})
-        fixed, per_video = training_bytes(config, 2, 4, 64)
-        kept.append(per_video)
-        assert fixed > 0
-    plain, blocks, trunk, everything = kept
-    assert plain > blocks > everything > 0
-    assert trunk <= blocks <= 1.1 * trunk  # a recomputed block keeps its input and its output
+def allocated_peak(step: Callable[[], None]) -> int:
+    """Bytes that the CPU's allocator gives out on top of what it has given, at the peak."""
+    step()  # makes the momenta, and what operators cache
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        step()
+    events = profiler.profiler.kineto_results.events()
+    memory = sorted((e for e in events if e.name() == "[memory]"), key=lambda e: e.start_ns())
+    now = peak = 0
+    for event in memory:
+        now += event.nbytes()
+        peak = max(peak, now)
+    return peak
 
 
-def test_bytes_kept_are_those_that_autograd_asks_for() -> None:
-    """The counter sees what is alive; autograd's hooks see what is saved."""
+@pytest.mark.parametrize("amp", [False, True])
+@pytest.mark.parametrize("recomputed", RECOMPUTED)
+def test_a_real_step_takes_what_is_computed(
+    recomputed: str, amp: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Autocast pools in float32 on the CPU alone.
+    pool = torch.autocast("cpu", enabled=False)(nn.MaxPool3d.forward)
+    monkeypatch.setattr(nn.MaxPool3d, "forward", pool)
+    options, shape = RECOMPUTED[recomputed], (6, 4, 4, 64)  # N, U, T, H = W
     config = Config.fromfile(SMALL)
-    with torch.device("meta"):
-        model = MODELS.build(config.model).to("meta").train()
-        x, saved = torch.empty(1, 1, 2, 3, 4, 64, 64), {}
-    given = {p.untyped_storage()._cdata for p in [*model.parameters(), *model.buffers(), x]}
+    config.merge_from_dict(options)
+    weights = sum(p.numel() for p in MODELS.build(config.model).parameters())
+    dtype = "bfloat16" if amp else None
+    step = Case(str(SMALL), *shape, training=True, dtype=dtype, options=options).build_step()
+    before = 4 * (6 * 4 * 3 * 4 * 64**2 + 2 * weights)  # batch, weights and momenta in float32
+    made = training_bytes(config, *shape, amp) - before
+    assert made == pytest.approx(allocated_peak(step), rel=0.1)
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        saved[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
-        return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        scores = model(x, mode="tensor", stage="head")
-    assert scores.requires_grad
-    nbytes = sum(storage.nbytes() for key, storage in saved.items() if key not in given)
-    assert training_bytes(config, 2, 4, 64)[1] == pytest.approx(nbytes, rel=0.02)
+def test_what_fits_is_shown() -> None:
+    text = to_markdown(SMALL, 2, [4], 64)
+    rows = [[c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines()[-6:]]
+    assert [row[:3] for row in rows] == [
+        ["U2 x T4", precision, name]
+        for precision in ("float32", "16 bits (AMP)")
+        for name in RECOMPUTED
+    ]
+    fits = [list(map(int, row[5:])) for row in rows]
+    assert all(row == sorted(row) for row in fits)  # more on larger cards
+    assert all(low > full for full, low in zip(fits[0], fits[3]))
+    assert all(low > full for full, low in zip(fits[0], fits[2]))

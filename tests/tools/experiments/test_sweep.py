@@ -196,3 +196,17 @@ def test_wrong_studies_and_names_are_refused(study, tmp_path):
         sweep(study, only=["f5d"])
     with pytest.raises(ValueError, match=r"unknown seed \[7\]"):
         sweep(study, seeds=[7])
+
+
+def test_the_shipped_study_of_precisions_has_the_wrappers_it_names(root, monkeypatch):
+    monkeypatch.chdir(root)
+    study = Study.load("docs/experiments/gpu.py", {"seeds": [3]})
+    runs = study.runs(["f4d_float32", "tsm_fp16", "v4d_bf16"])
+    kinds = [run.config.optim_wrapper.get("type", "OptimWrapper") for run in runs]
+    assert kinds == ["OptimWrapper", "AmpOptimWrapper", "BFloat16OptimWrapper"]
+    assert {run.seed for run in runs} == {3}
+
+
+def test_a_document_without_sections_of_pictures_gets_none(study):
+    study.document.write_text("".join(f"<!-- {s} -->\n<!-- /{s} -->\n" for s in ("setup", "one")))
+    assert "![" not in write_report(study).read_text()
