@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-
-from f4d_mmaction.datasets.isolated import run_isolated
+from isolated import run_isolated
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
@@ -38,6 +37,4 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
 def count_outcomes(try_one: Callable[[Any], str], items: Sequence[Any]) -> Counter[str]:
     """Count what ``try_one`` returns for the items in other processes, which may crash or hang."""
     outcomes = run_isolated(try_one, items, workers=2, time_limit=120.0)
-    return Counter(
-        each.value if each.kind == "value" else f"{each.kind}: {each.value}" for each in outcomes
-    )
+    return Counter(value if kind == "value" else f"{kind}: {value}" for kind, value in outcomes)

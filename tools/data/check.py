@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 from check_report import compare_with_published, summary, write
-
-from f4d_mmaction.datasets.check import check
+from dataset_check import check
 
 
 def parse_args() -> argparse.Namespace:

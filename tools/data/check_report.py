@@ -9,12 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from annotation_lists import Finding
+from dataset_check import SubsetReport
 from dataset_facts import recognize_list
 from matplotlib.figure import Figure
 from problem_lists import problem_summary
-
-from f4d_mmaction.datasets.annotation_lists import Finding
-from f4d_mmaction.datasets.check import SubsetReport
 
 
 def compare_with_published(report: SubsetReport) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from annotation_lists import ListFormat, read_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmaction.datasets import RawframeDataset, VideoDataset
-
-from f4d_mmaction.datasets.annotation_lists import ListFormat, read_list
 
 VIDEO = ListFormat(num_classes=5)
 FRAMES = ListFormat(rawframes=True, num_classes=5)

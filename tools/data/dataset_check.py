@@ -13,9 +13,12 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import methodcaller
 from pathlib import Path
 from typing import NamedTuple
 
+from annotation_lists import Finding, ListFormat, read_list
+from isolated import run_isolated
 from mmaction.datasets import RawframeDataset, VideoDataset
 from mmaction.registry import DATASETS
 from mmaction.utils import get_str_type
@@ -24,10 +27,8 @@ from mmengine.dataset import BaseDataset
 from mmengine.utils import track_iter_progress
 from PIL import Image
 
-from .annotation_lists import Finding, ListFormat, read_list
-from .isolated import run_isolated
-from .unwrapping import unwrapped
-from .video_reader import VideoReader
+from f4d_mmaction.datasets.unwrapping import unwrapped
+from f4d_mmaction.datasets.video_reader import VideoReader
 
 LOST = {"error": "not decodable", "crashed": "crashes the decoder", "hung": "hangs the decoder"}
 CHUNK_BYTES = 2**28  # decoded frames held at once
@@ -162,18 +163,18 @@ def check(
     reports = []
     for name in wanted:
         for dataset_config in unwrapped(config[f"{name}_dataloader"]["dataset"]):
-            dataset = _build(dataset_config)
-            span = _sampler_span(dataset_config.get("pipeline") or ())
+            dataset = build(dataset_config)
+            span = sampler_span(dataset_config.get("pipeline") or ())
             report = SubsetReport(name, dataset.ann_file, span)
-            media = _look(_read_entries(dataset, num_classes, report), report)
+            media = look(read_entries(dataset, num_classes, report), report)
             if sample is not None:
                 media = random.Random(0).sample(media, min(sample, len(media)))
-            _decode_all(media, workers, time_limit, report)
+            decode_all(media, workers, time_limit, report)
             reports.append(report)
     return reports
 
 
-def _build(config: dict) -> BaseDataset:
+def build(config: dict) -> BaseDataset:
     """Build MMAction2's dataset without its pipeline and without loading its list."""
     dataset = DATASETS.build({**config, "pipeline": [], "lazy_init": True})
     if dataset.modality != "RGB":
@@ -188,7 +189,7 @@ def _build(config: dict) -> BaseDataset:
     return dataset
 
 
-def _sampler_span(pipeline: Sequence[dict]) -> int | None:
+def sampler_span(pipeline: Sequence[dict]) -> int | None:
     """U * T * interval of the config's sampler; None where there is no sampler of that kind."""
     counts = {"SampleActionUnits": "num_units", "SampleFrames": "num_clips"}
     for step in pipeline:
@@ -197,7 +198,7 @@ def _sampler_span(pipeline: Sequence[dict]) -> int | None:
     return None
 
 
-def _read_entries(
+def read_entries(
     dataset: BaseDataset, num_classes: int | None, report: SubsetReport
 ) -> list[Video | Frames]:
     """What MMAction2 makes of the list; of one in its own formats, of the good lines."""
@@ -233,10 +234,10 @@ def _read_entries(
     ]
 
 
-def _look(media: list[Video | Frames], report: SubsetReport) -> list[Video | Frames]:
+def look(media: list[Video | Frames], report: SubsetReport) -> list[Video | Frames]:
     """Compare the list with the folders; return what is there."""
     present = []
-    for item in _progress(media, len(media), f"{report.subset}: files"):
+    for item in progress(media, len(media), f"{report.subset}: files"):
         if isinstance(item, Frames):
             report.frames.append(item.count)
         if problem := item.missing():
@@ -246,28 +247,24 @@ def _look(media: list[Video | Frames], report: SubsetReport) -> list[Video | Fra
     return present
 
 
-def _decode(item: Video | Frames) -> tuple[int, float | None]:
-    return item.decode()
-
-
-def _decode_all(
+def decode_all(
     media: list[Video | Frames], workers: int, time_limit: float, report: SubsetReport
 ) -> None:
-    outcomes = run_isolated(_decode, media, workers, time_limit)
-    for outcome in _progress(outcomes, len(media), f"{report.subset}: decoding"):
-        item = media[outcome.index]
-        if outcome.kind != "value":
-            report.findings.append(Finding(LOST[outcome.kind], item.path, outcome.value))
+    outcomes = run_isolated(methodcaller("decode"), media, workers, time_limit)
+    shown = progress(outcomes, len(media), f"{report.subset}: decoding")
+    for (kind, value), item in zip(shown, media):
+        if kind != "value":
+            report.findings.append(Finding(LOST[kind], item.path, value))
             continue
         report.decoded += 1
-        frames, rate = outcome.value
+        frames, rate = value
         if isinstance(item, Video):
             report.frames.append(frames)
         if rate:
             report.seconds.append(frames / rate)
 
 
-def _progress(items: Iterable, total: int, title: str) -> Iterable:
+def progress(items: Iterable, total: int, title: str) -> Iterable:
     """The items, with the host's progress bar on a terminal."""
     if not total or not sys.stderr.isatty():
         return items

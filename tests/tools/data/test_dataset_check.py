@@ -9,10 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from dataset_check import SubsetReport, Video, check
 from miniature import config_of, rawframe_dataset, video_dataset, write_frames, write_video
-
-from f4d_mmaction.datasets import check as check_module
-from f4d_mmaction.datasets.check import SubsetReport, Video, check
 
 
 def kinds(report: SubsetReport) -> dict[str, int]:
@@ -83,13 +81,13 @@ def test_every_bad_frame_folder_is_named(tmp_path: Path) -> None:
     assert "00007.jpg" in found["cut"][1]
 
 
-def decode_with_accidents(item: Video) -> tuple[int, float]:
+def decode_with_accidents(item: Video, decode=Video.decode) -> tuple[int, float]:
     """Decode, with a crash and a hang of the process itself where the name asks for it."""
     if Path(item.path).name == "crash.avi":
         os.kill(os.getpid(), signal.SIGSEGV)
     if Path(item.path).name == "hang.avi":
         time.sleep(600)
-    return item.decode()
+    return decode(item)
 
 
 def test_a_crash_and_a_hang_of_the_decoder_are_named(
@@ -98,7 +96,7 @@ def test_a_crash_and_a_hang_of_the_decoder_are_named(
     names = ["a.avi", "crash.avi", "hang.avi", "b.avi"]
     for name in names:
         write_video(tmp_path / name, 20)
-    monkeypatch.setattr(check_module, "_decode", decode_with_accidents)
+    monkeypatch.setattr(Video, "decode", decode_with_accidents)
     dataset = video_dataset(tmp_path, [f"{name} 0" for name in names])
     (report,) = check(config_of(train=dataset), sample=None, time_limit=5.0)
     assert kinds(report) == {"crashes the decoder": 1, "hangs the decoder": 1}

@@ -7,31 +7,22 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, TimeoutError, wait
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, TimeoutError
 from itertools import islice
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
 # Forking is quick and needs no import in the child; it is not safe elsewhere than on Linux.
-_CONTEXT = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of item `index`: `kind` is 'value', 'error', 'crashed' or 'hung'."""
-
-    index: int
-    kind: str
-    value: Any
+CONTEXT = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
 
 def run_isolated(
-    function: Callable[[Any], Any], items: Sequence[Any], workers: int, time_limit: float
-) -> Iterator[Outcome]:
-    """Yield one Outcome for every item, in the order in which they finish.
+    function: Callable[[Any], Any], items: Iterable[Any], workers: int, time_limit: float
+) -> Iterator[tuple[str, Any]]:
+    """Yield what came of each item, in order: 'value', 'error', 'crashed' or 'hung', with details.
 
     Args:
         function: Called with one item in another process; its value must pickle.
@@ -46,30 +37,28 @@ def run_isolated(
         raise ValueError(
             f"expected workers >= 1 and time_limit > 0, got {workers} and {time_limit}"
         )
-    todo = iter(enumerate(items))
-    running: dict[Future, int] = {}
-    pool = ProcessPool(workers, initializer=_silence, context=_CONTEXT)
+    todo, running = iter(items), deque()
+    pool = ProcessPool(workers, initializer=silence, context=CONTEXT)
     try:
         while True:
-            for index, item in islice(todo, 2 * workers - len(running)):
-                running[pool.schedule(_call, [function, item], timeout=time_limit)] = index
+            for item in islice(todo, 4 * workers - len(running)):
+                running.append(pool.schedule(call, [function, item], timeout=time_limit))
             if not running:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield Outcome(running.pop(future), *_result(future, time_limit))
+            yield result(running.popleft(), time_limit)
     finally:
         pool.stop()
         pool.join()
 
 
-def _silence() -> None:
+def silence() -> None:
     """Discard what decoders print; the parent reports interrupts and crashes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.disable()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
-def _call(function: Callable[[Any], Any], item: Any) -> tuple[str, Any]:
+def call(function: Callable[[Any], Any], item: Any) -> tuple[str, Any]:
     """Call the function in the worker, so that whatever it raises is told from pebble's errors."""
     try:
         return "value", function(item)
@@ -77,7 +66,7 @@ def _call(function: Callable[[Any], Any], item: Any) -> tuple[str, Any]:
         return "error", f"{type(error).__name__}: {error}"
 
 
-def _result(future: Future, time_limit: float) -> tuple[str, Any]:
+def result(future: Future, time_limit: float) -> tuple[str, Any]:
     try:
         return future.result()
     except ProcessExpired as error:
