@@ -56,7 +56,10 @@ def prepare_for_inference(
     model.requires_grad_(False)
     device = next(model.parameters()).device
     dtype = dtype or best_dtype(device)
-    use_channels_last(backbone)
+    is_3d = any(parameter.ndim == 5 for parameter in backbone.parameters())
+    backbone.to(memory_format=torch.channels_last_3d if is_3d else torch.channels_last)
+    if hasattr(backbone, "channels_last"):
+        backbone.channels_last = True
     logger = MMLogger.get_current_instance()
     if compile and device.type == "cpu" and not has_compiler():
         logger.warning("No C++ compiler found (apt-get install g++): the network is not compiled")
@@ -101,11 +104,9 @@ class FastForward:
                 # No option of `torch.compile`: the tracing of the graph would not see it.
                 with inductor.patch(freezing=self.device.type == "cpu"):
                     features = self.compiled(x)
-        return (
-            features.float()
-            if isinstance(features, Tensor)
-            else tuple(feature.float() for feature in features)
-        )
+        if isinstance(features, tuple):
+            return tuple(feature.float() for feature in features)
+        return features.float()
 
     def is_compiled(self, x: Tensor) -> bool:
         """Whether inputs like ``x`` are, or will be now."""
@@ -133,11 +134,3 @@ def best_dtype(device: torch.device) -> torch.dtype:
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # in torch.cpu, where known
     native = device.type == "cpu" and any(getattr(torch.cpu, n, bool)() for n in names)
     return torch.bfloat16 if native else torch.float32
-
-
-def use_channels_last(backbone: nn.Module) -> None:
-    """Lay the weights out channels last; 2D and 3D networks each have their own format."""
-    dims = {p.ndim for p in backbone.parameters()}
-    backbone.to(memory_format=torch.channels_last_3d if 5 in dims else torch.channels_last)
-    if hasattr(backbone, "channels_last"):
-        backbone.channels_last = True

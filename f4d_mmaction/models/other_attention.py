@@ -2,7 +2,8 @@
 
 Each follows its own paper and sees every unit alone, in the 3D form, where U is part of the batch.
 None is an :class:`~.f4d.Attention`: they have no inner residual of their own, and STM and TEA
-rewrite features rather than weigh them.
+rewrite features rather than weigh them. ``reduction`` is r, of hidden layers; ``norm_cfg`` is as
+MMAction2 configures it.
 """
 
 from __future__ import annotations
@@ -30,31 +31,25 @@ class PerUnit(nn.Module):
         return self.rewrite(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
-class ChannelMLP(nn.Sequential):
-    """C -> C/r -> C with biases and a ReLU between, on (..., C).
+def channel_mlp(channels: int, reduction: int) -> nn.Sequential:
+    """C -> C/r -> C with biases and a ReLU between, on (..., C)."""
+    hidden = max(channels // reduction, 1)
+    return nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
 
-    Args:
-        channels: C.
-        reduction: r.
-    """
 
-    def __init__(self, channels: int, reduction: int) -> None:
-        hidden = max(channels // reduction, 1)
-        super().__init__(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
+def channel_wise(channels: int, kernel_size: tuple[int, int, int]) -> nn.Conv3d:
+    """Build a convolution of each channel by itself that keeps the size."""
+    padding = [size // 2 for size in kernel_size]
+    return nn.Conv3d(channels, channels, kernel_size, 1, padding, groups=channels, bias=False)
 
 
 @MODELS.register_module()
 class SEAttention(PerUnit):
-    """Squeeze-and-excitation (Hu et al., CVPR 2018), the average taken over a whole unit.
-
-    Args:
-        channels: C.
-        reduction: r of the hidden layer.
-    """
+    """Squeeze-and-excitation (Hu et al., CVPR 2018), the average taken over a whole unit."""
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
-        self.mlp = ChannelMLP(channels, reduction)
+        self.mlp = channel_mlp(channels, reduction)
 
     def rewrite(self, x: Tensor) -> Tensor:
         """Map units (N*U, C, T, H, W) to the same shape."""
@@ -65,11 +60,8 @@ class SEAttention(PerUnit):
 class CBAMAttention(PerUnit):
     """CBAM (Woo et al., ECCV 2018): channels of a whole unit, then pixels frame by frame.
 
-    Args:
-        channels: C.
-        reduction: r of the shared hidden layer.
-        kernel_size: Of the convolution over the pixels of a frame.
-        norm_cfg: Of its normalization, which the authors' code has.
+    ``kernel_size`` is of the convolution over the pixels, ``norm_cfg`` of its normalization, which
+    the authors' code has.
     """
 
     def __init__(
@@ -80,7 +72,7 @@ class CBAMAttention(PerUnit):
         norm_cfg: dict | None = None,
     ) -> None:
         super().__init__()
-        self.mlp = ChannelMLP(channels, reduction)
+        self.mlp = channel_mlp(channels, reduction)
         self.conv = nn.Conv3d(
             2, 1, (1, kernel_size, kernel_size), padding=(0, *[kernel_size // 2] * 2), bias=False
         )
@@ -95,12 +87,7 @@ class CBAMAttention(PerUnit):
 
 
 class Bottleneck(PerUnit):
-    """1x1 to C/4, something in between, 1x1 back, identity: the frame of the STM and TEA blocks.
-
-    Args:
-        channels: C.
-        norm_cfg: Normalization, as MMAction2 configures it.
-    """
+    """1x1 to C/4, something in between, 1x1 back, identity: the frame of the STM and TEA blocks."""
 
     def __init__(self, channels: int, norm_cfg: dict | None = None) -> None:
         super().__init__()
@@ -131,33 +118,14 @@ class Bottleneck(PerUnit):
         return x + self.restore(self.between(self.reduce(x)))
 
 
-def channel_wise_time(channels: int) -> nn.Conv3d:
-    """Build a convolution of kernel 3 along T for each channel by itself."""
-    return nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0), groups=channels, bias=False)
-
-
 class FrameDifference(nn.Module):
-    """Motion between neighboring frames: K * F(t+1) - F(t) on C/16 channels, 0 for the last.
+    """Motion between neighboring frames: K * F(t+1) - F(t) on C/16 channels, 0 for the last."""
 
-    (N, C, T, H, W) -> (N, C/16, T, H, W); both STM and TEA have it.
-
-    Args:
-        channels: C.
-        reduction: 16.
-    """
-
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.out_channels = max(channels // reduction, 1)
+        self.out_channels = max(channels // 16, 1)
         self.reduce = nn.Conv3d(channels, self.out_channels, 1, bias=False)
-        self.channel_wise = nn.Conv3d(
-            self.out_channels,
-            self.out_channels,
-            (1, 3, 3),
-            padding=(0, 1, 1),
-            groups=self.out_channels,
-            bias=False,
-        )
+        self.channel_wise = channel_wise(self.out_channels, (1, 3, 3))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, T, H, W) to (N, C/16, T, H, W)."""
@@ -168,16 +136,11 @@ class FrameDifference(nn.Module):
 
 @MODELS.register_module()
 class STMAttention(Bottleneck):
-    """STM block (Jiang et al., ICCV 2019): spatio-temporal (CSTM) plus motion features (CMM).
-
-    Args:
-        channels: C.
-        norm_cfg: Normalization, as MMAction2 configures it.
-    """
+    """STM block (Jiang et al., ICCV 2019): spatio-temporal (CSTM) plus motion features (CMM)."""
 
     def __init__(self, channels: int, norm_cfg: dict | None = None) -> None:
         super().__init__(channels, norm_cfg)
-        self.time = channel_wise_time(self.width)
+        self.time = channel_wise(self.width, (3, 1, 1))
         self.space = self.conv(self.width, self.width, space=3)
         self.motion = FrameDifference(self.width)
         self.motion_restore = nn.Conv3d(self.motion.out_channels, self.width, 1, bias=False)
@@ -191,10 +154,6 @@ class STMAttention(Bottleneck):
 class TEAAttention(Bottleneck):
     """TEA block (Li et al., CVPR 2020): motion excitation (ME), then aggregation in time (MTA).
 
-    Args:
-        channels: C.
-        norm_cfg: Normalization, as MMAction2 configures it.
-
     Raises:
         ValueError: C is no multiple of 16.
     """
@@ -206,7 +165,7 @@ class TEAAttention(Bottleneck):
         if self.width % 4:
             raise ValueError(f"TEA splits C/4 channels into quarters, got C = {channels}")
         self.quarter = self.width // 4
-        self.time = nn.ModuleList(channel_wise_time(self.quarter) for _ in range(3))
+        self.time = nn.ModuleList(channel_wise(self.quarter, (3, 1, 1)) for _ in range(3))
         self.space = nn.ModuleList(self.conv(self.quarter, self.quarter, space=3) for _ in range(3))
 
     def between(self, x: Tensor) -> Tensor:

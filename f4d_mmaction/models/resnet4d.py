@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import dropwhile, takewhile
 from typing import Union
 
@@ -144,22 +144,15 @@ class Blocks4dMixin:
             x: Videos as units.
             maps: Filled with each block's attention maps: location -> name -> map.
         """
-        check_shape(x, getattr(self, "in_channels", 3), hint=UNITS)
-        return self._run(x, self._steps(), maps)
+        return self.forward_late(self.forward_early(x), maps)
 
     def forward_early(self, x: Tensor) -> Tensor:
-        """Run the trunk up to the first block, where no unit has seen another yet.
+        """Map (N, U, C, T, H, W) to (N, U, C', T', H', W'), the input of the first block.
 
-        ``forward_late(forward_early(x))`` is ``forward(x)``; in between, units that several windows
-        of a long video share need computing only once.
-
-        Args:
-            x: (N, U, C, T, H, W).
-
-        Returns:
-            Features (N, U, C', T', H', W').
+        Up to there no unit has seen another: units that several windows of a long video share need
+        computing only once.
         """
-        check_shape(x, getattr(self, "in_channels", 3))
+        check_shape(x, getattr(self, "in_channels", 3), hint=UNITS)
         U, x = x.shape[1], self._fold(x)
         for _, layer in takewhile(lambda step: step[0] == TRUNK, self._steps()):
             x = layer(x)
@@ -169,7 +162,19 @@ class Blocks4dMixin:
         self, x: Tensor, maps: dict[str, dict[str, Tensor]] | None = None
     ) -> Tensor | tuple[Tensor, ...]:
         """Go on from features (N, U, C', T', H', W') of :meth:`forward_early`."""
-        return self._run(x, dropwhile(lambda step: step[0] == TRUNK, self._steps()), maps)
+        U, x, outs = x.shape[1], self._fold(x), []
+        for name, layer in dropwhile(lambda step: step[0] == TRUNK, self._steps()):
+            if name == TRUNK:
+                x = layer(x)
+            elif name == OUTPUT:
+                outs.append(x)
+            else:
+                found = None if maps is None else maps.setdefault(name, {})
+                x = layer(x.unflatten(0, (-1, U)), found).flatten(0, 1)
+        for name in self.tail:
+            outs = [getattr(self, name)(x) for x in outs]
+        outs = [x.unflatten(0, (-1, U)).transpose(1, 2).flatten(2, 3) for x in outs]
+        return outs[0] if len(outs) == 1 else tuple(outs)
 
     def _steps(self) -> list[tuple[str, nn.Module | None]]:
         """Layers of the trunk, blocks (by location) and places of outputs in order."""
@@ -190,26 +195,6 @@ class Blocks4dMixin:
         """Make each unit a clip of the trunk: (N, U, C, T, H, W) -> (N*U, C, T, H, W)."""
         x = x.flatten(0, 1)
         return x.contiguous(memory_format=torch.channels_last_3d) if self.channels_last else x
-
-    def _run(
-        self,
-        x: Tensor,
-        steps: Iterable[tuple[str, nn.Module | None]],
-        maps: dict[str, dict[str, Tensor]] | None,
-    ) -> Tensor | tuple[Tensor, ...]:
-        U, x, outs = x.shape[1], self._fold(x), []
-        for name, layer in steps:
-            if name == TRUNK:
-                x = layer(x)
-            elif name == OUTPUT:
-                outs.append(x)
-            else:
-                found = None if maps is None else maps.setdefault(name, {})
-                x = layer(x.unflatten(0, (-1, U)), found).flatten(0, 1)
-        for name in self.tail:
-            outs = [getattr(self, name)(x) for x in outs]
-        outs = [x.unflatten(0, (-1, U)).transpose(1, 2).flatten(2, 3) for x in outs]
-        return outs[0] if len(outs) == 1 else tuple(outs)
 
     def _freeze_stages(self) -> None:
         super()._freeze_stages()
