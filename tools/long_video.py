@@ -81,9 +81,7 @@ def score_alone(window: SlidingWindow, video: str, index: int) -> tuple[np.ndarr
     inputs = torch.from_numpy(window.format([images[place] for place in places], window.units))
     packed = dict(inputs=inputs, data_samples=ActionDataSample())
     scores, _ = predict(window.model, [packed], attention=False)
-    seconds = time.perf_counter() - started
-    reader.close()
-    return scores[0], seconds
+    return scores[0], time.perf_counter() - started
 
 
 def write_scores(timeline: Timeline, folder: Path) -> None:

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from f4d_mmaction.datasets.unwrapping import pack_also
-from f4d_mmaction.engine.launch import add_common_arguments, load_config, run, test
+from f4d_mmaction.engine.launch import add_common_arguments, build_runner, load_config, run
 from f4d_mmaction.engine.missing_files import require_files
+from f4d_mmaction.models.weights import load_checked
 
 
 def main() -> None:
@@ -39,12 +40,16 @@ def main() -> None:
         hooks = config.get("custom_hooks") or []
         config.custom_hooks = [*hooks, dict(type="FastInferenceHook")]
 
-    def test_checkpoint() -> None:
+    def test() -> None:
         require_files(config, ["test"])
-        if not args.only_check:
-            test(config, args.checkpoint)
+        if args.only_check:
+            return
+        if Path(args.checkpoint).is_file():
+            load_checked(args.checkpoint)
+        config.load_from = args.checkpoint
+        build_runner(config).test()
 
-    run(test_checkpoint)
+    run(test)
 
 
 if __name__ == "__main__":

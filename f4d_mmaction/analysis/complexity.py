@@ -9,9 +9,8 @@ and matrix products; the paper's "FLOPs" are multiply-adds.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,7 +20,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch.utils.flop_counter import FlopCounterMode
 
-from .report import markdown_table
+from ..datasets.unwrapping import find_sampler
 
 # Which part of a recognizer a module or parameter belongs to, by name; the first match counts.
 PARTS = {
@@ -67,13 +66,7 @@ class Complexity:
 def complexity(
     config: Config | str | Path, num_units: int = 4, clip_len: int = 8, size: int = 224
 ) -> Complexity:
-    """Count a recognizer on one view (U, 3, T, size, size) of one video.
-
-    Args:
-        config: An MMAction2 config or its path; ``config.model`` is built.
-        num_units: U.
-        clip_len: T.
-        size: Height and width in pixels.
+    """Count ``model`` of a config, or of its path, on one view (U, 3, T, size, size) of a video.
 
     Raises:
         FileNotFoundError: there is no such config.
@@ -131,82 +124,6 @@ def protocol(config: Config) -> tuple[int, int, int]:
         ValueError: the pipeline does not sample action units.
     """
     pipeline = config.test_dataloader.dataset.pipeline
-    by_type = {step["type"]: step for step in pipeline}
-    sampler = by_type.get("SampleActionUnits")
-    if sampler is None:
-        raise ValueError(f"the test pipeline has no SampleActionUnits: {list(by_type)}")
-    views = 3 if "ThreeCrop" in by_type else 10 if "TenCrop" in by_type else 1
+    sampler = find_sampler(pipeline)
+    views = max({"ThreeCrop": 3, "TenCrop": 10}.get(step["type"], 1) for step in pipeline)
     return sampler["num_units"], sampler["clip_len"], views
-
-
-def compare(
-    paths: Sequence[str | Path], num_units: int, clip_lens: Sequence[int], size: int
-) -> list[dict]:
-    """Count every config at every clip length, and at its own test protocol.
-
-    Returns:
-        One record per config, fit for JSON: its name, ``costs`` per clip length, and ``test``.
-    """
-    records = []
-    for path in paths:
-        config = Config.fromfile(path)
-        units, frames, views = protocol(config)
-        record = dict(name=Path(path).stem, costs=[], test=None)
-        for clip_len in clip_lens:
-            found = complexity(config, num_units, clip_len, size)
-            record["costs"].append(dict(asdict(found), params=found.params, macs=found.macs))
-        found = complexity(config, units, frames, size)
-        record["test"] = dict(
-            num_units=units, clip_len=frames, views=views, size=size, macs=views * found.macs
-        )
-        records.append(record)
-    return records
-
-
-def to_markdown(records: Sequence[dict]) -> str:
-    """Show totals per clip length and test protocol, then the parts at the last clip length."""
-    first = records[0]["costs"]
-    totals = markdown_table(
-        [
-            "network",
-            "params",
-            *(f"U{c['num_units']} x T{c['clip_len']}" for c in first),
-            "to the first",
-            "test: units x frames x views",
-        ],
-        (
-            [
-                record["name"],
-                mega(record["costs"][0]["params"]),
-                *(giga(cost["macs"]) for cost in record["costs"]),
-                f"{record['costs'][-1]['macs'] / first[-1]['macs']:.2f}",
-                "{num_units} x {clip_len} x {views}: ".format(**record["test"])
-                + giga(record["test"]["macs"]),
-            ]
-            for record in records
-        ),
-    )
-    last = {record["name"]: record["costs"][-1]["parts"] for record in records}
-    parts = markdown_table(
-        ["network", *PARTS],
-        (
-            [name, *(f"{mega(cost['params'])}, {giga(cost['macs'])}" for cost in costs.values())]
-            for name, costs in last.items()
-        ),
-    )
-    cost = first[-1]
-    return (
-        f"Parameters and multiply-adds of one view at {cost['size']} x {cost['size']}:\n\n"
-        f"{totals}\n\n"
-        f"By part at U{cost['num_units']} x T{cost['clip_len']}:\n\n{parts}"
-    )
-
-
-def mega(count: int) -> str:
-    """Show a count in millions."""
-    return f"{count / 1e6:.2f} M"
-
-
-def giga(count: int) -> str:
-    """Show a count in thousands of millions."""
-    return f"{count / 1e9:.1f} G" if count >= 1e8 else f"{count / 1e9:.3f} G"

@@ -133,7 +133,6 @@ def read_video(pipeline: Compose, path: str) -> dict | Recognition:
         for step in pipeline.transforms:
             needed = getattr(step, "num_units", 0)
             if results.get("total_frames", needed) < needed:
-                results["video_reader"].close()
                 message = (
                     f"{path}: too short: {results['total_frames']} frames, the config samples "
                     f"{needed} units of at least one frame; lower num_units of its test pipeline"

@@ -45,11 +45,11 @@ def stream_frames(
     """
     path = str(path)
     fps = average_fps(path)
-    reformatter = VideoReformatter()
     with open_video(path) as video:
         start = list(islice(read_packets(video, path), 2))
     # After an error in a leading frame, which is no damage, several threads decode nothing more.
     threads = int(any(leads(packet, start[0].pts) for packet in start))
+    reformatter = VideoReformatter()
     with open_video(path, threads=threads) as video:
         unit = video.streams.video[0].time_base
         for index, frame in enumerate(decode_all(video, path)):

@@ -268,9 +268,6 @@ class VideoReader:
             images = self._decode(wanted, [])
         return [images[index] for index in indices]
 
-    def close(self) -> None:
-        """Do nothing, for ``contextlib.closing``: no file is open between reads."""
-
     def _open(self) -> InputContainer:
         return open_video(self.path, self.time_limit, self.strict, self.max_pixels)
 

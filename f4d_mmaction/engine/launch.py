@@ -18,7 +18,7 @@ from torch.distributed.elastic.multiprocessing.errors import record
 
 from ..compat import init_gloo_without_cuda
 from ..datasets.video_errors import BadVideoError
-from ..models.weights import CheckpointError, load_checked
+from ..models.weights import CheckpointError
 from .checkpoints import check_resumable, last_good_checkpoint
 from .hooks import InvalidLossError, TooManyBadVideosError
 from .hooks.labels import LabelError
@@ -81,12 +81,8 @@ def load_config(path: str, work_dir: str | None, options: dict, launcher: str) -
 def resume(config: Config, checkpoint: str) -> None:
     """Set a run to continue from a checkpoint, or from the last good one of its folder.
 
-    Without any, the run starts as its config says, so that a job that may be restarted can be
-    given ``--resume`` from the beginning.
-
-    Args:
-        config: Of the Runner; ``resume`` and ``load_from`` are changed.
-        checkpoint: A path, or ``'auto'``.
+    ``checkpoint`` is a path, or ``'auto'``; without any there the run starts as its config says, so
+    that a job that may be restarted can be given ``--resume`` from the beginning.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
@@ -105,24 +101,8 @@ def resume(config: Config, checkpoint: str) -> None:
     config.load_from = str(checkpoint)
 
 
-def test(config: Config, checkpoint: str) -> None:
-    """Test a checkpoint, of which a local file is checked first.
-
-    Raises:
-        DamagedCheckpointError: it is damaged.
-        ForeignCheckpointError: it is of another network.
-    """
-    if Path(checkpoint).is_file():
-        load_checked(checkpoint)
-    config.load_from = checkpoint
-    build_runner(config).test()
-
-
 def run(action: Callable[[], object]) -> None:
-    """Run a tool's work; a user error ends it with one line and exit code 1.
-
-    Under torchrun the error that came first is shown in the summary of the failed run.
-    """
+    """Run a tool's work; a user error ends it with one line (in torchrun's summary) and code 1."""
     try:
         record(action)()
     except USER_ERRORS as error:

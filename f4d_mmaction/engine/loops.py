@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -33,12 +34,7 @@ def seed_all(*key: int) -> None:
 
 
 class SeededSampler(Sampler):
-    """Give each draw of another sampler the key of its own seed, and leave out those done.
-
-    Args:
-        sampler: Yields indices of the dataset.
-        seed: Of the run, the same in all processes.
-    """
+    """Give each draw of another sampler the key of its own seed, and leave out those done."""
 
     def __init__(self, sampler: Sampler, seed: int) -> None:
         self.sampler = sampler
@@ -57,19 +53,13 @@ class SeededSampler(Sampler):
         return len(self.sampler)
 
 
-class SeededFetch:
+def fetch_seeded(dataset: Dataset, draws: Sequence[tuple[int, tuple[int, ...]]]) -> list:
     """Fetch a batch of a ``SeededSampler``, each sample from its own seed."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-
-    def __call__(self, draws: Sequence[tuple[int, tuple[int, ...]]]) -> list:
-        """Return the samples."""
-        samples = []
-        for index, key in draws:
-            seed_all(*key)
-            samples.append(self.dataset[index])
-        return samples
+    samples = []
+    for index, key in draws:
+        seed_all(*key)
+        samples.append(dataset[index])
+    return samples
 
 
 @LOOPS.register_module()
@@ -140,7 +130,8 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         batches = self.dataloader.batch_sampler
         if not isinstance(batches.sampler, SeededSampler):
             batches.sampler = SeededSampler(batches.sampler, self._seed)
-            self.dataloader.dataset.__getitems__ = SeededFetch(self.dataloader.dataset)
+            dataset = self.dataloader.dataset
+            dataset.__getitems__ = partial(fetch_seeded, dataset)
         self._sampler = batches.sampler
         # A resumed run without a seed in its config takes the checkpoint's, but only after the
         # Runner built the sampler.

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from complexity import compare, to_markdown
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from torch import nn
 
 import f4d_mmaction  # noqa: F401
-from f4d_mmaction.analysis.complexity import compare, complexity, protocol, to_markdown
+from f4d_mmaction.analysis.complexity import complexity, protocol
 from f4d_mmaction.analysis.report import write_section
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "recognition"

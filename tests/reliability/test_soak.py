@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +63,9 @@ def read_videos(videos: list[Path], count: int) -> list[tuple[int, int, int]]:
     """Read whole videos in turn, opening each anew; bad ones fail as they do in training."""
     series = []
     for number in range(count):
-        with suppress(BadVideoError), closing(VideoReader(str(videos[number % len(videos)]))) as it:
-            it.read(np.arange(len(it)))
+        with suppress(BadVideoError):
+            reader = VideoReader(str(videos[number % len(videos)]))
+            reader.read(range(len(reader)))
         if number % (count // SAMPLES) == 0:
             series.append(footprint())
     return series

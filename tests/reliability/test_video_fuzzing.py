@@ -34,10 +34,7 @@ def read_frames(path: Path) -> list[np.ndarray]:
         info = {"frame_dir": str(path.parent), "filename_tmpl": path.name, "frame_inds": [0]}
         return DecodeRawUnits()({**info, "modality": "RGB"})["imgs"]
     reader = VideoReader(str(path), time_limit=30)
-    try:
-        return reader.read(np.arange(len(reader)))
-    finally:
-        reader.close()
+    return reader.read(range(len(reader)))
 
 
 def read_mutant(sound: Path, truth: list[np.ndarray], folder: Path, seed: int) -> str:

@@ -4,11 +4,87 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-import f4d_mmaction  # noqa: F401
-from f4d_mmaction.analysis.complexity import compare, to_markdown
-from f4d_mmaction.analysis.report import write_section
+from mmengine.config import Config
+
+from f4d_mmaction.analysis.complexity import PARTS, complexity, protocol
+from f4d_mmaction.analysis.report import markdown_table, write_section
+
+
+def compare(
+    paths: Sequence[str | Path], num_units: int, clip_lens: Sequence[int], size: int
+) -> list[dict]:
+    """Count every config at every clip length, and at its own test protocol.
+
+    Returns:
+        One record per config, fit for JSON: its name, ``costs`` per clip length, and ``test``.
+    """
+    records = []
+    for path in paths:
+        config = Config.fromfile(path)
+        units, frames, views = protocol(config)
+        record = dict(name=Path(path).stem, costs=[], test=None)
+        for clip_len in clip_lens:
+            found = complexity(config, num_units, clip_len, size)
+            record["costs"].append(dict(asdict(found), params=found.params, macs=found.macs))
+        found = complexity(config, units, frames, size)
+        record["test"] = dict(
+            num_units=units, clip_len=frames, views=views, size=size, macs=views * found.macs
+        )
+        records.append(record)
+    return records
+
+
+def to_markdown(records: Sequence[dict]) -> str:
+    """Show totals per clip length and test protocol, then the parts at the last clip length."""
+    first = records[0]["costs"]
+    totals = markdown_table(
+        [
+            "network",
+            "params",
+            *(f"U{c['num_units']} x T{c['clip_len']}" for c in first),
+            "to the first",
+            "test: units x frames x views",
+        ],
+        (
+            [
+                record["name"],
+                mega(record["costs"][0]["params"]),
+                *(giga(cost["macs"]) for cost in record["costs"]),
+                f"{record['costs'][-1]['macs'] / first[-1]['macs']:.2f}",
+                "{num_units} x {clip_len} x {views}: ".format(**record["test"])
+                + giga(record["test"]["macs"]),
+            ]
+            for record in records
+        ),
+    )
+    last = {record["name"]: record["costs"][-1]["parts"] for record in records}
+    parts = markdown_table(
+        ["network", *PARTS],
+        (
+            [name, *(f"{mega(cost['params'])}, {giga(cost['macs'])}" for cost in costs.values())]
+            for name, costs in last.items()
+        ),
+    )
+    cost = first[-1]
+    return (
+        f"Parameters and multiply-adds of one view at {cost['size']} x {cost['size']}:\n\n"
+        f"{totals}\n\n"
+        f"By part at U{cost['num_units']} x T{cost['clip_len']}:\n\n{parts}"
+    )
+
+
+def mega(count: int) -> str:
+    """Show a count in millions."""
+    return f"{count / 1e6:.2f} M"
+
+
+def giga(count: int) -> str:
+    """Show a count in thousands of millions."""
+    return f"{count / 1e9:.1f} G" if count >= 1e8 else f"{count / 1e9:.3f} G"
 
 
 def main() -> None:

@@ -84,7 +84,6 @@ def _inspect(path: str, config: Config, limits: Limits) -> str:
     try:
         reader = VideoReader(path, limits.reading, max_pixels=limits.pixels)
         frames, rate = len(reader), reader.average_fps
-        reader.close()
     except BadVideoError as error:
         if error.kind is BadVideoKind.TOO_LARGE:
             return f"{path} has frames of more than {limits.pixels} pixels."

@@ -271,7 +271,4 @@ def refuse_addresses(component: gradio.components.Component) -> None:
 def thumbnail(path: str | os.PathLike) -> np.ndarray:
     """The frame in the middle of a video, (H, W, 3)."""
     reader = VideoReader(str(path))
-    try:
-        return reader.read(np.array([len(reader) // 2]))[0]
-    finally:
-        reader.close()
+    return reader.read([len(reader) // 2])[0]

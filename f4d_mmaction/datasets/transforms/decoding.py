@@ -63,11 +63,7 @@ class _DecodeOnce(BaseTransform):
 
     Units overlap on short videos, so that ``frame_inds`` repeats. Resizing, cropping and flipping
     then run on the distinct frames, and ``FormatActionUnits`` puts frame ``unit_index[i]`` at place
-    ``i``.
-
-    Args:
-        share: Keep the distinct frames alone. False repeats them, for pipelines that end in
-            another transform than ``FormatActionUnits``.
+    ``i``. ``share=False`` repeats the frames, for pipelines that end in another transform.
     """
 
     def __init__(self, share: bool = True) -> None:
@@ -100,9 +96,7 @@ class DecodeUnits(_DecodeOnce):
 
     Required keys: ``video_reader`` (of ``InitVideo``), ``frame_inds``. Added keys: ``imgs``
     (distinct frames (H, W, 3) in time order), ``unit_index``, ``img_shape``, ``original_shape``.
-
-    Args:
-        share: Keep the distinct frames alone; False repeats them, for ``FormatShape``.
+    ``share=False`` repeats the frames, for ``FormatShape``.
 
     Raises:
         BadVideoError: damaged, too large, or out of time.
@@ -119,11 +113,8 @@ class DecodeRawUnits(_DecodeOnce):
     """Decode the sampled frames of a folder of pictures, in the place of ``RawFrameDecode``.
 
     Required keys: ``frame_dir``, ``filename_tmpl``, ``frame_inds``, ``modality``, ``offset``
-    (optional). Added keys: as ``DecodeUnits``.
-
-    Args:
-        share: Keep the distinct frames alone; False repeats them, for ``FormatShape``.
-        backend_args: Where the pictures are, as MMEngine's ``fileio`` takes it; None: local files.
+    (optional). Added keys and ``share``: as ``DecodeUnits``. ``backend_args`` says where the
+    pictures are, as MMEngine's ``fileio`` takes it.
 
     Raises:
         BadVideoError: a missing folder or frame, an empty, truncated or undecodable picture.

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmaction.registry import HOOKS
 from mmengine.dataset import BaseDataset
@@ -30,81 +31,53 @@ class TooManyBadVideosError(RuntimeError):
     """More videos are bad than the run accepts."""
 
 
-class ReplaceBadVideos:
-    """A training pipeline that lets the dataset draw another sample for a bad video.
+class StandIns:
+    """A pipeline that gives another video of the dataset for a bad one.
+
+    In training it is any, and the sample reports all bad videos on the way to it. In testing it is
+    the next readable one, under label and path of the bad video: ``BadVideoMetric`` makes its
+    prediction wrong, so the inputs only have to be of the right shape.
 
     Args:
-        pipeline: The pipeline of a dataset, giving ``dict(inputs=..., data_samples=...)``.
-        patience: Stop after this many consecutive bad videos.
+        dataset: The dataset whose pipeline this replaces.
+        patience: Stop after this many consecutive bad videos; None in testing.
 
     Raises:
-        TooManyBadVideosError: ``patience`` consecutive bad videos.
+        TooManyBadVideosError: so many are bad; in testing, all are.
     """
 
-    def __init__(self, pipeline: Callable, patience: int) -> None:
-        self.pipeline = pipeline
+    def __init__(self, dataset: BaseDataset, patience: int | None = None) -> None:
+        self.dataset = dataset
+        self.pipeline = dataset.pipeline
         self.patience = patience
-        self._waiting: list[dict] = []
 
-    def __call__(self, data_info: dict) -> dict | None:
-        """Return the packed sample, or None for ``BaseDataset`` to refetch."""
-        try:
-            packed = self.pipeline(data_info)
-        except BadVideoError as error:
-            self._waiting.append(_report(error))
-            if len(self._waiting) >= self.patience:
-                raise TooManyBadVideosError(
-                    f"{len(self._waiting)} bad videos in a row; the last: {error}"
-                ) from error
-            return None
-        if packed is not None and self._waiting:
-            packed["data_samples"].set_metainfo({_KEY: self._waiting})
-            self._waiting = []
-        return packed
+    def __call__(self, data_info: dict) -> dict:
+        """Return the packed sample of this video or of the one in its place."""
+        index, size = data_info["sample_idx"], len(self.dataset)
+        kept = {"label": data_info["label"]} if self.patience is None else {}
+        own = {key: data_info[key] for key in ("filename", "frame_dir") if kept and key in data_info}
+        reports: list[dict] = []
+        for _ in range(self.patience or size):
+            try:
+                packed = self.pipeline(data_info | kept)
+            except BadVideoError as error:
+                reports.append(_report(error))
+                index = (index + 1) % size if kept else np.random.randint(size)
+                data_info = self.dataset.get_data_info(index)
+                continue
+            if reports:
+                # Others that are bad too are reported in their own place of the test.
+                found = reports[:1] if kept else reports
+                packed["data_samples"].set_metainfo({_KEY: found, **own})
+            return packed
+        raise TooManyBadVideosError(
+            f"{len(reports)} bad videos in a row; the last: {reports[-1]['message']}"
+        )
 
     @property
     def transforms(self) -> list[Callable]:
         """The pipeline's steps."""
         return self.pipeline.transforms
-
-
-class CountBadVideos:
-    """A test pipeline that gives the network the next readable video for a bad one.
-
-    The sample keeps the label and path of the bad video and is marked; ``BadVideoMetric`` then
-    makes its prediction wrong. The inputs only have to be of the right shape.
-
-    Args:
-        dataset: The dataset whose pipeline this replaces.
-
-    Raises:
-        TooManyBadVideosError: no video of the dataset can be read.
-    """
-
-    def __init__(self, dataset: BaseDataset) -> None:
-        self.dataset = dataset
-        self.pipeline = dataset.pipeline
-
-    def __call__(self, data_info: dict) -> dict:
-        """Return the packed sample of this video, or a marked one in its place."""
-        index, label = data_info["sample_idx"], data_info["label"]
-        own = {key: data_info[key] for key in ("filename", "frame_dir") if key in data_info}
-        reports = []
-        for step in range(len(self.dataset)):
-            if step:
-                data_info = self.dataset.get_data_info((index + step) % len(self.dataset))
-            try:
-                packed = self.pipeline(data_info | {"label": label})
-            except BadVideoError as error:
-                reports = reports or [_report(error)]
-                continue
-            if reports:
-                packed["data_samples"].set_metainfo({_KEY: reports, **own})
-            return packed
-        raise TooManyBadVideosError(
-            f"none of the {len(self.dataset)} videos can be read; the first: "
-            f"{reports[0]['message']}"
-        )
 
 
 class BadVideoMetric(BaseMetric):
@@ -177,9 +150,7 @@ class BadVideoHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Let the training datasets replace bad videos."""
-        for dataset in unwrapped(runner.train_dataloader.dataset):
-            if not isinstance(dataset.pipeline, ReplaceBadVideos):
-                dataset.pipeline = ReplaceBadVideos(dataset.pipeline, self.check_after)
+        _stand_in(runner.train_dataloader, self.check_after)
         self._old_iterator = _restart_iterator(runner)
 
     def before_val(self, runner: Runner) -> None:
@@ -193,9 +164,7 @@ class BadVideoHook(Hook):
     def _prepare_evaluation(self, dataloader: DataLoader, evaluator: Evaluator) -> None:
         if self.test == "stop":
             return
-        for dataset in unwrapped(dataloader.dataset):
-            if not isinstance(dataset.pipeline, CountBadVideos):
-                dataset.pipeline = CountBadVideos(dataset)
+        _stand_in(dataloader)
         if not any(isinstance(metric, BadVideoMetric) for metric in evaluator.metrics):
             evaluator.metrics.insert(0, BadVideoMetric())
 
@@ -237,6 +206,12 @@ class BadVideoHook(Hook):
 
     def _share(self) -> str:
         return f"{self._bad} of {self._samples} samples ({self._bad / self._samples:.1%})"
+
+
+def _stand_in(dataloader: DataLoader, patience: int | None = None) -> None:
+    for dataset in unwrapped(dataloader.dataset):
+        if not isinstance(dataset.pipeline, StandIns):
+            dataset.pipeline = StandIns(dataset, patience)
 
 
 def _report(error: BadVideoError) -> dict[str, str]:

@@ -50,9 +50,8 @@ class InvalidNumbersHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Look at the loss and at the loss scale."""
-        losses = {name: _number(value) for name, value in outputs.items() if "loss" in name}
-        wrong = {name: value for name, value in losses.items() if not math.isfinite(value)}
-        if wrong:
+        losses = {name: torch.as_tensor(v).sum() for name, v in outputs.items() if "loss" in name}
+        if wrong := {name: v.item() for name, v in losses.items() if not v.isfinite()}:
             paths = [
                 str(sample.get("filename", sample.get("frame_dir", "unknown")))
                 for sample in data_batch["data_samples"]
@@ -77,7 +76,3 @@ class InvalidNumbersHook(Hook):
             )
         self._scale = scale
         runner.message_hub.update_scalar("train/loss_scale", scale)
-
-
-def _number(value: torch.Tensor | float) -> float:
-    return float(torch.as_tensor(value).detach().sum())

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from mmaction.registry import HOOKS
-from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
-from torch.utils.data import Dataset
+from mmengine.runner import BaseLoop, Runner
 
 from ...datasets.unwrapping import unwrapped
 from .checkpoint import network_of
@@ -26,33 +24,28 @@ class CheckLabelsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check the training set, and the validation set that would fail an epoch later."""
-        self._check(runner, runner.train_loop.dataloader.dataset)
+        self._check(runner, runner.train_loop)
         if runner.val_loop is not None:
-            self._check(runner, runner.val_loop.dataloader.dataset)
+            self._check(runner, runner.val_loop)
 
     def before_test(self, runner: Runner) -> None:
         """Check the test set."""
-        self._check(runner, runner.test_loop.dataloader.dataset)
+        self._check(runner, runner.test_loop)
 
-    def _check(self, runner: Runner, loaded: Dataset) -> None:
-        head = getattr(network_of(runner), "cls_head", None)
-        num_classes = getattr(head, "num_classes", None)
+    def _check(self, runner: Runner, loop: BaseLoop) -> None:
+        num_classes = getattr(getattr(network_of(runner), "cls_head", None), "num_classes", None)
         if num_classes is None:
             return  # another kind of model has rules of its own
-        for dataset in unwrapped(loaded):
-            self._check_one(dataset, num_classes)
-
-    def _check_one(self, dataset: BaseDataset, num_classes: int) -> None:
-        infos = (dataset.get_data_info(i) for i in range(len(dataset)))
-        wrong = [info for info in infos if not in_range(info.get("label"), num_classes)]
-        if wrong:
-            first = wrong[0]
-            name = first.get("filename") or first.get("frame_dir")
-            raise LabelError(
-                f"{len(wrong)} of {len(dataset)} samples of {dataset.ann_file} have a label "
-                f"outside 0 to {num_classes - 1}, first {name} with {first.get('label')}; correct "
-                "the list or set model.cls_head.num_classes"
-            )
+        for dataset in unwrapped(loop.dataloader.dataset):
+            infos = (dataset.get_data_info(i) for i in range(len(dataset)))
+            wrong = [info for info in infos if not in_range(info.get("label"), num_classes)]
+            if wrong:
+                name = wrong[0].get("filename") or wrong[0].get("frame_dir")
+                raise LabelError(
+                    f"{len(wrong)} of {len(dataset)} samples of {dataset.ann_file} have a label "
+                    f"outside 0 to {num_classes - 1}, first {name} with {wrong[0].get('label')}; "
+                    "correct the list or set model.cls_head.num_classes"
+                )
 
 
 def in_range(label: object, num_classes: int) -> bool:
