@@ -96,20 +96,17 @@ def provide_missing_drn() -> None:
     if (Path(spec.origin).parent / "models" / "localizers" / "drn").is_dir():
         return
 
-    class DRN:
-        """Stands for the localizer that PyPI's mmaction2 1.2.0 wheel does not carry."""
-
-        def __init__(self, *args: object, **kwargs: object) -> None:
-            raise NotImplementedError(
-                "DRN is missing from PyPI's mmaction2 1.2.0 wheel "
-                "(https://github.com/open-mmlab/mmaction2/issues/2714); "
-                "install mmaction2 from its repository to use it."
-            )
+    def refuse(*_: object, **__: object) -> None:
+        raise NotImplementedError(
+            "DRN is missing from PyPI's mmaction2 1.2.0 wheel "
+            "(https://github.com/open-mmlab/mmaction2/issues/2714); "
+            "install mmaction2 from its repository to use it."
+        )
 
     package = "mmaction.models.localizers.drn"
     for name in (package, f"{package}.drn"):
-        stub = types.ModuleType(name, doc=DRN.__doc__)
-        stub.DRN = DRN
+        stub = types.ModuleType(name)
+        stub.DRN = refuse
         stub.__path__ = []
         sys.modules.setdefault(name, stub)
 
@@ -136,12 +133,7 @@ def load_checkpoints_weights_only() -> None:
 
 
 def load_from_local(path: str | Path, map_location: object = "cpu", **options: object) -> object:
-    """Load a checkpoint without running code of its own.
-
-    Args:
-        path: Of a file.
-        map_location: Of ``torch.load``.
-        options: Of ``torch.load``.
+    """Load a checkpoint without running code of its own; ``options`` are of ``torch.load``.
 
     Raises:
         pickle.UnpicklingError: it asks for what no checkpoint needs.
@@ -213,11 +205,8 @@ def checkpoint_types() -> list:
 def init_gloo_without_cuda(config: Config) -> None:
     """``_cuda_setDevice`` and ``device_ids`` errors: MMEngine 0.10 takes DDP to mean CUDA.
 
-    Starts a gloo process group before the Runner would start NCCL, and wraps the model without
-    device ids. With CUDA the Runner does all of it.
-
-    Args:
-        config: Of the Runner; ``model_wrapper_cfg`` is changed.
+    Starts a gloo process group before the Runner would start NCCL, and has the Runner's
+    ``model_wrapper_cfg`` wrap the model without device ids. With CUDA the Runner does all of it.
 
     Raises:
         ValueError: another launcher than ``pytorch``, without CUDA.

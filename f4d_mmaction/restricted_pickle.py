@@ -11,7 +11,7 @@ import io
 import pickle
 from _codecs import encode
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -33,8 +33,25 @@ def restricted_pickle(allowed: Iterable[type | tuple[object, str]]) -> SimpleNam
     values = list(named.values())
     values += [item for item in allowed if isinstance(item, type)]  # NumPy names several alike
 
+    # What each operation of a pickle works on, and which values of it are allowed.
+    rules = {
+        pickle.REDUCE: (lambda unpickler: unpickler.stack[-2], values),
+        pickle.NEWOBJ: (lambda unpickler: unpickler.stack[-2], values),
+        pickle.BUILD: (lambda unpickler: type(unpickler.stack[-2]), values),
+        pickle.APPEND: (lambda unpickler: type(unpickler.stack[-2]), [list]),
+        pickle.APPENDS: (lambda unpickler: type(unpickler.metastack[-1][-1]), [list]),
+        pickle.ADDITEMS: (lambda unpickler: type(unpickler.metastack[-1][-1]), [set]),
+    }
+    never = (pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4)
+    rules |= dict.fromkeys(never, (lambda unpickler: "an operation", []))
+
     class Unpickler(pickle._Unpickler):
         """Python's unpickler, by these rules."""
+
+        dispatch: ClassVar[dict] = {
+            **pickle._Unpickler.dispatch,
+            **{code[0]: _guarded(code, *rule) for code, rule in rules.items()},
+        }
 
         def find_class(self, module: str, name: str) -> object:
             module, name = NAME_MAPPING.get((module, name), (module, name))
@@ -43,56 +60,20 @@ def restricted_pickle(allowed: Iterable[type | tuple[object, str]]) -> SimpleNam
                 raise pickle.UnpicklingError(f"Weights only load failed: GLOBAL {wanted} refused")
             return named[wanted]
 
-        def load_reduce(self) -> None:
-            self._require(any(self.stack[-2] is value for value in values), self.stack[-2])
-            super().load_reduce()
-
-        def load_newobj(self) -> None:
-            self._require(any(self.stack[-2] is value for value in values), self.stack[-2])
-            super().load_newobj()
-
-        def load_build(self) -> None:
-            self._require(any(type(self.stack[-2]) is value for value in values), self.stack[-2])
-            super().load_build()
-
-        def load_append(self) -> None:
-            self._require(type(self.stack[-2]) is list, self.stack[-2])
-            super().load_append()
-
-        def load_appends(self) -> None:
-            self._require(type(self.metastack[-1][-1]) is list, self.metastack[-1][-1])
-            super().load_appends()
-
-        def load_additems(self) -> None:
-            self._require(type(self.metastack[-1][-1]) is set, self.metastack[-1][-1])
-            super().load_additems()
-
-        def refuse(self) -> None:
-            raise pickle.UnpicklingError("Weights only load failed: an operation that is refused")
-
-        def _require(self, fulfilled: bool, value: object) -> None:
-            if not fulfilled:
-                raise pickle.UnpicklingError(
-                    f"Weights only load failed: {type(value).__name__} is refused here"
-                )
-
-        dispatch: ClassVar[dict] = {
-            **pickle._Unpickler.dispatch,
-            pickle.REDUCE[0]: load_reduce,
-            pickle.NEWOBJ[0]: load_newobj,
-            pickle.BUILD[0]: load_build,
-            pickle.APPEND[0]: load_append,
-            pickle.APPENDS[0]: load_appends,
-            pickle.ADDITEMS[0]: load_additems,
-            pickle.INST[0]: refuse,
-            pickle.OBJ[0]: refuse,
-            pickle.NEWOBJ_EX[0]: refuse,
-            pickle.EXT1[0]: refuse,
-            pickle.EXT2[0]: refuse,
-            pickle.EXT4[0]: refuse,
-        }
-
     def load(file: io.BufferedIOBase, **options: object) -> object:
         return Unpickler(file, **options).load()
 
     return SimpleNamespace(__name__=__name__, Unpickler=Unpickler, load=load)
+
+
+def _guarded(code: bytes, subject: Callable, allowed: list) -> Callable:
+    """Return an operation of Python's unpickler that refuses what is not allowed."""
+    operation = pickle._Unpickler.dispatch[code[0]]
+
+    def run(unpickler: pickle._Unpickler) -> None:
+        value = subject(unpickler)
+        if not any(value is known for known in allowed):
+            raise pickle.UnpicklingError(f"Weights only load failed: {value} is refused here")
+        operation(unpickler)
+
+    return run

@@ -12,30 +12,16 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> s
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
-def replace_section(document: str, name: str, text: str) -> str:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``.
-
-    Raises:
-        ValueError: the document has no such section.
-    """
-    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    before, found, rest = document.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise ValueError(f"there is no section between {begin} and {end}")
-    return f"{before}{begin}\n{text}\n{end}{after}"
-
-
 def write_section(path: str | Path, name: str, text: str) -> None:
-    """Replace a section of a document, see :func:`replace_section`.
+    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->`` of a document.
 
     Raises:
         FileNotFoundError: there is no such document.
         ValueError: it has no such section.
     """
-    path = Path(path)
-    try:
-        document = replace_section(path.read_text(encoding="utf-8"), name, text)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    path.write_text(document, encoding="utf-8")
+    path, begin, end = Path(path), f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, found, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"{path}: there is no section between {begin} and {end}")
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

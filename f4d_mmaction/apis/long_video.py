@@ -72,11 +72,7 @@ class SlidingWindow:
         self.transform = Compose(after)
 
     def timeline(self, path: str | os.PathLike, batch_size: int = 8) -> Timeline:
-        """Score every window of a video.
-
-        Args:
-            path: A video of any length.
-            batch_size: Units, and windows, in one forward pass.
+        """Score every window of a video of any length, ``batch_size`` units in a forward pass.
 
         Raises:
             BadVideoError: the file is no video, or damaged.

@@ -151,47 +151,40 @@ def _recognize_batch(
     results = {i: read for i, (_, read) in enumerate(batch) if isinstance(read, Recognition)}
     names = getattr(model, "class_names", None)
     for members in by_size(batch):
-        scores, maps = predict(model, [batch[i][1] for i in members], attention)
-        for place, i in enumerate(members):
-            results[i] = _describe(*batch[i], scores, maps, place, names, topk)
+        paths, packed = zip(*(batch[i] for i in members))
+        results.update(zip(members, recognize_packed(model, paths, packed, names, topk, attention)))
     for i in range(len(batch)):
         yield results[i]
 
 
-def recognize_sample(
-    model: nn.Module, path: str, packed: dict, names: Sequence[str] | None = None, topk: int = 5
-) -> Recognition:
-    """Recognize one packed sample of any dataset; ``path`` is what to call it."""
-    return _describe(path, packed, *predict(model, [packed]), 0, names, topk)
-
-
-def _describe(
-    path: str,
-    packed: dict,
-    scores: np.ndarray,
-    maps: dict[str, dict[str, np.ndarray]],
-    place: int,
-    names: Sequence[str] | None,
-    topk: int,
-) -> Recognition:
-    """Put together what is known of the video at a place of what :func:`predict` returned."""
-    result = Recognition(path, scores=scores[place], frames=unit_frames(packed))
-    for label in result.scores.argsort()[::-1][:topk]:
-        name = names[label] if names else f"class {label}"
-        result.predictions.append(Prediction(int(label), name, float(result.scores[label])))
-    for location, found in maps.items():
-        result.maps[location] = {name: weights[place] for name, weights in found.items()}
-    sample = packed["data_samples"]
-    if result.frames is not None and "frame_inds" in sample:
-        result.frame_inds = np.asarray(sample.frame_inds).reshape(result.frames.shape[:2])
-    result.fps = float(sample.get("avg_fps", 0))
-    result.total_frames = int(sample.get("total_frames", 0))
-    return result
+def recognize_packed(
+    model: nn.Module,
+    paths: Sequence[str],
+    packed: Sequence[dict],
+    names: Sequence[str] | None = None,
+    topk: int = 5,
+    attention: bool = True,
+) -> Iterator[Recognition]:
+    """Recognize packed samples of one size, of any dataset; ``paths`` are what to call them."""
+    all_scores, maps = predict(model, packed, attention)
+    for place, (path, data, scores) in enumerate(zip(paths, packed, all_scores)):
+        result = Recognition(path, scores=scores, frames=unit_frames(data))
+        for label in scores.argsort()[::-1][:topk]:
+            name = names[label] if names else f"class {label}"
+            result.predictions.append(Prediction(int(label), name, float(scores[label])))
+        for location, found in maps.items():
+            result.maps[location] = {name: weights[place] for name, weights in found.items()}
+        sample = data["data_samples"]
+        if result.frames is not None and "frame_inds" in sample:
+            result.frame_inds = np.asarray(sample.frame_inds).reshape(result.frames.shape[:2])
+        result.fps = float(sample.get("avg_fps", 0))
+        result.total_frames = int(sample.get("total_frames", 0))
+        yield result
 
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, packed: list[dict], attention: bool = True
+    model: nn.Module, packed: Sequence[dict], attention: bool = True
 ) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
     """Run packed videos of one size through a recognizer.
 
@@ -243,13 +236,10 @@ def list_videos(source: str | os.PathLike) -> list[str]:
     if source.suffix.lower() not in (".txt", ".lst", ".list"):
         return [str(source)]
     found = []
-    for line in map(str.strip, source.read_text(encoding="utf-8").splitlines()):
-        if not line:
-            continue
-        path, label = source.parent / line, line.split()[-1]
-        if label.isdigit() and not path.exists():
-            path = source.parent / line.rsplit(maxsplit=1)[0]
-        found.append(str(path))
+    for line in filter(None, map(str.strip, source.read_text(encoding="utf-8").splitlines())):
+        name, *label = line.rsplit(maxsplit=1)
+        labeled = label and label[0].isdigit() and not Path(source.parent, line).exists()
+        found.append(str(source.parent / (name if labeled else line)))
     if not found:
         raise ValueError(f"{source} lists no video")
     return found

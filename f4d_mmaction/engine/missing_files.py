@@ -55,19 +55,16 @@ def missing_files(config: Config, phases: Sequence[str]) -> Iterator[str]:
 
 
 def _missing_data(dataset: dict, phase: str) -> Iterator[str]:
-    root, prefixes = dataset.get("data_root") or "", dataset.get("data_prefix") or {}
-    remedy = BENCHMARK if "phase_order" in f"{root}{dataset.get('ann_file')}" else PAGE
-    where = f"of {phase}_dataloader is missing: {remedy}"
-    path = Path(root, dataset.get("ann_file") or "")
-    if "://" in str(path) or not dataset.get("ann_file"):
+    root, ann_file = dataset.get("data_root") or "", dataset.get("ann_file")
+    if not ann_file or "://" in f"{root}{ann_file}":
         return
+    remedy = BENCHMARK if "phase_order" in f"{root}{ann_file}" else PAGE
+    where = f"of {phase}_dataloader is missing: {remedy}"
+    path, prefixes = Path(root, ann_file), dataset.get("data_prefix") or {}
     if not path.is_file():
         yield f"annotation list {path.absolute()} {where}"
         return
-    for name, folder in prefixes.items():
-        folder = Path(root, folder)
-        if name not in ("img", "video"):
-            continue
+    for folder in (Path(root, prefixes[name]) for name in ("img", "video") if name in prefixes):
         if not folder.is_dir():
             yield f"folder {folder.absolute()} {where}"
             return

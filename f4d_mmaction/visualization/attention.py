@@ -39,9 +39,6 @@ def contact_sheet(
         location: Of the block, such as 'layer2_1'; the deepest that is fine enough if not given.
         truth: Name of the true class, where it is known.
 
-    Returns:
-        ``out``.
-
     Raises:
         ValueError: the result holds no frames in units, or no attention at that location.
     """
@@ -53,17 +50,14 @@ def draw_sheet(
     result: Recognition, location: str | None = None, truth: str | None = None
 ) -> Figure:
     """Draw what :func:`contact_sheet` writes."""
-    location, pixels, times = _weights(result, location)
+    location, frames, scale, times = _weighed(result, location)
     U, T, height, width = result.frames.shape[:4]
     across = T * min(1.25, 9 / T)
     down = across / T * height / width
     row = down + (CURVE if times is not None else 0) + GAP
     figure = new_figure(LEFT + across + RIGHT, TOP + U * row + BOTTOM)
     _header(figure, result, location, truth)
-    frames = result.frames
-    if pixels is not None:
-        scale = pixels.min(), pixels.max()
-        frames = glow(frames, pixels, *scale)
+    if scale is not None:
         bar = _axes(figure, LEFT + across + 0.14, TOP, 0.1, min(U * row - GAP, 2.2))
         _draw_scale(figure, bar, scale)
     for unit in range(U):
@@ -95,20 +89,10 @@ def attention_video(
 ) -> Path:
     """Play what the network saw, at the video's own pace, glowing by its attention.
 
-    Beside it stand the best classes, under it runs the weight of each frame.
-
-    Args:
-        result: Of ``recognize``, without error.
-        out: An mp4 file.
-        location: As for :func:`contact_sheet`.
-
-    Returns:
-        ``out``.
+    Beside it stand the best classes, under it runs the weight of each frame. ``out`` is an mp4
+    file; arguments and errors are those of :func:`contact_sheet`.
     """
-    location, pixels, times = _weights(result, location)
-    frames = result.frames
-    if pixels is not None:
-        frames = glow(frames, pixels, pixels.min(), pixels.max())
+    location, frames, _, times = _weighed(result, location)
     figure = new_figure(6.4, 4.6 if times is not None else 3.7)
     _header(figure, result, location, None, left=0.3)
     screen = _axes(figure, 0.3, TOP, 2.7, 2.7)
@@ -131,16 +115,20 @@ def _pace(result: Recognition) -> float:
     return float(min(max(result.fps / max(np.diff(result.frame_inds[0]).mean(), 1), 2), 30))
 
 
-def _weights(
+def _weighed(
     result: Recognition, location: str | None
-) -> tuple[str | None, np.ndarray | None, np.ndarray | None]:
-    """Location, weights of pixels (U, T, H, W) and of frames (U, T), None where there are none."""
+) -> tuple[str | None, np.ndarray, tuple[float, float] | None, np.ndarray | None]:
+    """Location, glowing frames, their scale, weights of frames (U, T); None where there is none."""
     if result.frames is None:
         raise ValueError(f"{result.path}: {result.error or 'the network takes no units'}")
     location = location or default_location(result)
     if location is None:
-        return None, None, None
-    return location, pixel_weights(result, location), frame_weights(result, location)
+        return None, result.frames, None, None
+    pixels, times = pixel_weights(result, location), frame_weights(result, location)
+    if pixels is None:
+        return location, result.frames, None, times
+    scale = pixels.min(), pixels.max()
+    return location, glow(result.frames, pixels, *scale), scale, times
 
 
 def _draw_bars(axes: Axes, result: Recognition) -> None:
@@ -179,10 +167,7 @@ def _draw_curve(axes: Axes, weights: np.ndarray, times: np.ndarray, **line: obje
 
 
 def save_attention(
-    result: Recognition,
-    folder: str | os.PathLike,
-    location: str | None = None,
-    truth: str | None = None,
+    result: Recognition, folder: str | os.PathLike, location: str | None = None
 ) -> tuple[Path, Path]:
     """Write the contact sheet and the annotated video of a result into a folder.
 
@@ -190,10 +175,8 @@ def save_attention(
     """
     path = Path(result.path)
     stem = Path(folder, "_".join(filter(None, (path.parent.name, path.stem, location))))
-    return (
-        contact_sheet(result, f"{stem}.png", location, truth),
-        attention_video(result, f"{stem}.mp4", location),
-    )
+    sheet = contact_sheet(result, f"{stem}.png", location)
+    return sheet, attention_video(result, f"{stem}.mp4", location)
 
 
 def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:

@@ -68,25 +68,9 @@ def _entries(log: Path) -> list[dict]:
     return entries
 
 
-def plot_runs(work_dirs: Mapping[str, str | os.PathLike], out: str | os.PathLike) -> Path:
-    """Draw a panel for each run, all on the same axes, and write the picture.
-
-    Args:
-        work_dirs: The work directory of each run by the name to show.
-        out: The picture; its suffix chooses the format.
-
-    Returns:
-        ``out``.
-
-    Raises:
-        FileNotFoundError, ValueError: as :func:`read_errors`, or no run at all.
-    """
-    return plot_errors({name: read_errors(path) for name, path in work_dirs.items()}, out)
-
-
 @with_style
-def plot_errors(runs: Mapping[str, Errors], out: str | os.PathLike) -> Path:
-    """Draw a panel for each run by its name, as :func:`plot_runs`, from errors read before.
+def plot_runs(runs: Mapping[str, Errors], out: str | os.PathLike) -> Path:
+    """Draw a panel for each run by its name, all on the same axes; the suffix chooses the format.
 
     Raises:
         ValueError: no run at all.

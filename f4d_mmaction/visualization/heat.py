@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import matplotlib
 import numpy as np
 import torch
@@ -23,16 +25,18 @@ def locations(result: Recognition) -> list[str]:
 
 def frame_weights(result: Recognition, location: str) -> np.ndarray | None:
     """Weight of each frame (U, T) in a block's temporal map; None if it has none."""
-    return _at_frame_size(result, location, lambda T, H, W: T > 1 and H == W == 1, (1, 1))
+    found = _at_frame_size(result, location, lambda T, H, W: T > 1 and H == W == 1)
+    return None if found is None else found[..., 0, 0]
 
 
 def pixel_weights(result: Recognition, location: str) -> np.ndarray | None:
     """Weight of each pixel (U, T, H, W) in a block's spatial map; None if it has none."""
-    size = result.frames.shape[2:4]
-    return _at_frame_size(result, location, lambda T, H, W: H > 1 or W > 1, size)
+    return _at_frame_size(result, location, lambda T, H, W: H > 1 or W > 1)
 
 
-def _at_frame_size(result: Recognition, location: str, wanted, size) -> np.ndarray | None:
+def _at_frame_size(
+    result: Recognition, location: str, wanted: Callable[[int, int, int], bool]
+) -> np.ndarray | None:
     maps = result.maps.get(location)
     if maps is None:
         raise ValueError(
@@ -40,23 +44,15 @@ def _at_frame_size(result: Recognition, location: str, wanted, size) -> np.ndarr
         )
     for weights in maps.values():
         if weights.shape[1] == 1 and wanted(*weights.shape[2:]):
-            size = (result.frames.shape[1], *size)
-            resized = F.interpolate(torch.from_numpy(weights), size, mode="trilinear")
-            return resized[:, 0].numpy().squeeze() if size[1:] == (1, 1) else resized[:, 0].numpy()
+            size = result.frames.shape[1:4]
+            return F.interpolate(torch.from_numpy(weights), size, mode="trilinear")[:, 0].numpy()
     return None
 
 
 def glow(frames: np.ndarray, weights: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Lay weights over frames: dim and nearly gray at ``low``, glowing at ``high``.
+    """Lay weights (..., H, W) over frames (..., H, W, 3) of uint8, which come out so too.
 
-    Args:
-        frames: (..., H, W, 3) of uint8.
-        weights: (..., H, W).
-        low: Weight without heat.
-        high: Weight of full heat.
-
-    Returns:
-        (..., H, W, 3) of uint8.
+    They are dim and nearly gray at the weight ``low``, and glow at ``high``.
     """
     share = np.clip((weights - low) / max(high - low, 1e-12), 0, 1)[..., None]
     heat = 255 * matplotlib.colormaps[HEAT](0.25 + 0.7 * share[..., 0])[..., :3]

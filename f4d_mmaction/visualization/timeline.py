@@ -27,17 +27,9 @@ TICKS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 144
 
 @with_style
 def draw_timeline(timeline: Timeline, out: str | os.PathLike, rows: int = ROWS) -> Path:
-    """Draw a row for each class that wins most often: the darker, the surer.
+    """Draw a row for each class that wins most often, at most ``rows``: the darker, the surer.
 
     A window stands at its middle.
-
-    Args:
-        timeline: Of ``SlidingWindow``.
-        out: The picture.
-        rows: Most classes to show.
-
-    Returns:
-        ``out``.
     """
     chosen = main_classes(timeline, rows)
     figure = new_figure(9.5, 1.15 + ROW * len(chosen))
@@ -94,16 +86,8 @@ def timeline_video(
 ) -> Path:
     """Play the video with the best class of the moment over it and its timeline under it.
 
-    Decodes the video once more, a frame at a time.
-
-    Args:
-        timeline: Of ``SlidingWindow``.
-        out: An mp4 file.
-        fps: Of the new video; the video's own, at most 30, if not given.
-        rows: Most classes to show.
-
-    Returns:
-        ``out``.
+    Decodes the video once more, a frame at a time. ``out`` is an mp4 file of ``fps`` frames a
+    second, by default the video's own, at most 30; ``rows`` are the most classes to show.
     """
     chosen = main_classes(timeline, rows)
     fps = fps or min(average_fps(timeline.path), 30)

@@ -65,7 +65,8 @@ def test_missing_and_foreign_logs_are_named(tmp_path):
 
 @pytest.mark.parametrize("number", [1, 2, 5])
 def test_every_run_is_drawn(tmp_path, number):
-    runs = {f"run {i}": write_log(tmp_path / str(i), [1, 2, 3], 0.02 * i) for i in range(number)}
+    logs = [write_log(tmp_path / str(i), [1, 2, 3], 0.02 * i) for i in range(number)]
+    runs = {f"run {i}": read_errors(log) for i, log in enumerate(logs)}
     picture = cv2.imread(str(plot_runs(runs, tmp_path / "new folder/runs.png")))
     blue = np.abs(picture.astype(int) - (0xB0, 0x6F, 0x2F)).max(2) < 30  # BGR of the validation
     columns = min(number, 3)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from f4d_mmaction.visualization import plot_runs
+from f4d_mmaction.visualization import plot_runs, read_errors
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
 
     named = [run.split("=", 1) if "=" in run else (Path(run).name, run) for run in args.work_dirs]
     try:
-        print(plot_runs(dict(named), args.out))
+        print(plot_runs({name: read_errors(folder) for name, folder in named}, args.out))
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
 

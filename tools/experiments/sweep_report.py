@@ -18,7 +18,7 @@ from matplotlib.ticker import PercentFormatter
 from studies import Study
 
 from f4d_mmaction.analysis.report import markdown_table, write_section
-from f4d_mmaction.visualization.curves import Errors, plot_errors
+from f4d_mmaction.visualization.curves import Errors, plot_runs
 from f4d_mmaction.visualization.style import (
     BLUE,
     MUTED,
@@ -124,7 +124,7 @@ def write_report(study: Study) -> Path:
 def plot_curves(study: Study, results: Results, out: Path) -> Path | None:
     """Draw training and test error by epoch, averaged over seeds; None where nothing has run."""
     runs = {label: mean_errors(results[row]) for label, row in study.curves.items() if results[row]}
-    return plot_errors(runs, out) if runs else None
+    return plot_runs(runs, out) if runs else None
 
 
 @with_style

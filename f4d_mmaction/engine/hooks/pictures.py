@@ -9,7 +9,7 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ...apis.recognition import recognize_sample
+from ...apis.recognition import recognize_packed
 from ...datasets.unwrapping import known_names
 from ...datasets.video_errors import BadVideoError
 from .checkpoint import network_of
@@ -26,11 +26,11 @@ class ErrorCurveHook(Hook):
     @master_only
     def after_train(self, runner: Runner) -> None:
         """Draw; a run without the log for it only loses the picture."""
-        from ...visualization import plot_runs
+        from ...visualization import plot_runs, read_errors
 
         try:
-            name = runner.experiment_name
-            picture = plot_runs({name: runner.work_dir}, Path(runner.work_dir, "curves.png"))
+            runs = {runner.experiment_name: read_errors(runner.work_dir)}
+            picture = plot_runs(runs, Path(runner.work_dir, "curves.png"))
         except (OSError, ValueError) as error:
             runner.logger.warning(f"no error curves: {error}")
         else:
@@ -77,7 +77,7 @@ class AttentionVisualizationHook(Hook):
             info = dataset.get_data_info(index)
             path = info.get("filename") or info.get("frame_dir", str(index))
             try:
-                result = recognize_sample(model, path, dataset[index], names)
+                (result,) = recognize_packed(model, [path], [dataset[index]], names)
             except BadVideoError as error:
                 runner.logger.warning(f"no attention drawn: {error}")
                 continue
