@@ -49,14 +49,9 @@ def open_video(
     max_pixels: int = MAX_PIXELS,
     threads: int = 1,
 ) -> InputContainer:
-    """Open a local video, whose first video stream is ready to decode.
+    """Open a local video by its contents; its first video stream is then ready to decode.
 
-    Args:
-        path: A local file; its contents count, never its name.
-        time_limit: Seconds for opening, and for each wait for the file; None for no limit.
-        strict: The decoder reports errors. Otherwise it hides them and paints over what is lost.
-        max_pixels: Largest width * height.
-        threads: Of the decoder; 0 for as many as there are cores.
+    Arguments are those of ``VideoReader``, and the decoder's ``threads``, 0 for one per core.
 
     Raises:
         BadVideoError: no video, too large, or shorter than it says.

@@ -8,6 +8,8 @@ MMAction2 configures it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from mmaction.registry import MODELS
@@ -21,9 +23,7 @@ from .f4d import FRESH_GAMMA, check_shape
 class PerUnit(nn.Module):
     """A module that transforms each unit separately: (N, U, C, T, H, W) in and out."""
 
-    def rewrite(self, x: Tensor) -> Tensor:
-        """Map units (N*U, C, T, H, W) to the same shape."""
-        raise NotImplementedError
+    rewrite: Callable[[Tensor], Tensor]  # units (N*U, C, T, H, W) to the same shape
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, U, C, T, H, W) to the same shape."""
@@ -89,6 +89,8 @@ class CBAMAttention(PerUnit):
 class Bottleneck(PerUnit):
     """1x1 to C/4, something in between, 1x1 back, identity: the frame of the STM and TEA blocks."""
 
+    between: Callable[[Tensor], Tensor]  # (N*U, C/4, T, H, W) to the same shape
+
     def __init__(self, channels: int, norm_cfg: dict | None = None) -> None:
         super().__init__()
         self.norm_cfg = norm_cfg or dict(type="BN3d")
@@ -108,10 +110,6 @@ class Bottleneck(PerUnit):
             norm_cfg=self.norm_cfg,
             **kwargs,
         )
-
-    def between(self, x: Tensor) -> Tensor:
-        """Map (N*U, C/4, T, H, W) to the same shape."""
-        raise NotImplementedError
 
     def rewrite(self, x: Tensor) -> Tensor:
         """Map units (N*U, C, T, H, W) to the same shape."""

@@ -79,11 +79,7 @@ class Blocks4dMixin:
         stages_cp = stages_cp or [with_cp] * len(stages)
         placement = ["last"] * len(stages) if placement is None else placement
         per_stage = [block4d] * len(stages) if isinstance(block4d, dict) else block4d
-        for name, value in (
-            ("block4d", per_stage),
-            ("placement", placement),
-            ("with_cp", stages_cp),
-        ):
+        for name, value in dict(block4d=per_stage, placement=placement, with_cp=stages_cp).items():
             if not isinstance(value, (list, tuple)) or len(value) != len(stages):
                 raise ValueError(
                     f"{name} must have one entry for each of the trunk's {len(stages)} stages, got "

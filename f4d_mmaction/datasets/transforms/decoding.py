@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 import cv2
 import mmcv
@@ -16,29 +17,27 @@ from f4d_mmaction.datasets.video_reader import MAX_PIXELS, VideoReader
 
 
 @TRANSFORMS.register_module()
+@dataclass(eq=False)
 class InitVideo(BaseTransform):
     """Open a video, in the place of MMAction2's ``DecordInit``.
 
     Required keys: ``filename``. Added keys: ``video_reader``, ``total_frames``, ``avg_fps``.
-
-    Args:
-        time_limit: Seconds for opening a video, and again for decoding it; None for no limit. It
-            is checked between packets, so that no signal or thread is needed.
-        strict: Refuse videos in which the decoder meets an error on the way to a wanted frame.
-        max_pixels: Largest width * height of a frame.
+    Arguments are those of ``VideoReader``, which checks its time between packets, so that no signal
+    or thread is needed.
 
     Raises:
         BadVideoError: the file cannot be used; its ``kind`` says why.
     """
 
-    def __init__(
-        self, time_limit: float | None = 60.0, strict: bool = True, max_pixels: int = MAX_PIXELS
-    ) -> None:
-        if time_limit is not None and not time_limit > 0:
-            raise ValueError(f"time_limit must be positive seconds or None, got {time_limit!r}")
-        self.time_limit = time_limit
-        self.strict = strict
-        self.max_pixels = max_pixels
+    time_limit: float | None = 60.0
+    strict: bool = True
+    max_pixels: int = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise ValueError(
+                f"time_limit must be positive seconds or None, got {self.time_limit!r}"
+            )
 
     def transform(self, results: dict) -> dict:
         """Add the open reader and what the samplers need of it."""
@@ -51,13 +50,8 @@ class InitVideo(BaseTransform):
         results["avg_fps"] = reader.average_fps
         return results
 
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(time_limit={self.time_limit}, strict={self.strict}, "
-            f"max_pixels={self.max_pixels})"
-        )
 
-
+@dataclass(eq=False)
 class _DecodeOnce(BaseTransform):
     """Decode every needed frame once.
 
@@ -66,8 +60,7 @@ class _DecodeOnce(BaseTransform):
     ``i``. ``share=False`` repeats the frames, for pipelines that end in another transform.
     """
 
-    def __init__(self, share: bool = True) -> None:
-        self.share = share
+    share: bool = True
 
     def transform(self, results: dict) -> dict:
         """Add ``imgs`` and, when frames are shared, ``unit_index`` (U*T,)."""
@@ -85,9 +78,6 @@ class _DecodeOnce(BaseTransform):
 
     def _frames(self, results: dict, indices: np.ndarray) -> list[np.ndarray]:
         raise NotImplementedError
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(share={self.share})"
 
 
 @TRANSFORMS.register_module()
@@ -109,6 +99,7 @@ class DecodeUnits(_DecodeOnce):
 
 
 @TRANSFORMS.register_module()
+@dataclass(eq=False)
 class DecodeRawUnits(_DecodeOnce):
     """Decode the sampled frames of a folder of pictures, in the place of ``RawFrameDecode``.
 
@@ -120,9 +111,7 @@ class DecodeRawUnits(_DecodeOnce):
         BadVideoError: a missing folder or frame, an empty, truncated or undecodable picture.
     """
 
-    def __init__(self, share: bool = True, backend_args: dict | None = None) -> None:
-        super().__init__(share)
-        self.backend_args = backend_args
+    backend_args: dict | None = None
 
     def _frames(self, results: dict, indices: np.ndarray) -> list[np.ndarray]:
         if results["modality"] != "RGB":

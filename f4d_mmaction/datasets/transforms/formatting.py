@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
 
 @TRANSFORMS.register_module()
+@dataclass(eq=False)
 class FormatActionUnits(BaseTransform):
     """Pack frames as ``(views, U, C, T, H, W)``.
 
@@ -52,6 +55,3 @@ class FormatActionUnits(BaseTransform):
         results["imgs"] = video
         results["input_shape"] = video.shape
         return results
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import mmcv
 import numpy as np
@@ -35,6 +36,7 @@ OPERATIONS: dict[str, Operation] = {
 
 
 @TRANSFORMS.register_module()
+@dataclass(eq=False)
 class RandAugmentUnits(BaseTransform):
     """RandAugment (Cubuk et al., 2020) with one draw for all frames of a video.
 
@@ -48,13 +50,14 @@ class RandAugmentUnits(BaseTransform):
         ValueError: a magnitude beyond its range, or a negative number of operations.
     """
 
-    def __init__(self, num_ops: int = 2, magnitude: float = 9) -> None:
-        if not 0 <= magnitude <= 10:
-            raise ValueError(f"magnitude must lie in [0, 10], got {magnitude!r}")
-        if num_ops < 0:
-            raise ValueError(f"num_ops must not be negative, got {num_ops!r}")
-        self.num_ops = num_ops
-        self.magnitude = magnitude
+    num_ops: int = 2
+    magnitude: float = 9
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.magnitude <= 10:
+            raise ValueError(f"magnitude must lie in [0, 10], got {self.magnitude!r}")
+        if self.num_ops < 0:
+            raise ValueError(f"num_ops must not be negative, got {self.num_ops!r}")
 
     def transform(self, results: dict) -> dict:
         """Change every frame of the video alike."""
@@ -64,6 +67,3 @@ class RandAugmentUnits(BaseTransform):
             images = [OPERATIONS[name](image, level) for image in images]
         results["imgs"] = images
         return results
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(num_ops={self.num_ops}, magnitude={self.magnitude})"

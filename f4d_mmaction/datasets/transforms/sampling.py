@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
 
 @TRANSFORMS.register_module()
+@dataclass(eq=False)
 class SampleActionUnits(BaseTransform):
     """Sample one action unit of T frames from each of U equal sections (paper, section III.A).
 
@@ -36,35 +39,22 @@ class SampleActionUnits(BaseTransform):
         ValueError: a size below 1, an unknown ``short``, or a video without frames.
     """
 
-    def __init__(
-        self,
-        num_units: int,
-        clip_len: int,
-        frame_interval: int = 1,
-        short: str = "shrink",
-        test_mode: bool = False,
-    ) -> None:
-        sizes = {"num_units": num_units, "clip_len": clip_len, "frame_interval": frame_interval}
-        for name, value in sizes.items():
+    num_units: int
+    clip_len: int
+    frame_interval: int = 1
+    short: str = "shrink"
+    test_mode: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("num_units", "clip_len", "frame_interval"):
+            value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        if short not in ("shrink", "overlap"):
-            raise ValueError(f"short must be 'shrink' or 'overlap', got {short!r}")
-        self.num_units = num_units
-        self.clip_len = clip_len
-        self.frame_interval = frame_interval
-        self.short = short
-        self.test_mode = test_mode
+        if self.short not in ("shrink", "overlap"):
+            raise ValueError(f"short must be 'shrink' or 'overlap', got {self.short!r}")
 
     def sample(self, total_frames: int) -> np.ndarray:
-        """Draw frame indices from 0.
-
-        Args:
-            total_frames: Length of the video in frames.
-
-        Returns:
-            Indices (U, T) within ``[0, total_frames)``.
-        """
+        """Draw frame indices (U, T) within ``[0, total_frames)``."""
         # Frame f belongs to section i if i*N/U <= f < (i+1)*N/U; a section of a video with fewer
         # frames than sections may hold none and then reads the frame that contains it.
         edges = np.arange(self.num_units + 1) * total_frames / self.num_units
@@ -113,10 +103,3 @@ class SampleActionUnits(BaseTransform):
         results["frame_interval"] = self.frame_interval
         results["num_clips"] = self.num_units
         return results
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(num_units={self.num_units}, clip_len={self.clip_len}, "
-            f"frame_interval={self.frame_interval}, short={self.short!r}, "
-            f"test_mode={self.test_mode})"
-        )
