@@ -37,7 +37,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from f4d_mmaction.apis import load_recognizer
-from f4d_mmaction.apis.recognition import predict, recognize_sample
+from f4d_mmaction.apis.recognition import predict, recognize_packed
 from f4d_mmaction.datasets.unwrapping import pack_also
 from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
 from f4d_mmaction.visualization.attention import draw_sheet
@@ -186,7 +186,8 @@ def draw_mistakes(
         for index in where:
             video = dict(path=tested.paths[index], score=tested.scores[index, mistake.taken])
             if model is not None:
-                result = recognize_sample(model, video["path"], dataset[index], tested.names)
+                paths, packed = [video["path"]], [dataset[index]]
+                (result,) = recognize_packed(model, paths, packed, tested.names)
                 if result.frames is not None:
                     figure = draw_sheet(result, truth=tested.names[mistake.truth])
                     video["picture"] = data_uri(figure, "jpeg")

@@ -54,21 +54,22 @@ class StandIns:
     def __call__(self, data_info: dict) -> dict:
         """Return the packed sample of this video or of the one in its place."""
         index, size = data_info["sample_idx"], len(self.dataset)
-        kept = {"label": data_info["label"]} if self.patience is None else {}
-        own = {key: data_info[key] for key in ("filename", "frame_dir") if kept and key in data_info}
+        testing = self.patience is None
+        kept = {"label": data_info["label"]} if testing else {}
+        own = {key: data_info[key] for key in ("filename", "frame_dir") if key in data_info}
         reports: list[dict] = []
         for _ in range(self.patience or size):
             try:
                 packed = self.pipeline(data_info | kept)
             except BadVideoError as error:
                 reports.append(_report(error))
-                index = (index + 1) % size if kept else np.random.randint(size)
+                index = (index + 1) % size if testing else np.random.randint(size)
                 data_info = self.dataset.get_data_info(index)
                 continue
             if reports:
-                # Others that are bad too are reported in their own place of the test.
-                found = reports[:1] if kept else reports
-                packed["data_samples"].set_metainfo({_KEY: found, **own})
+                # In testing, others that are bad too are reported in their own places.
+                notes = {_KEY: reports[:1], **own} if testing else {_KEY: reports}
+                packed["data_samples"].set_metainfo(notes)
             return packed
         raise TooManyBadVideosError(
             f"{len(reports)} bad videos in a row; the last: {reports[-1]['message']}"
