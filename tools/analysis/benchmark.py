@@ -114,7 +114,7 @@ class Case:
     def build_step(self) -> Callable[[], None]:
         """Build the network (no pretrained weights) and its input; return what runs it once.
 
-        Within a process group it runs as MMEngine runs it there, with DDP.
+        Within a process group it runs with DDP.
         """
         config = Config.fromfile(self.config)
         config.merge_from_dict({"model.backbone.pretrained": None, **self.options})
@@ -134,7 +134,7 @@ class Case:
         elif self.mode == "compiled":
             model.backbone.compile(fullgraph=True)
         if torch.distributed.is_initialized():
-            model = DistributedDataParallel(model, broadcast_buffers=False)
+            model = DistributedDataParallel(model)
         device, enabled = torch.device(self.device).type, dtype not in (None, torch.float32)
 
         def scores() -> torch.Tensor:
