@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import torch
 from mmengine.registry import init_default_scope
+from tiny_run import finish, start
 
 import f4d_mmaction  # noqa: F401
 
@@ -48,3 +52,27 @@ def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phase_order")
     generate(folder, options_of("easy", num_train=16, num_test=8, num_frames=32, size=32))
     return folder
+
+
+@pytest.fixture
+def run_python(subprocess_env: dict[str, str], tmp_path: Path) -> Callable[..., CompletedProcess]:
+    """Run Python in a fresh process; unless told otherwise, away from the repository."""
+
+    def run(*arguments: object, cwd: Path = tmp_path, **env: str) -> CompletedProcess:
+        command = [sys.executable, "-W", "ignore", *map(str, arguments)]
+        env = {**subprocess_env, **env}
+        return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.fixture
+def run_tool(tmp_path: Path) -> Callable[..., str]:
+    """Run a script of tools/ in ``tmp_path``, check its exit code and return all it says."""
+
+    def run(name: str, *arguments: object, code: int = 0) -> str:
+        log = tmp_path / "output.txt"
+        log.write_text("")
+        return finish(start(name, *arguments, log=log), log, code)
+
+    return run

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import mmaction
@@ -73,16 +72,13 @@ OURS = """dict(type="InitVideo"),
 )
 @pytest.mark.parametrize("reading", [STOCK, OURS], ids=["stock", "ours"])
 def test_trains_resumes_and_tests(
-    reading: str, benchmark: Path, subprocess_env: dict, tmp_path: Path
+    reading: str, benchmark: Path, run_python: Callable, tmp_path: Path
 ) -> None:
     (tmp_path / "videos").symlink_to(benchmark)
     (tmp_path / "own.py").write_text(CONFIG.format(reading=reading))
 
     def run(tool: str, *arguments: str) -> str:
-        command = [sys.executable, TOOLS / tool, "own.py", *arguments, "--work-dir", "run"]
-        done = subprocess.run(
-            command, env=subprocess_env, cwd=tmp_path, capture_output=True, text=True
-        )
+        done = run_python(TOOLS / tool, "own.py", *arguments, "--work-dir", "run")
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout + done.stderr
 

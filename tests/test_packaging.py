@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_wheel_carries_every_config_and_tool(wheel: zipfile.ZipFile, root: Path)
 
 
 def test_carried_config_builds_far_from_the_repository(
-    wheel: zipfile.ZipFile, subprocess_env: dict, tmp_path: Path
+    wheel: zipfile.ZipFile, run_python: Callable, tmp_path: Path
 ) -> None:
     site = tmp_path / "site"
     wheel.extractall(site)
@@ -60,11 +61,5 @@ def test_carried_config_builds_far_from_the_repository(
         "MODELS.build(cfg.model)\n"
         "print(home)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        env={**subprocess_env, "PYTHONPATH": str(site)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    done = run_python("-c", code, PYTHONPATH=str(site))
     assert done.stdout.strip() == str(site / "f4d_mmaction"), done.stderr[-2000:]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
-import pytest
+from collections.abc import Callable
+from pathlib import Path
 
 SETTINGS = """
 import ctypes, os, sys
@@ -71,25 +69,23 @@ prepare_for_inference(model)
 """
 
 
-def changed_by(code: str, cwd: object, env: dict) -> str:
-    command = [sys.executable, "-W", "ignore", "-c", SETTINGS, code]
-    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True)
+def changed_by(run_python: Callable, root: Path, code: str) -> str:
+    done = run_python("-c", SETTINGS, code, cwd=root)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]
 
 
-def test_import_building_and_preparing_change_nothing(root: object, subprocess_env: dict) -> None:
-    assert changed_by(BUILD, root, subprocess_env) == "CHANGED []"
+def test_import_building_and_preparing_change_nothing(root: Path, run_python: Callable) -> None:
+    assert changed_by(run_python, root, BUILD) == "CHANGED []"
 
 
-@pytest.mark.parametrize(
-    ("code", "setting"),
-    [
-        ("os.environ['THP_MEM_ALLOC_ENABLE'] = '1'", "environ THP_MEM_ALLOC_ENABLE"),
-        ("libc.mallopt(-4, 0)", "malloc"),
-        ("import torch._dynamo.config as c; c.recompile_limit += 1", "dynamo.recompile_limit"),
-        ("torch.set_num_threads(3)", "get_num_threads"),
-    ],
-)
-def test_changes_are_seen(root: object, subprocess_env: dict, code: str, setting: str) -> None:
-    assert changed_by(code, root, subprocess_env) == f"CHANGED ['{setting}']"
+def test_changes_are_seen(root: Path, run_python: Callable) -> None:
+    code = """
+import torch._dynamo.config as c
+c.recompile_limit += 1
+os.environ["THP_MEM_ALLOC_ENABLE"] = "1"
+libc.mallopt(-4, 0)
+torch.set_num_threads(3)
+"""
+    settings = ["dynamo.recompile_limit", "environ THP_MEM_ALLOC_ENABLE", "get_num_threads"]
+    assert changed_by(run_python, root, code) == f"CHANGED {[*settings, 'malloc']}"

@@ -48,20 +48,15 @@ def test_trunk_counts_each_convolution_and_head_its_matrix():
     assert found.params == sum(p.numel() for p in model.parameters())
 
 
-def test_v4d_counts_the_functional_4d_convolution():
-    found = complexity(small("v4d"), U, T, SIZE)
-    C, blocks = WIDTHS[2], 2
-    assert found.parts["conv4d"].macs == blocks * 9 * C * C * U * T * PIXELS[2]
-    assert found.parts["conv4d"].params == blocks * (9 * C * C + 2 * C)
-    assert found.parts["trunk"] == complexity(small("slowonly"), U, T, SIZE).parts["trunk"]
-
-
-def test_v4d_counts_taps_over_space():
+@pytest.mark.parametrize(("kernel", "taps"), [((3, 3, 1, 1), 9), ((3, 3, 3, 3), 81)])
+def test_v4d_counts_the_functional_4d_convolution(kernel, taps):
     config = Config.fromfile(small("v4d"))
-    config.model.backbone.block4d.kernel_size = (3, 3, 3, 3)
+    config.model.backbone.block4d.kernel_size = kernel
+    found = complexity(config, U, T, SIZE)
     C, blocks = WIDTHS[2], 2
-    macs = complexity(config, U, T, SIZE).parts["conv4d"].macs
-    assert macs == blocks * 81 * C * C * U * T * PIXELS[2]
+    assert found.parts["conv4d"].macs == blocks * taps * C * C * U * T * PIXELS[2]
+    assert found.parts["conv4d"].params == blocks * (taps * C * C + 2 * C)
+    assert found.parts["trunk"] == complexity(small("slowonly"), U, T, SIZE).parts["trunk"]
 
 
 def test_f4d_counts_both_factors_and_all_attention():
@@ -79,16 +74,11 @@ def test_f4d_counts_both_factors_and_all_attention():
 
 def test_paper_reading_costs():
     """The figures of docs/paper.md that told the readings apart (two of the paper's Table I)."""
-    a = CONFIGS / "f4d" / "f4d_r50_conv3_matched_sthv1.py"
-    v4d = CONFIGS / "v4d" / "v4d_r50_sthv1.py"
-    default, trunk = CONFIGS / "f4d" / "f4d_r50_sthv1.py", CONFIGS / "slowonly"
-    costs = [
-        complexity(path, 4, 8, 224) for path in (trunk / "slowonly_r50_sthv1.py", v4d, a, default)
-    ]
+    names = ("slowonly/slowonly", "v4d/v4d", "f4d/f4d_r50_conv3_matched_sthv1", "f4d/f4d")
+    paths = [name if "sthv1" in name else f"{name}_r50_sthv1" for name in names]
+    costs = [complexity(CONFIGS / f"{path}.py", 4, 8, 224) for path in paths]
     assert [round(cost.params / 1e6, 2) for cost in costs] == [31.99, 36.71, 36.78, 36.87]
     assert [round(cost.macs / 1e9, 1) for cost in costs] == [167.0, 285.3, 285.3, 186.7]
-    assert costs[3].macs <= 0.66 * costs[1].macs
-    assert costs[3].macs <= 1.12 * costs[0].macs
 
 
 @pytest.mark.parametrize("wrong", [dict(num_units=0), dict(clip_len=-1), dict(size=0)])
@@ -98,8 +88,7 @@ def test_refuses_empty_videos(wrong):
 
 
 def test_protocol_is_read_off_the_config():
-    config = Config.fromfile(CONFIGS / "f4d" / "f4d_r50_sthv1.py")
-    assert protocol(config) == (10, 8, 3)
+    assert protocol(Config.fromfile(CONFIGS / "f4d" / "f4d_r50_sthv1.py")) == (10, 8, 3)
 
 
 def test_tables_hold_every_network_and_go_into_a_document(tmp_path):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pickle
 import runpy
-import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -17,20 +17,11 @@ from mmengine.visualization import LocalVisBackend
 
 
 @pytest.fixture
-def run(root, benchmark, subprocess_env, tmp_path):
+def run(run_tool, benchmark, tmp_path):
     """Run a tool in a folder where the config finds its data; return what it prints."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data/phase_order").symlink_to(benchmark)
-
-    def run_tool(*arguments: object) -> str:
-        command = [sys.executable, str(root / "tools/mmaction_tool.py"), *map(str, arguments)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=subprocess_env, cwd=tmp_path
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
-
-    return run_tool
+    return partial(run_tool, "mmaction_tool.py")
 
 
 def test_clip_feature_extraction_writes_a_feature_for_each_video(

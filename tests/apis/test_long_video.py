@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import runpy
-import subprocess
-import sys
 
 import av
 import numpy as np
@@ -60,6 +58,8 @@ def test_every_window_equals_itself_alone(model, video, alone, batch_size):
     timeline = window.timeline(video, batch_size)
     assert timeline.scores == pytest.approx(alone(window, video), abs=1e-5)
     assert np.ptp(timeline.scores, axis=0).max() > 1e-3, "windows differ, or this tells nothing"
+    assert timeline.starts == pytest.approx(np.arange(7) * SECTION / FPS)
+    assert timeline.ends == pytest.approx(np.arange(4, 11) * SECTION / FPS)
 
 
 @pytest.mark.parametrize("name", ["v4d/v4d", "slowonly/slowonly"])
@@ -69,12 +69,6 @@ def test_other_networks_in_units_slide_too(root, video, alone, name):
     window = SlidingWindow(init_recognizer(config, None, "cpu"), FPS, seconds=2.0)
     assert window.section == 5
     assert window.timeline(video, 4).scores == pytest.approx(alone(window, video), abs=1e-5)
-
-
-def test_windows_tell_their_times(model, video):
-    timeline = SlidingWindow(model, FPS).timeline(video)
-    assert timeline.starts == pytest.approx(np.arange(7) * SECTION / FPS)
-    assert timeline.ends == pytest.approx(np.arange(4, 11) * SECTION / FPS)
 
 
 def test_a_video_of_whole_sections_ends_with_its_last_frame(model, tmp_path):
@@ -115,26 +109,12 @@ for video in videos:
 """
 
 
-def test_ten_minutes_need_no_more_memory_than_one(
-    config_path, checkpoint, tmp_path, subprocess_env
-):
-    videos = [write_video(tmp_path / f"{m}.mp4", moving(m * 60 * FPS), FPS) for m in (1, 10)]
-    command = [sys.executable, "-c", PEAK, str(config_path), str(checkpoint), *map(str, videos)]
-    done = subprocess.run(command, capture_output=True, text=True, env=subprocess_env, check=True)
-    (few, one), (many, ten) = (map(int, line.split()) for line in done.stdout.split("\n")[-3:-1])
-    assert (few, many) == (72, 747)
-    assert ten - one < 16, "MiB; the ten minutes hold 70 MiB of pictures"
-
-
 def test_the_tool_writes_scores_timeline_and_a_video_that_plays(
-    root, config_path, checkpoint, video, tmp_path, subprocess_env
+    run_tool, config_path, checkpoint, video, tmp_path
 ):
-    command = [sys.executable, str(root / "tools/long_video.py"), str(video), "--config",
-               str(config_path), "--checkpoint", str(checkpoint), "--out-dir", str(tmp_path),
-               "--compare", "2", "--device", "cpu"]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, env=subprocess_env)
-    assert done.returncode == 0, done.stderr
-    assert "times as fast" in done.stdout
+    network = ("--config", config_path, "--checkpoint", checkpoint, "--device", "cpu")
+    said = run_tool("long_video.py", video, *network, "--out-dir", tmp_path, "--compare", 2)
+    assert "times as fast" in said
     windows = json.loads((tmp_path / "scores.json").read_text())["windows"]
     rows = list(csv.DictReader((tmp_path / "scores.csv").open()))
     assert len(windows) == len(rows) == 7
@@ -146,3 +126,17 @@ def test_the_tool_writes_scores_timeline_and_a_video_that_plays(
     with av.open(str(tmp_path / "annotated.mp4")) as container:
         frames = sum(1 for _ in container.decode(video=0))
     assert abs(frames - FRAMES) <= 1
+
+
+@pytest.mark.parametrize("minutes", [4, pytest.param(10, marks=pytest.mark.slow)])
+def test_minutes_need_no_more_memory_than_one(
+    config_path, checkpoint, tmp_path, run_python, minutes
+):
+    lengths = (1, minutes)
+    videos = [write_video(tmp_path / f"{m}.mp4", moving(m * 60 * FPS), FPS) for m in lengths]
+    done = run_python("-c", PEAK, config_path, checkpoint, *videos)
+    assert done.returncode == 0, done.stderr
+    (few, one), (many, all) = (map(int, line.split()) for line in done.stdout.split("\n")[-3:-1])
+    assert (few, many) == tuple(m * 60 * FPS // SECTION - 3 for m in lengths)
+    pictures = (minutes - 1) * 60 * FPS * 64 * 64 * 3 // 2**20
+    assert all - one < pictures / 3, f"MiB; the other minutes hold {pictures} MiB of pictures"

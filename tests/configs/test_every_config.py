@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -83,17 +82,9 @@ print(json.dumps(found))
 """
 
 
-def test_all_build_at_full_size_where_nothing_else_was_imported(
-    subprocess_env: dict[str, str], tmp_path: Path
-) -> None:
+def test_all_build_at_full_size_where_nothing_else_was_imported(run_python: Callable) -> None:
     configs = [str(path) for path in CONFIGS]
-    done = subprocess.run(
-        [sys.executable, "-c", BUILD_ALL, *configs],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=subprocess_env,
-    )
+    done = run_python("-c", BUILD_ALL, *configs)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert list(found) == configs

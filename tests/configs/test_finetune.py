@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,23 +56,36 @@ def first_batch(run: Runner) -> dict:
     return next(iter(run.build_dataloader(run._train_dataloader, seed=0)))
 
 
+@pytest.fixture(scope="module")
+def trained(
+    data_root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Runner, Outcomes]]:
+    """Train a rung once; returns its runner and whether its predictions were right."""
+
+    @functools.cache
+    def train(name: str) -> tuple[Runner, Outcomes]:
+        run, outcomes = runner(name, data_root, tmp_path_factory.mktemp(name)), Outcomes()
+        run.register_hook(outcomes)
+        run.train()
+        return run, outcomes
+
+    return train
+
+
 @pytest.mark.parametrize(
     "name", ["f4d_r50_finetune", "mixup-cutmix", "randaugment", "repeated-augmentation", "ema"]
 )
-def test_trains_and_validates(name: str, data_root: Path, tmp_path: Path) -> None:
-    run, outcomes = runner(name, data_root, tmp_path), Outcomes()
-    run.register_hook(outcomes)
-    run.train()
+def test_trains_and_validates(name: str, trained: Callable) -> None:
+    run, outcomes = trained(name)
     assert run.iter == 3
     assert len(outcomes.right) == 2 * CLASSES
     accuracy = run.message_hub.get_scalar("val/acc/top1").current()
     assert accuracy == pytest.approx(outcomes.accuracy)
 
 
-def test_learning_rate_follows_the_batch(data_root: Path, tmp_path: Path) -> None:
-    run = runner("f4d_r50_finetune", data_root, tmp_path)
+def test_learning_rate_follows_the_batch(trained: Callable) -> None:
+    run, _ = trained("f4d_r50_finetune")
     assert run.cfg.param_scheduler[0].milestones == [15, 25]
-    run.train()
     assert run.optim_wrapper.get_lr()["lr"][0] == pytest.approx(0.01 * 2 / 128)
 
 
@@ -99,10 +114,9 @@ def test_blended_videos_have_blended_labels(data_root: Path, tmp_path: Path) -> 
     assert losses["loss_cls"].isfinite()
 
 
-def test_moving_average_is_what_is_validated_and_kept(data_root: Path, tmp_path: Path) -> None:
-    run = runner("ema", data_root, tmp_path)
-    run.train()
-    kept = torch.load(tmp_path / "epoch_1.pth", weights_only=True)
+def test_moving_average_is_what_is_validated_and_kept(trained: Callable) -> None:
+    run, _ = trained("ema")
+    kept = torch.load(Path(run.work_dir) / "epoch_1.pth", weights_only=True)
     key = "backbone.blocks4d.layer2_3.conv.spatial.weight"
     assert not torch.equal(kept["state_dict"][key], kept["ema_state_dict"][f"module.{key}"])
 

@@ -26,16 +26,25 @@ def prepared(dataset: str, root: Path) -> None:
 
 
 def at_home(config: Config, data_root: Path, work_dir: Path) -> Config:
-    """One step on two videos of a miniature, in this process."""
+    """One step on two videos of a miniature, in this process and at half the size."""
     for subset in ("train", "val", "test"):
         loader = config[f"{subset}_dataloader"]
         loader.update(num_workers=0, persistent_workers=False)
         loader.dataset.update(data_root=str(data_root), indices=VIDEOS)
+        halve(loader.dataset.pipeline)
     config.train_dataloader.batch_size = VIDEOS
     config.test_dataloader.dataset.indices = 1  # 240 frames
     config.train_cfg.update(max_epochs=1, val_interval=1)
     config.work_dir = str(work_dir)
     return config
+
+
+def halve(pipeline: list[dict]) -> None:
+    """Resize and crop to half as many pixels along each side; -1 stays."""
+    for step in pipeline:
+        for key in {"scale", "crop_size", "input_size"} & set(step):
+            size = step[key]
+            step[key] = size // 2 if isinstance(size, int) else tuple(n // 2 for n in size)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +88,7 @@ def test_trains_validates_and_tests(
     assert runner.test()["acc/top1"] == outcomes.accuracy
     assert len(outcomes.right) == 1
     protocol = runner.test_dataloader.dataset[0]["inputs"]
-    assert protocol.shape == (3, 10, 3, 8, 224, 224)  # views, U, C, T, H, W
+    assert protocol.shape == (3, 10, 3, 8, 112, 112)  # views, U, C, T, H, W
 
 
 @pytest.mark.parametrize("dataset", ["sthv1", "sthv2"])

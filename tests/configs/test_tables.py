@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,12 @@ ATTENTION = {
 counted: dict[str, Complexity] = {}  # many configs share their network
 
 
+@functools.cache
+def read(path: Path) -> Config:
+    """Read a config once; nothing here changes it."""
+    return Config.fromfile(path)
+
+
 def rows(readme: str) -> Iterator[tuple[Path, dict[str, str]]]:
     """Yield each row of the tables of configs: the config, and the row's cells by column."""
     header = None
@@ -67,7 +74,7 @@ def paper_rows(*tables: int) -> list[tuple[str, Path]]:
 
 def facts(path: Path) -> dict[str, str]:
     """What a row has to say of a config, by column."""
-    config = Config.fromfile(path)
+    config = read(path)
     dataset, training = config.train_dataloader.dataset, sampler(config, "train")
     data_root = dataset.get("data_root") or dataset.ann_file.rpartition("/")[0]
     units, frames, views = protocol(config)
@@ -99,7 +106,7 @@ def trained() -> dict[str, str]:
 
 def backbone(path: Path) -> torch.nn.Module:
     with torch.device("meta"):
-        return MODELS.build({**Config.fromfile(path).model.backbone, "pretrained": None})
+        return MODELS.build({**read(path).model.backbone, "pretrained": None})
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)
@@ -143,7 +150,7 @@ def test_location(row: str, path: Path) -> None:
 
 @pytest.mark.parametrize(("row", "path"), paper_rows(3))
 def test_number_of_units(row: str, path: Path) -> None:
-    config = Config.fromfile(path)
+    config = read(path)
     assert f"U = {sampler(config, 'train').num_units}" == row
     assert sampler(config, "test").num_units == 10
 
@@ -160,9 +167,9 @@ def test_attention(row: str, path: Path) -> None:
 @pytest.mark.parametrize(("row", "path"), paper_rows(2, 3, 4, 5))
 def test_rows_differ_in_what_the_table_is_about_alone(row: str, path: Path) -> None:
     """All train on 4 units of 8 frames from Kinetics-400, but for the table's own change."""
-    found = Config.fromfile(path)
+    found = read(path)
     dataset = path.stem.rpartition("_")[2]
-    base = Config.fromfile(RECOGNITION / "f4d" / f"f4d_r50_from-k400_{dataset}.py")
+    base = read(RECOGNITION / "f4d" / f"f4d_r50_from-k400_{dataset}.py")
     assert found.load_from == base.load_from
     assert found.optim_wrapper == base.optim_wrapper
     assert found.test_dataloader == base.test_dataloader

@@ -45,13 +45,11 @@ def test_three_crops_are_three_views_of_the_whole_sequence() -> None:
             assert (packed[view, i // 2, :, i % 2] == crop).all()
 
 
-def test_frames_that_fill_no_view_are_counted() -> None:
-    frames = [np.zeros((4, 4, 3), np.uint8)] * 7
-    with pytest.raises(ValueError, match="7 frames are no whole number of views of 3 units x 2"):
+@pytest.mark.parametrize(
+    ("widths", "message"),
+    [([4] * 7, "7 frames are no whole number of views of 3 units x 2"), ([4] * 5 + [5], "in size")],
+)
+def test_frames_that_make_no_views_are_told(widths: list[int], message: str) -> None:
+    frames = [np.zeros((4, width, 3), np.uint8) for width in widths]
+    with pytest.raises(ValueError, match=message):
         FormatActionUnits().transform(results_of(frames, 3, 2))
-
-
-def test_frames_of_different_sizes_are_named() -> None:
-    frames = [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5, 3), np.uint8)]
-    with pytest.raises(ValueError, match="differ in size"):
-        FormatActionUnits().transform(results_of(frames, 1, 2))

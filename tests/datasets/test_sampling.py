@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mmaction.registry import DATASETS, TRANSFORMS
-from torch.utils.data import DataLoader
+from mmaction.registry import TRANSFORMS
 
 from f4d_mmaction.datasets.transforms import SampleActionUnits
 
@@ -112,44 +109,6 @@ def test_keys_are_those_of_sample_frames_and_start_index_shifts() -> None:
         "frame_interval": 1,
         "num_clips": 3,
     }
-
-
-def loaded_indices(benchmark: Path, workers: int) -> list[list[int]]:
-    from functools import partial
-
-    from mmengine.dataset import pseudo_collate, worker_init_fn
-    from mmengine.runner.utils import set_random_seed
-
-    set_random_seed(7)
-    dataset = DATASETS.build(
-        dict(
-            type="VideoDataset",
-            ann_file=str(benchmark / "train.txt"),
-            data_prefix=dict(video=str(benchmark)),
-            pipeline=[
-                dict(type="DecordInit"),
-                dict(type="SampleActionUnits", num_units=2, clip_len=2, frame_interval=2),
-                dict(type="DecordDecode"),
-                dict(type="FormatActionUnits"),
-                dict(type="PackActionInputs", meta_keys=("frame_inds",)),
-            ],
-        )
-    )
-    loader = DataLoader(
-        dataset,
-        batch_size=4,
-        num_workers=workers,
-        collate_fn=pseudo_collate,
-        worker_init_fn=partial(worker_init_fn, num_workers=workers, rank=0, seed=7),
-    )
-    samples = [sample for batch in loader for sample in batch["data_samples"]]
-    return [list(sample.frame_inds) for sample in samples]
-
-
-def test_equal_seeds_give_equal_samples_in_workers(benchmark: Path) -> None:
-    first = loaded_indices(benchmark, workers=2)
-    assert first == loaded_indices(benchmark, workers=2)
-    assert len({tuple(indices) for indices in first}) > 1
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def write_dataset(folder, good, bad):
     (folder / "list.txt").write_text("".join(lines))
 
 
-def config(folder, hook, batch_size=2, workers=0, **settings):
+def loader(folder, batch_size, workers, test):
     pipeline = [
         dict(type="InitVideo"),
         dict(type="SampleFrames", clip_len=2, num_clips=2, test_mode=True),
@@ -60,41 +60,52 @@ def config(folder, hook, batch_size=2, workers=0, **settings):
         dict(type="FormatShape", input_format="NCTHW"),
         dict(type="PackActionInputs"),
     ]
+    prefix, path = dict(video=str(folder)), str(folder / "list.txt")
+    dataset = dict(type="VideoDataset", ann_file=path, data_prefix=prefix, pipeline=pipeline)
+    return dict(
+        batch_size=batch_size,
+        num_workers=workers,
+        sampler=dict(type="DefaultSampler", shuffle=not test),
+        dataset=dict(dataset, test_mode=test),
+    )
 
-    def loader(test: bool) -> dict:
-        return dict(
-            batch_size=batch_size,
-            num_workers=workers,
-            sampler=dict(type="DefaultSampler", shuffle=not test),
-            dataset=dict(
-                type="VideoDataset",
-                ann_file=str(folder / "list.txt"),
-                data_prefix=dict(video=str(folder)),
-                pipeline=pipeline,
-                test_mode=test,
-            ),
-        )
 
+def config(folder, hook, batch_size=2, workers=0, **settings):
+    train, test = (loader(folder, batch_size, workers, test) for test in (False, True))
     metric = dict(type="AccMetric", metric_options=dict(top_k_accuracy=dict(topk=(1,))))
     common = dict(
         model=dict(type="KnowsTheLabels"),
         work_dir=str(folder / "run"),
-        train_dataloader=loader(test=False),
+        train_dataloader=train,
         train_cfg=dict(by_epoch=True, max_epochs=2),
         optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.1)),
-        val_dataloader=loader(test=True),
-        val_cfg={},
-        val_evaluator=metric,
-        test_dataloader=loader(test=True),
-        test_cfg={},
-        test_evaluator=metric,
         custom_hooks=[dict(type="BadVideoHook", **hook)] if hook is not None else [],
         default_hooks=dict(checkpoint=None),
         default_scope="mmaction",
         experiment_name=folder.name,
         randomness=dict(seed=0),
     )
+    for stage in ("val", "test"):
+        evaluation = dict(dataloader=test, cfg={}, evaluator=metric)
+        common.update({f"{stage}_{key}": value for key, value in evaluation.items()})
     return Config({**common, **settings})
+
+
+@pytest.mark.parametrize("bad", [{}, BAD], ids=["sound", "bad"])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_bad_videos_count_as_wrong_answers(tmp_path, batch_size, bad):
+    write_dataset(tmp_path, 4, bad)
+    runner = Runner.from_cfg(config(tmp_path, {"max_share": 0.9, "test": "count"}, batch_size))
+    result = runner.test()
+    assert result["acc/top1"] == pytest.approx(4 / (4 + len(bad)))
+    assert result["bad_videos/all"] == len(bad)
+    assert all(result[f"bad_videos/{kind}"] == 1 for kind in bad.values())
+    assert (tmp_path / "run" / "bad_videos.jsonl").exists() == bool(bad)
+    runner.train()  # and validates
+    values = (runner.message_hub.get_scalar(f"val/{key}").current() for key in result)
+    assert list(values) == pytest.approx(list(result.values()))
+    if bad:
+        assert listed(tmp_path)[0] == bad
 
 
 def listed(folder):
@@ -121,14 +132,6 @@ def test_training_replaces_and_lists_exactly_the_bad_videos(tmp_path, workers, i
     assert lines == len(BAD)  # once each
 
 
-def test_validation_counts_beside_the_accuracy_while_training(tmp_path):
-    write_dataset(tmp_path, 5, BAD)
-    runner = Runner.from_cfg(config(tmp_path, {"max_share": 0.9, "test": "count"}))
-    runner.train()
-    assert runner.message_hub.get_scalar("val/acc/top1").current() == pytest.approx(5 / 8)
-    assert runner.message_hub.get_scalar("val/bad_videos/all").current() == 3
-
-
 @pytest.mark.parametrize(
     ("good", "hook", "message"),
     [
@@ -148,24 +151,6 @@ def test_testing_stops_and_names_the_file(tmp_path, hook):
     write_dataset(tmp_path, 4, {"cut.avi": "truncated"})
     with pytest.raises(BadVideoError, match=r"cut\.avi: truncated video"):
         Runner.from_cfg(config(tmp_path, hook)).test()
-
-
-@pytest.mark.parametrize("batch_size", [1, 3])
-def test_testing_counts_bad_videos_as_wrong_answers(tmp_path, batch_size):
-    write_dataset(tmp_path, 4, BAD)
-    result = Runner.from_cfg(config(tmp_path, {"test": "count"}, batch_size)).test()
-    assert result["acc/top1"] == pytest.approx(4 / 7)
-    assert result["bad_videos/all"] == 3
-    assert all(result[f"bad_videos/{kind}"] == 1 for kind in BAD.values())
-    assert listed(tmp_path)[0] == BAD
-
-
-def test_nothing_is_said_of_a_sound_dataset(tmp_path):
-    write_dataset(tmp_path, 4, {})
-    result = Runner.from_cfg(config(tmp_path, {"test": "count"})).test()
-    assert result["acc/top1"] == 1
-    assert result["bad_videos/all"] == 0
-    assert not (tmp_path / "run" / "bad_videos.jsonl").exists()
 
 
 def test_two_processes_count_like_one(tmp_path, subprocess_env):

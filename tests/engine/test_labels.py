@@ -8,30 +8,18 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
-
-
-def config_for(root: Path, benchmark: Path, work_dir: Path) -> Config:
-    config = Config.fromfile(root / "configs/recognition/f4d/f4d_r18_phase_order.py")
-    config.work_dir = str(work_dir)
-    config.train_cfg.max_epochs = 1
-    config.custom_hooks = [dict(type="CheckLabelsHook")]
-    config.default_hooks.pop("checkpoint", None)
-    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
-        loader.update(num_workers=0, persistent_workers=False)
-        name = Path(loader.dataset.ann_file).name
-        loader.dataset.update(
-            ann_file=str(benchmark / name), data_prefix=dict(video=str(benchmark))
-        )
-    config.experiment_name = work_dir.name
-    return config
+from tiny_run import write_config
 
 
 @pytest.mark.parametrize("wrapper", [None, "RepeatDataset", "ConcatDataset"])
 @pytest.mark.parametrize("name", ["train_dataloader", "val_dataloader"])
 def test_label_outside_the_classes_is_named(
-    name: str, wrapper: str | None, root: Path, benchmark: Path, tmp_path: Path
+    name: str, wrapper: str | None, benchmark: Path, tmp_path: Path
 ) -> None:
-    config = config_for(root, benchmark, tmp_path)
+    config = Config.fromfile(write_config(tmp_path, benchmark))
+    config.work_dir, config.experiment_name = str(tmp_path), tmp_path.name
+    for loader in (config.train_dataloader, config.val_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
     listed = Path(config[name].dataset.ann_file).read_text().splitlines()
     listed[2] = listed[2].rpartition(" ")[0] + " 8"
     wrong = tmp_path / "wrong.txt"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from tiny_run import ROOT, finish, start
+from tiny_run import ROOT, write_config
 
 from f4d_mmaction.engine.missing_files import missing_files, require_files
 
@@ -19,12 +20,8 @@ SHIPPED = {
 
 
 @pytest.fixture
-def config(root: Path, benchmark: Path) -> Config:
-    config = Config.fromfile(root / "configs/recognition/f4d/f4d_r18_phase_order.py")
-    for loader in (config.train_dataloader, config.val_dataloader):
-        loader.dataset.update(ann_file=str(benchmark / Path(loader.dataset.ann_file).name))
-        loader.dataset.data_prefix = dict(video=str(benchmark))
-    return config
+def config(benchmark: Path, tmp_path: Path) -> Config:
+    return Config.fromfile(write_config(tmp_path / "config", benchmark))
 
 
 def the_sentence(output: str) -> str:
@@ -49,12 +46,11 @@ def test_one_sentence_of_one_process(
 @pytest.mark.parametrize("tool", ["train.py", "test.py"])
 @pytest.mark.parametrize("dataset", SHIPPED)
 def test_missing_dataset_is_named_with_its_command_and_page(
-    dataset: str, tool: str, tmp_path: Path
+    dataset: str, tool: str, tmp_path: Path, run_tool: Callable
 ) -> None:
-    log = tmp_path / "output.txt"
     (tmp_path / "some.pth").touch()
     arguments = ["some.pth"] if tool == "test.py" else []
-    said = the_sentence(finish(start(tool, SHIPPED[dataset], *arguments, log=log), log, 1))
+    said = the_sentence(run_tool(tool, SHIPPED[dataset], *arguments, code=1))
     assert f"annotation list {tmp_path}/data/{dataset}/" in said
     assert f"of {tool[:-3]}_dataloader is missing" in said
     if dataset == "phase_order":

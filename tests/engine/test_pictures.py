@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from tiny_run import write_config
@@ -40,48 +41,34 @@ def work_dir(tmp_path_factory: pytest.TempPathFactory, benchmark: Path) -> Path:
     return folder / "work"
 
 
-def test_the_end_of_training_leaves_the_curves_of_every_epoch(work_dir: Path) -> None:
+@pytest.mark.parametrize("options", [dict(num_videos=0), dict(interval=0)])
+def test_sizes_below_one_are_refused(options: dict) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        AttentionVisualizationHook(**options)
+
+
+def test_the_end_of_training_leaves_curves_and_class_names(work_dir: Path, benchmark: Path) -> None:
     assert cv2.imread(str(work_dir / "curves.png")).std() > 1
     errors = read_errors(work_dir)
     assert set(errors.train) == set(errors.val) == {1, 2}
+    assert 16 * errors.train[1] == pytest.approx(round(16 * errors.train[1])), "of the 16 videos"
+    meta = torch.load(work_dir / "epoch_2.pth", weights_only=True)["meta"]
+    assert meta["dataset_meta"]["classes"] == (benchmark / "classes.txt").read_text().splitlines()
 
 
-def test_the_logged_training_accuracy_is_the_epochs_own(work_dir: Path) -> None:
-    error = read_errors(work_dir).train[1]
-    assert (16 * error) == pytest.approx(round(16 * error)), "of the 16 training videos"
-
-
-def test_contact_sheets_are_written_for_each_validation(work_dir: Path) -> None:
-    found = sorted(path.name for path in work_dir.glob("*/vis_data/vis_image/*.png"))
-    assert found == [
-        f"attention_{index:05}_{index:05}_{epoch}.png" for index in (0, 4) for epoch in (1, 2)
-    ]
-    picture = cv2.imread(str(next(work_dir.glob("*/vis_data/vis_image/*.png"))))
-    assert picture.shape[0] > 400
-
-
-def test_tensorboard_shows_the_same_pictures_and_the_scalars(work_dir: Path) -> None:
+def test_each_validation_writes_contact_sheets_and_tensorboard_shows_them(work_dir: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    log = next(work_dir.glob("*/vis_data/events.*"))
+    sheets = sorted(work_dir.glob("*/vis_data/vis_image/*.png"))
+    assert [path.name for path in sheets] == [
+        f"attention_{index:05}_{index:05}_{epoch}.png" for index in (0, 4) for epoch in (1, 2)
+    ]
+    (log,) = work_dir.glob("*/vis_data/events.*")
     events = EventAccumulator(str(log), size_guidance={"images": 0, "scalars": 0})
     events.Reload()
     assert {"acc/top1", "top1_acc", "loss", "data_time"} <= set(events.Tags()["scalars"])
     images = events.Images("attention_00004_00004")
     assert [image.step for image in images] == [1, 2]
     shown = cv2.imdecode(np.frombuffer(images[0].encoded_image_string, np.uint8), 1)
-    saved = next(work_dir.glob("*/vis_data/vis_image/attention_00004_00004_1.png"))
-    assert (shown == cv2.imread(str(saved))).all()
-
-
-def test_class_names_go_into_the_checkpoint(work_dir: Path, benchmark: Path) -> None:
-    import torch
-
-    meta = torch.load(next(work_dir.glob("epoch_2.pth")), weights_only=True)["meta"]
-    assert meta["dataset_meta"]["classes"] == (benchmark / "classes.txt").read_text().splitlines()
-
-
-@pytest.mark.parametrize("options", [dict(num_videos=0), dict(interval=0)])
-def test_sizes_below_one_are_refused(options: dict) -> None:
-    with pytest.raises(ValueError, match="at least 1"):
-        AttentionVisualizationHook(**options)
+    assert shown.shape[0] > 400
+    assert (shown == cv2.imread(str(sheets[2]))).all()

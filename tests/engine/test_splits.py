@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import statistics
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,7 +50,7 @@ def small(config: Config, data_root: Path, work_dir: Path) -> Config:
 
 
 def test_a_split_that_is_done_is_kept_and_the_mean_is_of_all(
-    root: Path, data_root: Path, tmp_path: Path, subprocess_env: dict
+    root: Path, data_root: Path, tmp_path: Path, run_tool: Callable
 ) -> None:
     work_dir = tmp_path / "work_dir"
     small(Config.fromfile(root / CONFIG), data_root, work_dir).dump(tmp_path / "config.py")
@@ -62,9 +61,7 @@ def test_a_split_that_is_done_is_kept_and_the_mean_is_of_all(
     for split, done in metrics.items():
         (work_dir / f"split{split}").mkdir(parents=True)
         (work_dir / f"split{split}" / "metrics.json").write_text(json.dumps(done))
-    command = [sys.executable, str(root / "tools" / "train_splits.py"), str(tmp_path / "config.py")]
-    done = subprocess.run(command, capture_output=True, text=True, env=subprocess_env)
-    assert done.returncode == 0, done.stderr
+    run_tool("train_splits.py", "config.py")
 
     result = json.loads((work_dir / "metrics.json").read_text())
     metrics["2"] = json.loads((work_dir / "split2" / "metrics.json").read_text())
@@ -79,26 +76,17 @@ def test_a_split_that_is_done_is_kept_and_the_mean_is_of_all(
 
 
 def test_wrapped_datasets_and_lists_of_mmaction2_follow() -> None:
-    wrapped = dict(type="RepeatDataset", dataset=dict(ann_file="ucf101_train_split_1_videos.txt"))
-    several = dict(type="ConcatDataset", datasets=[dict(ann_file="a_split1.txt")])
-    other = dict(ann_file="val_split1.txt")
-    config = Config(
-        dict(
-            work_dir="w",
-            train_dataloader=dict(dataset=several),
-            val_dataloader=dict(dataset=other),
-            test_dataloader=dict(dataset=other),
-        )
-    )
+    mine = dict(ann_file="val_split1.txt")
+    theirs = dict(type="RepeatDataset", dataset=dict(ann_file="ucf101_train_split_1_videos.txt"))
+    several = dict(type="ConcatDataset", datasets=[mine, theirs])
+    loaders = {f"{subset}_dataloader": dict(dataset=mine) for subset in ("val", "test")}
+    config = Config(dict(work_dir="w", train_dataloader=dict(dataset=several), **loaders))
     found = of_split(config, 2)
-    assert found.train_dataloader.dataset.datasets[0].ann_file == "a_split2.txt"
+    first, second = found.train_dataloader.dataset.datasets
+    assert first.ann_file == found.test_dataloader.dataset.ann_file == "val_split2.txt"
+    assert second.dataset.ann_file == "ucf101_train_split_2_videos.txt"
     assert found.work_dir == str(Path("w") / "split2")
     assert config.val_dataloader.dataset.ann_file == "val_split1.txt"
-    config.train_dataloader.dataset = wrapped
-    assert (
-        of_split(config, 3).train_dataloader.dataset.dataset.ann_file
-        == "ucf101_train_split_3_videos.txt"
-    )
 
 
 def test_a_dataset_of_one_split_is_refused(root: Path) -> None:

@@ -20,6 +20,7 @@ from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import load_checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader
 from tiny_run import train, write_config
 
 from f4d_mmaction.compat import checkpoint_types
@@ -145,6 +146,20 @@ def test_hostile_checkpoint_is_refused(tmp_path: Path, attack: str, packing: str
     if packing == "zip":
         torch.load(path, weights_only=False)
         assert mark.exists()
+
+
+def test_downloads_are_loaded_like_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's own loader of downloads unpickles whatever is in them."""
+    folder, mark = tmp_path / "checkpoints", tmp_path / "code_ran"
+    folder.mkdir()
+    torch.save({"state_dict": Call(os.system, f"touch {mark}")}, folder / "hostile.pth")
+    torch.save({"state_dict": {"weight": torch.ones(2)}}, folder / "honest.pth")
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    load = functools.partial(CheckpointLoader.load_checkpoint, logger="silent")
+    assert load("https://example.org/honest.pth", "cpu")["state_dict"]["weight"].sum() == 2
+    with pytest.raises(pickle.UnpicklingError):
+        load("https://example.org/hostile.pth", "cpu")
+    assert not mark.exists()
 
 
 def test_resume_and_test_refuse_a_hostile_checkpoint(benchmark: Path, tmp_path: Path) -> None:

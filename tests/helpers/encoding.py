@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
@@ -71,3 +72,19 @@ def cut_at_second_keyframe(source: Path, target: Path) -> None:
             if packet.size and keyframes > 1:
                 packet.stream = stream
                 cut.mux(packet)
+
+
+def copy_streams(sources: list[Path], target: Path, cut: int = 0) -> Path:
+    """Copy videos into one file, each as a stream; the first ``cut`` frames before time 0."""
+    with ExitStack() as stack:
+        videos = [stack.enter_context(av.open(str(source))) for source in sources]
+        copy = stack.enter_context(av.open(str(target), "w"))
+        streams = [copy.add_stream_from_template(video.streams.video[0]) for video in videos]
+        for video, stream in zip(videos, streams):
+            for packet in video.demux(video=0):
+                if packet.size:
+                    packet.pts -= cut * packet.duration
+                    packet.dts -= cut * packet.duration
+                    packet.stream = stream
+                    copy.mux(packet)
+    return target

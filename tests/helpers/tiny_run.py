@@ -40,7 +40,9 @@ randomness = dict(seed=7)
 
 # Importing MMEngine looks for GPUs, after which a forked process cannot use CUDA.
 _server = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "forkserver")
-_server.set_forkserver_preload(["f4d_mmaction", "mmaction.apis", "tiny_run"])
+_server.set_forkserver_preload(
+    ["f4d_mmaction", "mmaction.apis", "f4d_mmaction.apis", "f4d_mmaction.engine", "tiny_run"]
+)
 
 
 def write_config(folder: Path, data: Path, changes: str = "") -> Path:
@@ -71,7 +73,7 @@ def start(
 
 def finish(process: BaseProcess, log: Path, code: int = 0) -> str:
     """Wait for a process and check its exit code; returns what it said."""
-    process.join(300)
+    process.join(900)
     output = said(log.parent)
     assert process.exitcode == code, f"exit code {process.exitcode}, not {code}:\n{output[-4000:]}"
     return output
@@ -121,5 +123,7 @@ def _main(tool: str, arguments: Sequence[str], log: Path, disk: int | None, dies
     if disk is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (disk, disk))
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL if dies else signal.SIG_IGN)
+    script = ROOT / "tools" / tool
     sys.argv = [tool, *arguments]
-    runpy.run_path(str(ROOT / "tools" / tool), run_name="__main__")
+    sys.path.insert(0, str(script.parent))
+    runpy.run_path(str(script), run_name="__main__")

@@ -135,42 +135,6 @@ def gain(shape: tuple | None) -> Tensor | None:
     return None if shape is None else torch.rand(shape, dtype=torch.float64, requires_grad=True)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_pools_of_frames(layout: str, device: str) -> None:
-    x = distinct(layout)
-    expected = x.mean((4, 5), keepdim=True), x.amax((4, 5), keepdim=True)
-    torch.testing.assert_close(pool_frames(x), expected)
-    with torch.no_grad():
-        torch.testing.assert_close(pool_frames(x), expected)
-    assert gradcheck(pool_frames, x)
-
-
-@pytest.mark.parametrize("frames", [None, FRAME_GAIN], ids=str)
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_pools_of_pixels(layout: str, frames: tuple | None, device: str) -> None:
-    x, frames = distinct(layout), gain(frames)
-    weighed = x if frames is None else x * frames
-    expected = weighed.mean(2, keepdim=True), weighed.amax(2, keepdim=True)
-    torch.testing.assert_close(pool_pixels(x, frames), expected)
-    with torch.no_grad():
-        torch.testing.assert_close(pool_pixels(x, frames), expected)
-    assert gradcheck(pool_pixels, (x, frames))
-
-
-@pytest.mark.parametrize("pixels", [None, PIXEL_GAIN], ids=str)
-@pytest.mark.parametrize("frames", [None, FRAME_GAIN], ids=str)
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_weighed_sum(layout: str, frames: tuple | None, pixels: tuple | None, device: str) -> None:
-    x, y = distinct("last"), distinct(layout)
-    gains = [gain(frames), gain(pixels)]
-    product = math.prod([y, *(g for g in gains if g is not None)])
-    torch.testing.assert_close(weigh(y, *gains), product)
-    torch.testing.assert_close(weighed_sum(x, y, *gains), x + product)
-    with torch.no_grad():
-        torch.testing.assert_close(weighed_sum(x, y.clone(), *gains), x + product)
-    assert gradcheck(weighed_sum, (x, y, *gains))
-
-
 @pytest.mark.parametrize("name", ["F4D C/8", "V4D"])
 def test_convolutions_copy_nothing_in_channels_last_memory(name: str) -> None:
     block = MODELS.build({**BLOCKS[name], "channels": 64}).eval()
@@ -192,3 +156,39 @@ def test_convolutions_copy_nothing_in_channels_last_memory(name: str) -> None:
     convolutions = [e for e in seen.events() if e.name == "aten::convolution"]
     assert len(convolutions) >= sum(isinstance(m, Conv4d) for m in block.modules())
     assert y.flatten(0, 1).is_contiguous(memory_format=torch.channels_last_3d)
+
+
+OPERATIONS = {  # the fast one and its definition, of features and gains of frames and of pixels
+    "pool_frames": (
+        lambda x, frames, pixels: pool_frames(x),
+        lambda x, frames, pixels: (x.mean((4, 5), keepdim=True), x.amax((4, 5), keepdim=True)),
+    ),
+    "pool_pixels": (
+        lambda x, frames, pixels: pool_pixels(x, frames),
+        lambda x, frames, pixels: (
+            (x * frames).mean(2, keepdim=True),
+            (x * frames).amax(2, keepdim=True),
+        ),
+    ),
+    "weigh": (weigh, lambda x, frames, pixels: x * frames * pixels),
+    "weighed_sum": (
+        lambda x, frames, pixels: weighed_sum(distinct("last"), x.clone(), frames, pixels),
+        lambda x, frames, pixels: distinct("last") + x * frames * pixels,
+    ),
+}
+
+
+@pytest.mark.parametrize("pixels", [None, PIXEL_GAIN], ids=str)
+@pytest.mark.parametrize("frames", [None, FRAME_GAIN], ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_are_their_definitions(
+    name: str, layout: str, frames: tuple | None, pixels: tuple | None, device: str
+) -> None:
+    fast, definition = OPERATIONS[name]
+    x, gains = distinct(layout), [gain(frames), gain(pixels)]
+    expected = definition(x, *(1 if each is None else each for each in gains))
+    torch.testing.assert_close(fast(x, *gains), expected)
+    with torch.no_grad():
+        torch.testing.assert_close(fast(x, *gains), expected)
+    assert gradcheck(fast, (x, *gains), fast_mode=True)

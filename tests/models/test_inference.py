@@ -57,14 +57,6 @@ def test_attention_maps_are_still_there():
     assert all(len(found) == 3 for found in maps.values())
 
 
-class Toy(nn.Module):
-    """As much of a recognizer as the fast mode looks at."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.backbone = ConvNormAct()
-
-
 class ConvNormAct(nn.Sequential):
     def __init__(self) -> None:
         super().__init__(nn.Conv3d(4, 8, (1, 3, 3), bias=False), nn.BatchNorm3d(8), nn.ReLU())
@@ -76,10 +68,10 @@ class ConvNormAct(nn.Sequential):
         return super().forward(x)
 
 
-def toy() -> tuple[Toy, torch.Tensor, torch.Tensor]:
-    """A network, an input, and what it makes of it before it is prepared."""
-    torch.manual_seed(0)
-    model, x = Toy().eval(), torch.randn(2, 4, 2, 8, 8)
+def toy(seed: int = 0) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+    """As much of a recognizer as the fast mode looks at, an input, and what it makes of it."""
+    torch.manual_seed(seed)
+    model, x = nn.ModuleDict(dict(backbone=ConvNormAct())).eval(), torch.randn(2, 4, 2, 8, 8)
     with torch.no_grad():
         return model, x, model.backbone(x)
 
@@ -105,8 +97,8 @@ def test_any_number_of_shapes_and_networks_runs_the_first_shapes_compiled(monkey
     monkeypatch.setattr(inference, "COMPILED_SHAPES", 1)
     graphs = counters["stats"]["unique_graphs"]
     for seed in range(2):
-        torch.manual_seed(seed)
-        model, inputs = Toy().eval(), [torch.randn(n, 4, 2, 8, 8) for n in (1, 2, 3)]
+        model, _, _ = toy(seed)
+        inputs = [torch.randn(n, 4, 2, 8, 8) for n in (1, 2, 3)]
         with torch.no_grad():
             expected = [model.backbone(x) for x in inputs]
         with dynamo.patch(**{LIMIT: 1}):

@@ -140,13 +140,6 @@ def test_motion_blocks_equal_a_loop_over_frames(kind: type, reference, x: Tensor
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_every_unit_is_seen_alone(kind: type, x: Tensor) -> None:
-    module = random_weights(kind(C))
-    units = [module(x[:, u : u + 1]) for u in range(U)]
-    torch.testing.assert_close(module(x), torch.cat(units, 1))
-
-
-@pytest.mark.parametrize("kind", OTHERS)
 @pytest.mark.parametrize("frames", [1, T])
 def test_block_with_another_attention_starts_near_identity_and_learns(
     kind: type, frames: int, x: Tensor

@@ -2,109 +2,82 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from torch import Tensor, nn
 
-CLASSES, U, T, SIZE = 5, 4, 2, 32
-BACKBONE = dict(type="ResNet4d", depth=18, base_channels=8, pretrained=None)
+from f4d_mmaction.models.preprocessing import combinations
+
+CLASSES, U, T, SIZE = 5, 5, 2, 32
+STATISTICS = dict(mean=[120, 110, 100], std=[58, 57, 56])
+PLAIN = dict(type="ActionDataPreprocessor", format_shape="NCTHW")
+SECTIONS = dict(type="UnitCombinations", train_units=3)  # of 1, 2 and 2 units
 
 
-def recognizer(**options: object) -> nn.Module:
+def recognizer(preprocessor: dict = PLAIN, **test_cfg: int) -> nn.Module:
     torch.manual_seed(0)
-    config = dict(
-        type="Recognizer3D",
-        backbone=BACKBONE,
-        cls_head=dict(
-            type="I3DHead",
-            in_channels=64,
-            num_classes=CLASSES,
-            average_clips="prob",
-            dropout_ratio=0,
-        ),
-        data_preprocessor=dict(
-            type="ActionDataPreprocessor",
-            mean=[120, 110, 100],
-            std=[58, 57, 56],
-            format_shape="NCTHW",
-        ),
+    backbone = dict(type="ResNet4d", depth=18, base_channels=4, pretrained=None)
+    head = dict(type="I3DHead", in_channels=32, num_classes=CLASSES, average_clips="prob")
+    model = MODELS.build(
+        dict(
+            type="Recognizer3D",
+            backbone=backbone,
+            cls_head=head,
+            data_preprocessor={**STATISTICS, **preprocessor},
+            test_cfg=test_cfg or None,
+        )
     )
-    model = MODELS.build({**config, **options})
-    model.init_weights()
-    for block in model.backbone.blocks4d.values():
+    for block in model.backbone.blocks4d.values():  # a fresh block hardly speaks
         nn.init.uniform_(block.norm.weight, 0.5, 1.0)
-    nn.init.normal_(model.cls_head.fc_cls.weight)
+    nn.init.normal_(model.cls_head.fc_cls.weight, std=0.05)  # no score near 0 or 1
     return model.eval()
 
 
-def batch(videos: int, views: int) -> dict:
+def noise(videos: int, views: int) -> list[Tensor]:
     torch.manual_seed(1)
-    inputs = [
-        torch.randint(256, (views, U, 3, T, SIZE, SIZE), dtype=torch.uint8) for _ in range(videos)
-    ]
-    samples = [ActionDataSample().set_gt_label(i % CLASSES) for i in range(videos)]
-    return dict(inputs=inputs, data_samples=samples)
+    size = (views, U, 3, T, SIZE, SIZE)
+    return [torch.randint(256, size, dtype=torch.uint8) for _ in range(videos)]
 
 
-def scores(model: nn.Module, data: dict) -> Tensor:
-    return torch.stack([sample.pred_score for sample in model.test_step(data)])
+def batch(videos: list[Tensor]) -> dict:
+    return dict(inputs=videos, data_samples=[ActionDataSample().set_gt_label(0) for _ in videos])
+
+
+def scores(model: nn.Module, videos: list[Tensor]) -> Tensor:
+    with torch.no_grad():
+        return torch.stack([sample.pred_score for sample in model.test_step(batch(videos))])
 
 
 def test_preprocessor_normalises_each_channel_of_each_unit() -> None:
-    model = recognizer()
-    data = batch(2, 3)
-    got = model.data_preprocessor(data)["inputs"]
-    mean = torch.tensor([120.0, 110, 100]).view(3, 1, 1, 1)
-    std = torch.tensor([58.0, 57, 56]).view(3, 1, 1, 1)
-    torch.testing.assert_close(got, (torch.stack(data["inputs"]) - mean) / std)
+    videos = noise(2, 3)
+    got = recognizer().data_preprocessor(batch(videos))["inputs"]
+    mean, std = (torch.tensor(STATISTICS[key]).view(3, 1, 1, 1) for key in ("mean", "std"))
+    torch.testing.assert_close(got, (torch.stack(videos) - mean) / std)
 
 
-def test_views_are_averaged() -> None:
-    model = recognizer()
-    data = batch(1, 3)
-    each = [
-        scores(model, dict(inputs=[view[None]], data_samples=data["data_samples"]))[0]
-        for view in data["inputs"][0]
-    ]
-    torch.testing.assert_close(scores(model, data)[0], torch.stack(each).mean(0))
+@pytest.mark.parametrize("views_at_once", [None, 1, 2, 7])
+def test_views_are_averaged_and_sliced_as_whole_crops(views_at_once: int | None) -> None:
+    (video,) = noise(1, 3)
+    each = [scores(recognizer(), [view[None]])[0] for view in video]
+    options = {} if views_at_once is None else dict(max_testing_views=views_at_once)
+    got = scores(recognizer(**options), [video])
+    torch.testing.assert_close(got[0], torch.stack(each).mean(0))
 
 
-@pytest.mark.parametrize("views_at_once", [1, 2, 3, 7])
-def test_max_testing_views_slices_whole_crops(views_at_once: int) -> None:
-    data = batch(1, 3)
-    expected = scores(recognizer(), data)
-    got = scores(recognizer(test_cfg=dict(max_testing_views=views_at_once)), data)
-    torch.testing.assert_close(got, expected)
-
-
-def test_training_step_gives_a_finite_loss() -> None:
-    model = recognizer().train()
-    data = model.data_preprocessor(batch(3, 1), training=True)
-    losses = model(**data, mode="loss")
-    assert losses["loss_cls"].isfinite()
-    losses["loss_cls"].backward()
-
-
-def test_units_as_frames_keeps_time_order() -> None:
-    preprocessor = MODELS.build(dict(type="UnitsAsFrames"))
-    data = batch(2, 3)
-    got = preprocessor(data)["inputs"]
-    assert got.shape == (2, 3 * U * T, 3, SIZE, SIZE)
-    for view in range(3):
-        for unit in range(U):
-            for t in range(T):
-                frame = got[1, (view * U + unit) * T + t]
-                assert torch.equal(frame, data["inputs"][1][view, unit, :, t].float())
-
-
-def test_units_as_clip_joins_units_in_time() -> None:
-    preprocessor = MODELS.build(dict(type="UnitsAsClip"))
-    data = batch(2, 3)
-    got = preprocessor(data)["inputs"]
-    assert got.shape == (2, 3, 3, U * T, SIZE, SIZE)
-    assert torch.equal(got[0, 2, :, T], data["inputs"][0][2, 1, :, 0].float())
+def test_units_as_frames_keep_time_order_and_as_a_clip_are_joined() -> None:
+    videos = noise(2, 3)
+    frames = MODELS.build(dict(type="UnitsAsFrames"))(batch(videos))["inputs"]
+    clips = MODELS.build(dict(type="UnitsAsClip"))(batch(videos))["inputs"]
+    assert frames.shape == (2, 3 * U * T, 3, SIZE, SIZE)
+    assert clips.shape == (2, 3, 3, U * T, SIZE, SIZE)
+    for view, unit, t in product(range(3), range(U), range(T)):
+        frame = videos[1][view, unit, :, t].float()
+        assert torch.equal(frames[1, (view * U + unit) * T + t], frame)
+        assert torch.equal(clips[1, view, :, unit * T + t], frame)
 
 
 @pytest.mark.parametrize("name", ["UnitsAsFrames", "UnitsAsClip"])
@@ -112,3 +85,39 @@ def test_other_inputs_than_packed_units_are_refused(name: str) -> None:
     data = dict(inputs=[torch.zeros(8, 3, 32, 32)], data_samples=None)
     with pytest.raises(ValueError, match="must end in FormatActionUnits"):
         MODELS.build(dict(type=name))(data)
+
+
+@pytest.mark.parametrize("test_cfg", [{}, {"max_testing_views": 3}])
+def test_combined_scores_are_the_mean_over_every_in_order_choice(test_cfg: dict) -> None:
+    """V4D's inference over combinations of units."""
+    plain, videos = recognizer(), noise(2, 2)
+    choices = product([0], [1, 2], [3, 4])
+    each = [scores(plain, [video[:, choice] for video in videos]) for choice in choices]
+    model = recognizer(SECTIONS, **test_cfg)
+    if test_cfg:  # the host slices views of one video at a time
+        found = torch.cat([scores(model, [video]) for video in videos])
+    else:
+        found = scores(model, videos)
+    torch.testing.assert_close(found, torch.stack(each).mean(0))
+    assert not torch.allclose(found, scores(plain, videos), atol=1e-4)  # all units at once
+
+
+def test_training_sees_the_units_as_they_are() -> None:
+    videos = noise(2, 2)
+    data = recognizer(SECTIONS).data_preprocessor(batch(videos), training=True)
+    assert data["inputs"].shape == (2, *videos[0].shape)
+
+
+@pytest.mark.parametrize("sections", range(1, 8))
+def test_combinations_cover_sections_of_nearly_equal_size(sections: int) -> None:
+    chosen = combinations(7, sections)
+    sizes = [len(set(column.tolist())) for column in chosen.T]
+    assert sum(sizes) == 7
+    assert max(sizes) - min(sizes) <= 1
+    assert len({tuple(row) for row in chosen.tolist()}) == len(chosen) == torch.tensor(sizes).prod()
+    assert (chosen.diff(dim=1) > 0).all()
+
+
+def test_too_few_units() -> None:
+    with pytest.raises(ValueError, match="2 units into 3 sections"):
+        combinations(2, 3)

@@ -39,20 +39,35 @@ def result(**changes) -> Recognition:
 
 
 def test_weights_are_laid_over_the_frames_at_their_size():
-    weights = pixel_weights(result(), "layer2_1")
+    found = result()
+    weights = pixel_weights(found, "layer2_1")
     assert weights.shape == (U, T, H, W)
     peak = weights[1, 2]
     assert peak[: H // 4, : W // 4] == pytest.approx(0.9)
     assert peak[-H // 4 :, -W // 4 :] == pytest.approx(0.2)
-    assert frame_weights(result(), "layer1_1").reshape(-1) == pytest.approx(
-        np.linspace(0.3, 0.8, U * T)
-    )
-
-
-def test_maps_of_a_trunk_that_shortens_time_are_stretched():
-    found = result()
+    assert frame_weights(found, "layer1_1").ravel() == pytest.approx(np.linspace(0.3, 0.8, U * T))
+    # A trunk that shortens time.
     found.maps["layer1_1"]["SpatioTemporalAttention"] = np.ones((U, 1, 2, 8, 8), np.float32)
     assert pixel_weights(found, "layer1_1").shape == (U, T, H, W)
+
+
+def test_unusable_results_unknown_blocks_and_bad_arguments_are_told(tmp_path):
+    missing = Recognition("x.mp4", kind="missing", error="no such file")
+    with pytest.raises(ValueError, match="no such file"):
+        contact_sheet(missing, tmp_path / "a.png")
+    with pytest.raises(ValueError, match="'layer9'; there is layer1_1, layer2_1, layer3_1"):
+        contact_sheet(result(), tmp_path / "a.png", "layer9")
+    with pytest.raises(ValueError, match="fps"):
+        write_video(tmp_path / "a.mp4", [], 0)
+    with pytest.raises(ValueError, match="no frames"):
+        write_video(tmp_path / "a.mp4", [], 10)
+
+
+def test_videos_of_odd_size_are_cut(tmp_path):
+    frames = np.zeros((3, 33, 21, 3), np.uint8)
+    with av.open(str(write_video(tmp_path / "odd.mp4", frames, 10))) as container:
+        stream = container.streams.video[0]
+        assert (stream.height, stream.width) == (32, 20)
 
 
 def test_the_default_block_is_the_deepest_with_a_fine_map():
@@ -102,23 +117,3 @@ def test_the_video_plays_every_frame_at_the_videos_pace(tmp_path):
     assert len(pictures) == U * T
     changes = [np.abs(a.astype(int) - b).max() for a, b in zip(pictures, pictures[1:])]
     assert min(changes) > 50, "the cursor moves"
-
-
-def test_unusable_results_and_unknown_blocks_are_told(tmp_path):
-    with pytest.raises(ValueError, match="no such file"):
-        contact_sheet(
-            Recognition("x.mp4", kind="missing", error="no such file"), tmp_path / "a.png"
-        )
-    with pytest.raises(ValueError, match="'layer9'; there is layer1_1, layer2_1, layer3_1"):
-        contact_sheet(result(), tmp_path / "a.png", "layer9")
-
-
-def test_videos_of_odd_size_are_cut_and_bad_arguments_refused(tmp_path):
-    frames = np.zeros((3, 33, 21, 3), np.uint8)
-    with av.open(str(write_video(tmp_path / "odd.mp4", frames, 10))) as container:
-        stream = container.streams.video[0]
-        assert (stream.height, stream.width) == (32, 20)
-    with pytest.raises(ValueError, match="fps"):
-        write_video(tmp_path / "a.mp4", frames, 0)
-    with pytest.raises(ValueError, match="no frames"):
-        write_video(tmp_path / "a.mp4", [], 10)

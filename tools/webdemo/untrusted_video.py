@@ -7,7 +7,8 @@ this process allocated before, and what its heap keeps of that, does not count.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
+import multiprocessing.util
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -22,6 +23,7 @@ from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
 from f4d_mmaction.structures import Recognition
 
 MEGABYTE = 2**20
+SOCKET_FOLDER = 75  # longest: multiprocessing adds 32 characters, a Unix socket's path has 107
 _processes = multiprocessing.get_context("forkserver")
 
 
@@ -57,6 +59,11 @@ class Limits:
 
 def start_processes() -> None:
     """Start the server of processes and have it import what takes seconds."""
+    temporary = tempfile.gettempdir()
+    if len(temporary) > SOCKET_FOLDER:  # the server's socket goes elsewhere, and nothing else
+        tempfile.tempdir = "/tmp"
+        multiprocessing.util.get_temp_dir()  # made once in the life of a process
+        tempfile.tempdir = temporary
     _processes.set_forkserver_preload(["f4d_mmaction.apis"])
     run_limited(len, ((),), 60, 100)
 

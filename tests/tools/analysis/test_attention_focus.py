@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import attention_focus as module
 import numpy as np
 import pytest
@@ -68,20 +65,13 @@ def test_boxes_hold_the_brightest_pixels_of_their_frames(benchmark):
 
 
 @pytest.mark.slow
-def test_a_trained_network_looks_at_the_moving_shape(root, tmp_path, subprocess_env):
+def test_a_trained_network_looks_at_the_moving_shape(root, tmp_path, run_tool):
     generate(tmp_path / "data/phase_order", options_of("easy"))
     (tmp_path / "configs").symlink_to(root / "configs")
     config = "configs/recognition/f4d/f4d_r18_phase_order.py"
-
-    def run(tool: str, *arguments: str) -> str:
-        command = [sys.executable, str(root / "tools" / tool), *arguments]
-        return subprocess.run(
-            command, check=True, capture_output=True, text=True, env=subprocess_env, cwd=tmp_path
-        ).stdout
-
-    run("train.py", config, "--work-dir", "work", "--seed", "0")
-    table = run("analysis/attention_focus.py", "data/phase_order", "--config", config,
-                "--checkpoint", "work/epoch_8.pth")  # fmt: skip
+    run_tool("train.py", config, "--work-dir", "work", "--seed", 0)
+    network = ("--config", config, "--checkpoint", "work/epoch_8.pth")
+    table = run_tool("analysis/attention_focus.py", "data/phase_order", *network)
     rows = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("| layer")]
     shares = {row[0].strip(): (float(row[3]), float(row[4].strip(" %"))) for row in rows}
     chance = float(rows[0][5].strip(" %"))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,16 +51,12 @@ def test_a_ratio_is_of_the_medians() -> None:
     assert "500.0 videos/s against 200.0: ratio 2.50 (4.00 in CPU time)" in text
 
 
-def test_the_tool_writes_its_tables(tmp_path: Path, root: Path, subprocess_env: dict) -> None:
-    config, page = tmp_path / "config.py", tmp_path / "page.md"
-    config.write_text(CONFIG)
-    page.write_text("<!-- loading -->\n<!-- /loading -->\n")
-    tool = [sys.executable, str(root / "tools/analysis/benchmark_data.py"), str(config)]
-    small = ["--frames", "5", "--videos", "1", "--repeats", "1"]
-    command = [*tool, *small, "--markdown", str(page), "loading"]
-    done = subprocess.run(command, env=subprocess_env, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "### 1 of 5 frames" in page.read_text()
+def test_the_tool_writes_its_tables(tmp_path: Path, run_tool: Callable) -> None:
+    (tmp_path / "config.py").write_text(CONFIG)
+    (tmp_path / "page.md").write_text("<!-- loading -->\n<!-- /loading -->\n")
+    small = ("--frames", 5, "--videos", 1, "--repeats", 1, "--markdown", "page.md", "loading")
+    run_tool("analysis/benchmark_data.py", "config.py", *small)
+    assert "### 1 of 5 frames" in (tmp_path / "page.md").read_text()
 
 
 def test_loader_of_a_training_pipeline_is_timed() -> None:

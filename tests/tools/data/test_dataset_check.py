@@ -17,28 +17,6 @@ def kinds(report: SubsetReport) -> dict[str, int]:
     return Counter(finding.kind for finding in report.findings)
 
 
-def test_sound_video_dataset(tmp_path: Path) -> None:
-    lengths = [10, 20, 40]
-    for index, frames in enumerate(lengths):
-        write_video(tmp_path / f"{index}.mp4", frames, fps=10)
-    dataset = video_dataset(tmp_path, [f"{index}.mp4 {index}" for index in range(3)])
-    (report,) = check(config_of(num_classes=3, train=dataset), sample=None)
-    assert report.ok
-    assert kinds(report) == {}
-    assert sorted(report.frames) == lengths
-    assert sorted(report.seconds) == [1.0, 2.0, 4.0]
-    assert (report.sampler_span, report.shorter_than_span, report.decoded) == (16, 1, 3)
-
-
-def test_sound_frames(tmp_path: Path) -> None:
-    for index in range(3):
-        write_frames(tmp_path / str(index), 8 + 8 * index)
-    dataset = rawframe_dataset(tmp_path, [f"{index} {8 + 8 * index} 0" for index in range(3)])
-    (report,) = check(config_of(val=dataset), sample=1)
-    assert report.ok
-    assert (report.frames, report.decoded, report.shorter_than_span) == ([8, 16, 24], 1, 1)
-
-
 @pytest.mark.parametrize("extension", [".avi", ".mp4", ".webm"])
 def test_every_bad_video_is_named(tmp_path: Path, extension: str) -> None:
     names = ["good", "truncated", "garbage", "empty", "missing"]
@@ -143,3 +121,22 @@ def test_what_wrappers_hold_is_checked(tmp_path: Path) -> None:
     assert [(r.frames, r.decoded, r.sampler_span, r.ok) for r in reports] == [
         ([30], 1, 24, True)
     ] * 2
+
+
+def test_sound_datasets_have_no_findings(tmp_path: Path) -> None:
+    lengths = [10, 20, 40]
+    for index, frames in enumerate(lengths):
+        write_video(tmp_path / f"{index}.mp4", frames, fps=10)
+        write_frames(tmp_path / str(index), frames)
+    videos = video_dataset(tmp_path, [f"{index}.mp4 {index}" for index in range(3)])
+    (report,) = check(config_of(num_classes=3, train=videos), sample=None)
+    assert report.ok
+    assert kinds(report) == {}
+    assert sorted(report.frames) == lengths
+    assert sorted(report.seconds) == [1.0, 2.0, 4.0]
+    assert (report.sampler_span, report.shorter_than_span, report.decoded) == (16, 1, 3)
+
+    lines = [f"{index} {frames} 0" for index, frames in enumerate(lengths)]
+    (report,) = check(config_of(val=rawframe_dataset(tmp_path, lines)), sample=1)
+    assert report.ok
+    assert (report.frames, report.decoded, report.shorter_than_span) == (lengths, 1, 1)

@@ -104,10 +104,26 @@ def test_frame_folders_with_holes_are_left_out(minis: dict[str, Miniature]) -> N
     assert "00003.jpg" in summary.problems["incomplete"][0]
 
 
-def test_strict_refuses_missing_videos(minis: dict[str, Miniature]) -> None:
+def test_missing_videos_are_refused_where_asked_and_where_none_is_left(
+    minis: dict[str, Miniature],
+) -> None:
     error = refused(minis["kinetics400"], strict=True)
     assert counts(error.problems) == {"missing": 2}
     assert "missing: 2" in str(error)
+    minis["hmdb51"].media = minis["hmdb51"].annotations
+    assert len(refused(minis["hmdb51"]).problems["nothing left"]) == 2
+
+
+def test_a_damaged_class_file_is_named_and_a_lost_one_shifts_no_labels(
+    minis: dict[str, Miniature],
+) -> None:
+    path = minis["hmdb51"].annotations / "catch_test_split1.txt"
+    path.write_bytes(path.read_bytes() + "Torwächter.avi 1\n".encode("latin1"))
+    with pytest.raises(ValueError, match=r"catch_test_split1.txt:6: not UTF-8 \(byte 0xe4\)"):
+        run(minis["hmdb51"])
+    (minis["hmdb51"].annotations / "cartwheel_test_split2.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"cartwheel_test_split2\.txt"):
+        run(minis["hmdb51"], split=2)
 
 
 STH1, STH2 = "something-something-v1-", "something-something-v2-"
@@ -189,27 +205,6 @@ def test_a_duplicate_is_kept_once_and_named(minis: dict[str, Miniature], dataset
     assert place in summary.problems["duplicate"][0]
     split = next(iter(mini.lists))
     assert listed(summary, list_name("train", split)) == mini.lists[split]["train"]
-
-
-def test_bytes_that_are_no_utf8_are_named_by_line(minis: dict[str, Miniature]) -> None:
-    path = minis["hmdb51"].annotations / "catch_test_split1.txt"
-    path.write_bytes(path.read_bytes() + "Torwächter.avi 1\n".encode("latin1"))
-    with pytest.raises(ValueError, match=r"catch_test_split1.txt:6: not UTF-8 \(byte 0xe4\)"):
-        run(minis["hmdb51"])
-
-
-def test_a_class_file_lost_from_one_split_is_no_shift_of_labels(
-    minis: dict[str, Miniature],
-) -> None:
-    (minis["hmdb51"].annotations / "cartwheel_test_split2.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"cartwheel_test_split2\.txt"):
-        run(minis["hmdb51"], split=2)
-
-
-def test_the_wrong_media_folder_is_refused(minis: dict[str, Miniature]) -> None:
-    mini = minis["hmdb51"]
-    mini.media = mini.annotations
-    assert len(refused(mini).problems["nothing left"]) == 2
 
 
 @pytest.mark.parametrize("folders", ["flat", "spaces"])

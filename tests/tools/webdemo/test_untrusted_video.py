@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
+from encoding import encode
 from miniature import write_video
 from mmengine.config import Config
 from untrusted_video import MEGABYTE, Limits, check_video, run_limited, start_processes
+
+from f4d_mmaction import visualization
 
 CONFIG = "configs/recognition/f4d/f4d_r18_phase_order.py"
 
@@ -30,32 +32,12 @@ def video(tmp_path: Path) -> str:
     return str(tmp_path / "video.mp4")
 
 
-def encode(path: Path, size: int, frames: int, rate: Fraction) -> str:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate)
-        stream.width = stream.height = size
-        frame = av.VideoFrame.from_ndarray(np.zeros((size, size, 3), np.uint8), format="rgb24")
-        for place in range(frames):
-            frame.pts = place
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return str(path)
-
-
 def test_sound_videos_pass(video: str, config: Config) -> None:
     assert check_video(video, config, Limits()) == ""
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"", "zero bytes"),
-        (b"#!/bin/sh\necho hello\n" * 50, "text"),
-        (b"PK\x03\x04" + bytes(2000), "zip archive"),
-        (b"\x89PNG\r\n" + bytes(2000), "PNG picture"),
-        (bytes(range(256)) * 40, "garbage"),
-        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n" * 9, "text"),
-    ],
+    ("content", "says"), [(b"", "zero bytes"), (b"#EXTM3U\nfile:///etc/passwd\n" * 50, "text")]
 )
 def test_what_is_no_video_is_named_without_its_place(tmp_path, config, content, says) -> None:
     path = tmp_path / "holiday.mp4"
@@ -74,14 +56,18 @@ def test_truncated_video_is_refused(video: str, config: Config) -> None:
 
 def test_small_files_that_unpack_to_much_are_refused(tmp_path: Path, config: Config) -> None:
     """A frame of 200 MB in a file of some kB; an hour, and many frames, in as little."""
-    big = encode(tmp_path / "big.mp4", 8176, 1, Fraction(25))
-    assert os.path.getsize(big) < MEGABYTE
-    assert "more than 9437184 pixels" in check_video(big, config, Limits())
-    slow = encode(tmp_path / "slow.mp4", 16, 36, Fraction(1, 100))
-    assert "longer than 300 s" in check_video(slow, config, Limits())
-    many = encode(tmp_path / "many.mp4", 16, 300, Fraction(120))
-    assert "200 frames" in check_video(many, config, Limits(frames=200))
-    assert check_video(many, config, Limits()) == ""
+
+    def error(name: str, size: int, frames: int, rate: Fraction, limits: Limits) -> str:
+        path = encode(tmp_path / name, range(frames), rate, (size, size), "mpeg4")
+        assert os.path.getsize(path) < MEGABYTE
+        return check_video(str(path), config, limits)
+
+    big = error("big.mp4", 8176, 1, Fraction(25), Limits())
+    assert "more than 9437184 pixels" in big
+    assert "longer than 300 s" in error("slow.mp4", 16, 36, Fraction(1, 100), Limits())
+    many = ("many.mp4", 16, 300, Fraction(120))
+    assert "200 frames" in error(*many, Limits(frames=200))
+    assert error(*many, Limits()) == ""
 
 
 def test_a_crash_a_hang_and_an_error_cost_their_process_alone() -> None:
@@ -111,7 +97,8 @@ def test_memory_is_limited_whatever_was_allocated_before(
     pieces = "len([bytes(100_000) for _ in range(1100)])"
     assert run_limited(eval, (pieces,), 60, 100)[0] == "error"
 
-    bomb = encode(tmp_path / "bomb.mp4", 3072, 32, Fraction(8))  # 16 frames of 28 MB are read
+    black = [np.zeros((3072, 3072, 3), np.uint8)] * 32  # 16 frames of 28 MB are read
+    bomb = str(visualization.write_video(tmp_path / "bomb.mp4", black, 8, "mpeg4"))
     assert os.path.getsize(bomb) < MEGABYTE
     error = check_video(bomb, config, Limits(memory=200))
     assert "memory" in error
