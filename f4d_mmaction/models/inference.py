@@ -56,10 +56,7 @@ def prepare_for_inference(
     model.requires_grad_(False)
     device = next(model.parameters()).device
     dtype = dtype or best_dtype(device)
-    is_3d = any(parameter.ndim == 5 for parameter in backbone.parameters())
-    backbone.to(memory_format=torch.channels_last_3d if is_3d else torch.channels_last)
-    if hasattr(backbone, "channels_last"):
-        backbone.channels_last = True
+    use_channels_last(backbone)
     logger = MMLogger.get_current_instance()
     if compile and device.type == "cpu" and not has_compiler():
         logger.warning("No C++ compiler found (apt-get install g++): the network is not compiled")
@@ -134,3 +131,11 @@ def best_dtype(device: torch.device) -> torch.dtype:
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # in torch.cpu, where known
     native = device.type == "cpu" and any(getattr(torch.cpu, n, bool)() for n in names)
     return torch.bfloat16 if native else torch.float32
+
+
+def use_channels_last(backbone: nn.Module) -> None:
+    """Lay the weights out channels last; 2D and 3D networks each have their own format."""
+    is_3d = any(parameter.ndim == 5 for parameter in backbone.parameters())
+    backbone.to(memory_format=torch.channels_last_3d if is_3d else torch.channels_last)
+    if hasattr(backbone, "channels_last"):
+        backbone.channels_last = True
