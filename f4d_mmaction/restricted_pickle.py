@@ -19,8 +19,7 @@ from typing import ClassVar
 def restricted_pickle(allowed: Iterable[type | tuple[object, str]]) -> SimpleNamespace:
     """Return a ``pickle_module`` for ``torch.load`` that knows tensors and what is ``allowed``.
 
-    Args:
-        allowed: Types, and pairs of an object and the name that stands for it in a file.
+    That is types, and pairs of an object and the name that stands for it in a file.
     """
     import torch
     from torch._weights_only_unpickler import _get_allowed_globals

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from missing_files import require_files
+
 from f4d_mmaction.engine.launch import (
     add_common_arguments,
     build_runner,
@@ -11,7 +13,6 @@ from f4d_mmaction.engine.launch import (
     run,
     use_mixed_precision,
 )
-from f4d_mmaction.engine.missing_files import require_files
 
 
 def main() -> None:

@@ -29,13 +29,8 @@ def take_turns(
 ) -> list[list[Result]]:
     """Call each candidate once a round (A B A B ...), so that neighbors meet the same load.
 
-    Args:
-        candidates: Each runs once and returns what it measured, such as its seconds.
-        rounds: Number of rounds.
-        warmup: Rounds beforehand that do not count.
-
-    Returns:
-        What each candidate returned, round by round.
+    Returns what each candidate returned, such as its seconds, round by round; ``warmup`` rounds
+    beforehand do not count.
     """
     results = [[candidate() for candidate in candidates] for _ in range(warmup + rounds)]
     return [list(column) for column in zip(*results[warmup:])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..models.resnet4d import Blocks4dMixin
 from ..structures import Recognition
-from .recognition import by_size, read_batches
+from .recognition import run_in_batches
 
 
 class Features(NamedTuple):
@@ -46,15 +46,13 @@ def extract_features(
             units are wanted; or a pipeline that cannot read videos.
     """
     layer = _layer(model, of)
-    for batch in read_batches(model, videos, batch_size):
-        found: dict[int, Features] = {}
-        for i, (path, read) in enumerate(batch):
-            if isinstance(read, Recognition):
-                found[i] = Features(path, None, read.kind, read.error)
-        for members in by_size(batch):
-            values = _forward(model, layer, [batch[i][1] for i in members], of)
-            found |= {i: Features(batch[i][0], row) for i, row in zip(members, values)}
-        yield from (found[i] for i in range(len(batch)))
+
+    def run(paths: Sequence[str], packed: Sequence[dict]) -> Iterator[Features]:
+        return map(Features, paths, _forward(model, layer, packed, of))
+
+    for found in run_in_batches(model, videos, batch_size, run):
+        is_bad = isinstance(found, Recognition)
+        yield Features(found.path, None, found.kind, found.error) if is_bad else found
 
 
 def _layer(model: nn.Module, of: str) -> nn.Module:
@@ -73,7 +71,7 @@ def _layer(model: nn.Module, of: str) -> nn.Module:
 
 
 @torch.no_grad()
-def _forward(model: nn.Module, layer: nn.Module, packed: list[dict], of: str) -> np.ndarray:
+def _forward(model: nn.Module, layer: nn.Module, packed: Sequence[dict], of: str) -> np.ndarray:
     """Run packed videos of one size: (N, ...)."""
     data = model.data_preprocessor(pseudo_collate(packed), False)
     inputs = data["inputs"].to(next(model.parameters()).dtype)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -34,7 +35,7 @@ def recognize(
     batch_size: int = 1,
     attention: bool = True,
 ) -> list[Recognition]:
-    """Recognize videos; a bad file becomes a result with an ``error``, the others go on.
+    """Recognize videos in order; a bad file becomes a result with an ``error``.
 
     Args:
         model: Of ``load_recognizer`` (or of MMAction2's ``init_recognizer``).
@@ -43,9 +44,6 @@ def recognize(
         batch_size: Videos in one forward pass.
         attention: Keep the attention maps. Without them a network of ``prepare_for_inference``
             runs compiled.
-
-    Returns:
-        A result for each video, in order.
 
     Raises:
         ValueError: the config's test pipeline cannot read videos; topk or batch_size below 1.
@@ -65,14 +63,24 @@ def iter_recognize(
     """Yield what :func:`recognize` returns one by one; the next batch is read meanwhile."""
     if topk < 1:
         raise ValueError(f"topk must be at least 1, got {topk}")
-    for batch in read_batches(model, videos, batch_size):
-        yield from _recognize_batch(model, batch, topk, attention)
+    names = getattr(model, "class_names", None)
+
+    def run(paths: Sequence[str], packed: Sequence[dict]) -> Iterator[Recognition]:
+        return recognize_packed(model, paths, packed, names, topk, attention)
+
+    yield from run_in_batches(model, videos, batch_size, run)
 
 
-def read_batches(
-    model: nn.Module, videos: Iterable[str | os.PathLike], batch_size: int
-) -> Iterator[list[tuple[str, dict | Recognition]]]:
-    """Yield batches of paths with what :func:`read_video` made of them, one read ahead."""
+def run_in_batches(
+    model: nn.Module,
+    videos: Iterable[str | os.PathLike],
+    batch_size: int,
+    run: Callable[[Sequence[str], Sequence[dict]], Iterable],
+) -> Iterator:
+    """Yield what ``run`` makes of each video in order; of a bad one, a result with an ``error``.
+
+    ``run`` takes paths and packed samples of one size; the next batch is read meanwhile.
+    """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if (model.test_cfg or {}).get("max_testing_views"):  # the host then takes one video at a time
@@ -87,16 +95,15 @@ def read_batches(
         waiting = reader.submit(read_batch)
         while batch := waiting.result():
             waiting = reader.submit(read_batch)
-            yield batch
-
-
-def by_size(batch: list[tuple[str, dict | Recognition]]) -> list[list[int]]:
-    """Places of the packed videos of a batch, those of one size together."""
-    sizes: dict[torch.Size, list[int]] = {}
-    for i, (_, read) in enumerate(batch):
-        if not isinstance(read, Recognition):
-            sizes.setdefault(read["inputs"].shape, []).append(i)
-    return list(sizes.values())
+            results, sizes = {}, defaultdict(list)
+            for place, (_, read) in enumerate(batch):
+                if isinstance(read, Recognition):
+                    results[place] = read
+                else:
+                    sizes[read["inputs"].shape].append(place)
+            for places in sizes.values():
+                results.update(zip(places, run(*zip(*(batch[place] for place in places)))))
+            yield from (results[place] for place in range(len(batch)))
 
 
 def video_pipeline(config: Config) -> Compose:
@@ -142,19 +149,6 @@ def read_video(pipeline: Compose, path: str) -> dict | Recognition:
     except BadVideoError as error:
         return Recognition(path, kind=error.kind.value, error=str(error))
     return results
-
-
-def _recognize_batch(
-    model: nn.Module, batch: list[tuple[str, dict | Recognition]], topk: int, attention: bool
-) -> Iterator[Recognition]:
-    """Run videos of one size together; results come in the order of the batch."""
-    results = {i: read for i, (_, read) in enumerate(batch) if isinstance(read, Recognition)}
-    names = getattr(model, "class_names", None)
-    for members in by_size(batch):
-        paths, packed = zip(*(batch[i] for i in members))
-        results.update(zip(members, recognize_packed(model, paths, packed, names, topk, attention)))
-    for i in range(len(batch)):
-        yield results[i]
 
 
 def recognize_packed(

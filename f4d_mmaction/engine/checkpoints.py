@@ -63,13 +63,9 @@ def check_resumable(path: str | os.PathLike) -> None:
 
 
 def last_good_checkpoint(folder: str | os.PathLike) -> Path | None:
-    """Find the checkpoint that got furthest; warn of each damaged one met on the way.
+    """Find the checkpoint of a run's folder that got furthest, None where there is none.
 
-    Args:
-        folder: Where a run saved its checkpoints.
-
-    Returns:
-        Its path, or None if the folder holds no checkpoint.
+    Warns of each damaged one met on the way.
 
     Raises:
         DamagedCheckpointError: there are checkpoints, and none of them is good.

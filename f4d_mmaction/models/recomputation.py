@@ -18,12 +18,8 @@ def recomputed(
 ) -> Tensor:
     """Return ``path(block, x)``, keeping only ``x`` for the backward pass.
 
-    Random numbers repeat, and batch statistics of ``block`` are counted once.
-
-    Args:
-        path: Computes a residual block; None for its definition.
-        block: The block.
-        x: Its input.
+    Without a path the block is computed as it is defined. Random numbers repeat, and batch
+    statistics of ``block`` are counted once.
     """
     path = path or defined
     if not (x.requires_grad and torch.is_grad_enabled()):

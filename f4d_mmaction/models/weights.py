@@ -58,13 +58,9 @@ def _reason(error: Exception) -> str:
 
 
 def load_whole(network: nn.Module, weights: dict, name: str, others: bool = False) -> None:
-    """Load weights that fit a network key by key.
+    """Load weights that fit a network key by key, from the checkpoint of that name.
 
-    Args:
-        network: To be loaded.
-        weights: Of the checkpoint, by parameter name.
-        name: Of the checkpoint, for the message.
-        others: Allow weights that the network does not know, such as those of a removed head.
+    ``others`` allows weights that the network does not know, such as those of a removed head.
 
     Raises:
         ForeignCheckpointError: they are another network's; the message names the keys.

@@ -31,9 +31,6 @@ def read_errors(work_dir: str | os.PathLike) -> Errors:
     training error is that of its last line, which is the epoch's mean under this project's
     ``log_processor`` (a single batch's under MMEngine's own).
 
-    Args:
-        work_dir: The work directory, or one of its dated folders.
-
     Raises:
         FileNotFoundError: there is no log.
         ValueError: the log holds no top-1 accuracy.

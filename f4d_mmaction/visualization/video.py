@@ -27,18 +27,12 @@ def write_video(
     gop: int | None = None,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Encode RGB frames (H, W, 3) of uint8, one at a time.
+    """Encode RGB frames (H, W, 3) of uint8 and of one size, ``fps`` a second, one at a time.
 
-    Odd sizes lose their last row or column, which most pixel formats cannot keep.
-
-    Args:
-        path: The video; its suffix chooses the container.
-        frames: All of one size.
-        fps: Frames a second.
-        codec: FFmpeg's name of the encoder.
-        pixel_format: FFmpeg's name of the pixel format.
-        gop: Frames from keyframe to keyframe; None for the encoder's own choice.
-        options: Of the encoder; by default those of a small H.264 file of good quality.
+    Odd sizes lose their last row or column, which most pixel formats cannot keep. The suffix of
+    ``path`` chooses the container. ``codec``, ``pixel_format`` and ``options`` are FFmpeg's, by
+    default those of a small H.264 file of good quality; ``gop`` is the number of frames from
+    keyframe to keyframe, None for the encoder's own choice.
 
     Raises:
         ValueError: fps is not positive, or there is no frame.

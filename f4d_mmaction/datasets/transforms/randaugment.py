@@ -40,11 +40,8 @@ OPERATIONS: dict[str, Operation] = {
 class RandAugmentUnits(BaseTransform):
     """RandAugment (Cubuk et al., 2020) with one draw for all frames of a video.
 
-    Required and changed key: ``imgs`` (frames (H, W, 3) of uint8).
-
-    Args:
-        num_ops: Operations in a row.
-        magnitude: Their strength, 0 to 10.
+    ``num_ops`` operations follow one another at a strength of ``magnitude``, 0 to 10. Required and
+    changed key: ``imgs`` (frames (H, W, 3) of uint8).
 
     Raises:
         ValueError: a magnitude beyond its range, or a negative number of operations.

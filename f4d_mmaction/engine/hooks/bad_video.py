@@ -38,12 +38,8 @@ class StandIns:
     the next readable one, under label and path of the bad video: ``BadVideoMetric`` makes its
     prediction wrong, so the inputs only have to be of the right shape.
 
-    Args:
-        dataset: The dataset whose pipeline this replaces.
-        patience: Stop after this many consecutive bad videos; None in testing.
-
     Raises:
-        TooManyBadVideosError: so many are bad; in testing, all are.
+        TooManyBadVideosError: ``patience`` videos in a row are bad; in testing (None), all are.
     """
 
     def __init__(self, dataset: BaseDataset, patience: int | None = None) -> None:

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from missing_files import missing_files, require_files
 from mmengine.config import Config
 from tiny_run import ROOT, write_config
-
-from f4d_mmaction.engine.missing_files import missing_files, require_files
 
 # The main config of each dataset for which there is a base file.
 SHIPPED = {

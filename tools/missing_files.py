@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import torch
 from mmengine.config import Config
 
-from ..datasets.unwrapping import unwrapped
+from f4d_mmaction.datasets.unwrapping import unwrapped
 
 LINES = 100  # of a list, whose videos are looked for
 PAGE = "docs/datasets.md says where the data comes from and how tools/data/prepare.py lists it"
