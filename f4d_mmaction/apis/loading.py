@@ -25,7 +25,7 @@ def load_recognizer(
     """Build a recognizer, load all of its weights and find the names of its classes.
 
     MMAction2's ``init_recognizer`` also loads our checkpoints, but runs half-loaded models with a
-    warning; this refuses them.
+    warning; this refuses them. The model is in evaluation mode, with ``cfg`` and ``class_names``.
 
     Args:
         config: Config or its path.
@@ -34,9 +34,6 @@ def load_recognizer(
         labels: Names of the classes, or a text file with a name a line. If not given: those in the
             checkpoint, else those in ``classes.txt`` or ``label_map.txt`` beside the config's
             annotation file, else 'class 0', 'class 1', ...
-
-    Returns:
-        The model in evaluation mode, with ``cfg`` and ``class_names``.
 
     Raises:
         FileNotFoundError: no such config, checkpoint or label file.

@@ -27,7 +27,8 @@ def prepare_for_inference(
     The backbone is laid out channels last and, unless ``compile`` is off, compiled as one graph. On
     the CPU its weights are frozen into the graph with the normalizations folded in, so weights
     loaded later have no effect. The first call of each input shape compiles, which takes seconds to
-    minutes; after ``COMPILED_SHAPES`` of them others run uncompiled.
+    minutes; after ``COMPILED_SHAPES`` of them others run uncompiled. The same model is returned, in
+    evaluation mode.
 
     Args:
         model: A recognizer with its weights loaded; any of MMAction2's with a ``backbone``.
@@ -35,9 +36,6 @@ def prepare_for_inference(
         dtype: ``torch.float32``, or the autocast type; by default the device's best of bfloat16,
             float16 (old GPUs) and float32 (CPUs without bfloat16 instructions).
         compile: Compile the backbone; on the CPU only where there is a C++ compiler.
-
-    Returns:
-        The model, in evaluation mode.
 
     Raises:
         TypeError: the model has no backbone.

@@ -34,10 +34,9 @@ class InitVideo(BaseTransform):
     max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
-        if self.time_limit is not None and not self.time_limit > 0:
-            raise ValueError(
-                f"time_limit must be positive seconds or None, got {self.time_limit!r}"
-            )
+        limit = self.time_limit
+        if limit is not None and not limit > 0:
+            raise ValueError(f"time_limit must be positive seconds or None, got {limit!r}")
 
     def transform(self, results: dict) -> dict:
         """Add the open reader and what the samplers need of it."""
