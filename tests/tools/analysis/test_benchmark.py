@@ -61,7 +61,7 @@ def test_only_a_training_step_changes_weights(
 def test_peak_memory_grows_with_the_input() -> None:
     small = benchmark.peak_memory(Case(**{**TINY, "size": 32}, training=True))
     large = benchmark.peak_memory(Case(**{**TINY, "size": 128, "batch": 8}, training=True))
-    assert large > 2 * small > 0
+    assert large > 1.5 * small > 0
 
 
 def run_tool(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
