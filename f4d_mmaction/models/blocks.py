@@ -78,7 +78,7 @@ def build_f4d_block(
             that width, a float in (0, 1] for that fraction of C.
         attention: What follows the convolution, in order: registered names or config dicts.
             ``channels`` and ``norm_cfg`` are filled in where a module asks for them.
-        dropout: Probability of dropping a whole channel of a unit.
+        dropout: Probability of dropping an element of the convolution's output.
         norm_cfg: Normalization, as MMAction2 configures it; None for BN3d.
         act_cfg: Activation; None for ReLU.
         conv_cfg: Kind of 4D convolution; None for ``dict(type='Conv4d')``.

@@ -214,7 +214,7 @@ class F4DBlock(Residual4d):
     """The block of F4D (paper, Fig. 1): factorized convolution, dropout, attention.
 
     ``attention`` are modules in their order, None the paper's three; ``dropout`` is the probability
-    of dropping a whole channel of a unit.
+    of dropping an element. (Whole channels, dropped ahead of the pools, would change every map.)
     """
 
     def __init__(
@@ -230,13 +230,12 @@ class F4DBlock(Residual4d):
         super().__init__(channels, conv, layers)
         if attention is None:
             attention = TemporalAttention(), ChannelAttention(channels), SpatioTemporalAttention()
-        self.dropout = nn.Dropout3d(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.attention = nn.ModuleDict({type(module).__name__: module for module in attention})
 
     def branch(self, x: Tensor, maps: dict[str, Tensor] | None = None) -> Tensor:
         """Map (N, U, C, T, H, W) to the same shape."""
-        y = super().branch(x)
-        y = self.dropout(y.flatten(0, 1)).unflatten(0, x.shape[:2])
+        y = self.dropout(super().branch(x))
         for name, attention in self.attention.items():
             if maps is not None and isinstance(attention, Attention):
                 maps[name] = attention.attention_map(y)

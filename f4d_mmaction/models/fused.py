@@ -4,7 +4,7 @@ A block's ``path`` is one of the two functions at the end. What they do differen
 
 - a 4D convolution is one convolution on a view (`conv4d_views.py`), with the normalization folded
   into its kernel where no gradient is recorded and running statistics are used;
-- gains are collected. Attention and dropout weigh features (N, U, C, T, H, W) by a gain for each
+- gains are collected. Attention weighs features (N, U, C, T, H, W) by a gain for each
   frame and channel, (N, U, C, T, 1, 1), or for each pixel, (N, U, 1, T, H, W). Weighing a frame
   weighs its pools alike, so the features are pooled once for a chain of such modules, and all gains
   are applied in the pass that adds the block's input;
@@ -150,7 +150,7 @@ class _PoolPixels(Function):
         x, where, gain = ctx.saved_tensors
         grad, of_gain = torch.empty_like(x), None
         _spread(grad, 2, mean, peak, where)
-        if ctx.needs_input_grad[1]:  # not where dropout alone is before
+        if ctx.needs_input_grad[1]:
             of_gain = _over_pixels(grad * x)[..., None, None]
         return grad if gain is None else grad.mul_(gain), of_gain
 
@@ -201,10 +201,7 @@ def f4d_path(block: F4DBlock, x: Tensor) -> Tensor:
     y = conv_norm_act(conv.spatial, conv.norm, conv.act, x.transpose(1, 2))
     y = conv_norm_act(conv.temporal, block.norm, block.act, y).transpose(1, 2)
     frames, pixels, pools = None, None, None
-    if block.training and block.dropout.p:
-        channels = y.new_ones(y.shape[0] * y.shape[1], y.shape[2], 1, 1, 1)
-        frames = block.dropout(channels).unflatten(0, y.shape[:2])
-        frames = frames.expand(*y.shape[:4], 1, 1)
+    y = block.dropout(y)
     for attention in block.attention.values():
         pooled = attention.pooled if isinstance(attention, Attention) else None
         if pixels is not None or pooled not in (FRAME, PIXEL):

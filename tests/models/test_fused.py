@@ -103,10 +103,12 @@ def test_fast_path_is_the_definition(
 ) -> None:
     dtype, tolerance = PRECISIONS[precision]
     low = precision == "bfloat16"
+    # Another precision draws another mask.
+    options = dict(dropout=0.0) if low and BLOCKS[name]["type"] == "F4DBlock" else {}
     for size, layout, with_cp in cases:
-        block = build(name, kernel, with_cp=with_cp).to(dtype)
+        block = build(name, kernel, with_cp=with_cp, **options).to(dtype)
         # Rounding is measured against more precise numbers.
-        defined = build(name, kernel, fused=False).to(torch.float64)
+        defined = build(name, kernel, fused=False, **options).to(torch.float64)
         x = features(size, layout, dtype)
         expected = run(defined, x.double(), mode)
         for key, value in run(block, x, mode, low).items():
