@@ -17,6 +17,7 @@ from .inference import prepare_for_inference
 from .other_attention import CBAMAttention, SEAttention, STMAttention, TEAAttention
 from .preprocessing import UnitCombinations, UnitsAsClip, UnitsAsFrames
 from .resnet4d import CSN4d, I3D4d, ResNet2Plus1d4d, ResNet4d, X3D4d
+from .temporal_shift import SlowOnlyTSM
 from .view_conv3d import ViewConv3d
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "ResNet4d",
     "SEAttention",
     "STMAttention",
+    "SlowOnlyTSM",
     "SpatioTemporalAttention",
     "TEAAttention",
     "TemporalAttention",

@@ -1,0 +1,47 @@
+"""TSM on the trunk that the other networks have, so that small ones can be compared."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from mmaction.models.backbones.resnet3d_slowonly import ResNet3dSlowOnly
+from mmaction.registry import MODELS
+from torch import Tensor, nn
+
+
+class TemporalShift(nn.Module):
+    """Shift a share of the channels by a frame into the past, and as many into the future.
+
+    (N, C, T, H, W) in and out (Lin et al., TSM, ICCV 2019, section 3).
+    """
+
+    def __init__(self, shift_div: int) -> None:
+        super().__init__()
+        self.shift_div = shift_div
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shift; frames beyond the ends are zero."""
+        fold = x.shape[1] // self.shift_div
+        later, earlier, still = x.split((fold, fold, x.shape[1] - 2 * fold), 1)
+        later = F.pad(later[:, :, 1:], (0, 0, 0, 0, 0, 1))
+        earlier = F.pad(earlier[:, :, :-1], (0, 0, 0, 0, 1, 0))
+        return torch.cat((later, earlier, still), 1)
+
+
+@MODELS.register_module()
+class SlowOnlyTSM(ResNet3dSlowOnly):
+    """TSM as MMAction2's ``ResNetTSM``, with SlowOnly's keys, such as ``base_channels``.
+
+    Channels shift at the start of every residual branch. (N, 3, T, H, W) -> (N, C', T, H', W').
+
+    Args:
+        *args: Of ``ResNet3dSlowOnly``.
+        shift_div: One of this many channels shifts each way.
+        **kwargs: Of ``ResNet3dSlowOnly``.
+    """
+
+    def __init__(self, *args: object, shift_div: int = 8, **kwargs: object) -> None:
+        super().__init__(*args, inflate=(0, 0, 0, 0), **kwargs)
+        for name in self.res_layers:
+            for residual in getattr(self, name):
+                residual.conv1 = nn.Sequential(TemporalShift(shift_div), residual.conv1)

@@ -1,0 +1,30 @@
+"""TSM on SlowOnly's trunk against MMAction2's own shift."""
+
+import torch
+from mmaction.models.backbones.resnet_tsm import TemporalShift as HostShift
+
+from f4d_mmaction.models.temporal_shift import SlowOnlyTSM, TemporalShift
+
+
+def test_channels_shift_as_in_mmaction2():
+    torch.manual_seed(0)
+    x = torch.randn(2, 19, 5, 3, 4)
+    frames = x.transpose(1, 2).flatten(0, 1)
+    expected = HostShift.shift(frames, num_segments=5, shift_div=8)
+    expected = expected.unflatten(0, (2, 5)).transpose(1, 2)
+    assert torch.equal(TemporalShift(8)(x), expected)
+
+
+def test_every_residual_branch_sees_its_neighbors_and_the_skip_does_not():
+    torch.manual_seed(0)
+    trunk = SlowOnlyTSM(depth=18, base_channels=8, pretrained=None).double()
+    trunk.eval()
+    x = torch.randn(1, 3, 12, 32, 32, dtype=torch.float64)
+    out = trunk(x)
+    assert out.shape == (1, 64, 12, 1, 1)
+    changed = x.clone()
+    changed[:, :, 5] += 1
+    reached = (trunk(changed) - out).abs().amax((0, 1, 3, 4)).nonzero().flatten().tolist()
+    assert reached == list(range(12)), "eight branches reach eight frames each way"
+    single = torch.cat([trunk(x[:, :, i : i + 1]) for i in range(12)], 2)
+    assert not torch.allclose(single, out)
