@@ -25,6 +25,9 @@ DATASETS = {
     "ucf101": "UCF101",
     "hmdb51": "HMDB51",
     "phase_order": "shipped benchmark",
+    "egogestar": "EgoGestAR, fold 1",
+    "utd_mhad": "UTD-MHAD depth",
+    "utd_mhad_sequences": "UTD-MHAD, two actions in order",
     "mine": "your own",
 }
 ATTENTION = {

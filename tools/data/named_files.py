@@ -27,9 +27,13 @@ from f4d_mmaction.visualization import write_video
 GESTURES = (
     *("carret", "circlecc", "del", "down", "left", "right", "square", "star", "tick", "up"),
 )
-# Neighbors share places (2 to 7 above all), cameras, or a quarter of an hour, as pictures, frame
-# rates and times of creation show; 1 is like 8 to 10. So a fold is a block of them.
-FOLDS = ((1, 8, 9, 10), (2, 3, 4, 5, 6, 7), (11, 12, 13, 14), (15, 16, 17, 18), (19, 20, 21, 22))
+# Every fifth serial is a fold. As pictures, frame rates and times of creation show, neighbors share
+# places (2 to 7 above all), cameras, or a quarter of an hour, and 1 is like 8 to 10: blocks of them
+# ask for gestures in places that were not seen.
+FOLDS = {
+    "fold": [range(first, 23, 5) for first in range(1, 6)],
+    "place": [(1, *range(8, 11)), range(2, 8), range(11, 15), range(15, 19), range(19, 23)],
+}
 
 ACTIONS = (
     *("swipe left", "swipe right", "wave", "clap", "throw", "arm cross", "basketball shoot"),
@@ -72,14 +76,13 @@ def prepare_egogestar(
     parts = [(path, *path.stem.split("_")[1:]) for path in found]
     clips = [Clip(p.name, GESTURES.index(name), int(serial), (p,)) for p, name, serial in parts]
     splits = {}
-    for fold, tested in enumerate(map(set, FOLDS), start=1):
-        validated = {*FOLDS[fold % len(FOLDS)]}  # the next fold, for choices without test clips
-        others = {*range(1, 23)} - tested
-        splits |= {f"train_fold{fold}": others, f"test_fold{fold}": tested}
-        splits |= {
-            f"train_fold{fold}_inner": others - validated,
-            f"val_fold{fold}_inner": validated,
-        }
+    for kind, folds in FOLDS.items():
+        for number, tested in enumerate(folds, start=1):
+            validated = {*folds[number % 5]}  # the next fold, for choices without test clips
+            train = {*range(1, 23)} - {*tested}
+            splits |= {f"train_{kind}{number}": train, f"test_{kind}{number}": {*tested}}
+            splits[f"train_{kind}{number}_inner"] = train - validated
+            splits[f"val_{kind}{number}_inner"] = validated
     made = _convert(clips, Path(out), size, _short_side, problems)
     return _finish("EgoGestAR", Path(out), made, GESTURES, splits, problems, strict)
 

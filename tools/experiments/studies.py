@@ -3,11 +3,15 @@
 A study is a config file (Python, YAML or JSON):
 
 - ``benchmark``: ``root``, the folder of the benchmark, made where it is missing; ``preset`` and
-  ``options`` of ``tools/data/make_benchmark.py``, by name;
+  ``options`` of ``tools/data/make_benchmark.py``, by name. Real data has ``root`` and ``command``,
+  which tells a person how to bring it;
 - ``seeds``;
+- ``splits``: by name the options of each fold of a cross-validation, where there are folds;
 - ``options``: settings of every run, as ``--cfg-options`` takes them;
-- ``rows``: by name a network, ``dict(config=PATH, options={...})``, in the order to run them;
-- ``tables`` and ``curves``: of the report, see ``sweep_report.py``;
+- ``rows``: by name a network, ``dict(config=PATH, options={...})``, in the order to run them, with
+  ``seeds`` of its own where it is run with fewer;
+- ``tables``, ``curves``, ``reference``, ``opposites`` and ``prefix``: of the report, see
+  ``sweep_report.py``;
 - ``results`` and ``document``: files, relative to the study's own;
 - ``work_dirs``: folder of logs and checkpoints, where not ``work_dirs/`` and the study's name.
 
@@ -31,11 +35,12 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from copy import deepcopy
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.utils import get_git_hash
 
@@ -66,6 +71,10 @@ class Study:
     results: str | Path
     document: str | Path
     work_dirs: str
+    splits: dict = field(default_factory=lambda: {"": {}})
+    reference: str | None = None
+    opposites: dict = field(default_factory=dict)
+    prefix: str = ""
 
     @classmethod
     def load(cls, path: str | Path, changes: dict | None = None) -> Study:
@@ -78,18 +87,22 @@ class Study:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"study {path} does not exist")
-        names = [field.name for field in fields(cls)]
-        config = Config.fromfile(path)
+        config = Config.fromfile(path, lazy_import=False)
         config.merge_from_dict(changes or {})
         found = {"work_dirs": f"work_dirs/{path.stem}", **config.to_dict()}
-        missing = [name for name in names if name not in found]
+        missing = [
+            each.name
+            for each in fields(cls)
+            if each.name not in found and each.default is each.default_factory is MISSING
+        ]
         if missing:
             raise ValueError(f"study {path} does not set {', '.join(missing)}")
-        study = cls(**{name: found[name] for name in names})
+        study = cls(**{each.name: found[each.name] for each in fields(cls) if each.name in found})
         study.results = path.parent / study.results
         study.document = path.parent / study.document
         named = {row for table in study.tables.values() for row in table["rows"].values()}
-        unknown = sorted({*named, *study.curves.values()} - set(study.rows))
+        named |= {*study.curves.values()} | ({study.reference} if study.reference else set())
+        unknown = sorted(named - set(study.rows))
         if unknown:
             raise ValueError(f"study {path}: tables or curves name unknown rows {unknown}")
         return study
@@ -104,7 +117,7 @@ class Study:
         return arguments
 
     def runs(self, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
-        """List the runs seed by seed, row by row, each network once.
+        """List the runs seed by seed, split by split, row by row, each network once.
 
         Args:
             only: Rows to run; none is all.
@@ -121,16 +134,14 @@ class Study:
                 )
         runs: dict[str, Run] = {}
         for seed in seeds or self.seeds:
-            for row in only or self.rows:
-                for run in self.runs_of(row, [seed]):
-                    runs.setdefault(run.key, run)
+            for split in self.splits:
+                for row in only or self.rows:
+                    entry = self.rows[row]
+                    wanted = seed in entry.get("seeds", self.seeds)
+                    if wanted and Path(entry["config"]).is_file():
+                        run = Run.of(self, row, seed, split)
+                        runs.setdefault(run.key, run)
         return list(runs.values())
-
-    def runs_of(self, row: str, seeds: Sequence[int] = ()) -> list[Run]:
-        """List a row's runs, one a seed; none where its config is not there."""
-        if not Path(self.rows[row]["config"]).is_file():
-            return []
-        return [Run.of(self, row, seed) for seed in seeds or self.seeds]
 
     def keep(self, result: dict) -> None:
         """Append a result, on a line of its own even where a killed sweep left half a line."""
@@ -159,28 +170,30 @@ class Study:
 
 @dataclass(frozen=True)
 class Run:
-    """One training: a row of a study at a seed, with its resolved config."""
+    """One training: a row of a study at a seed and split, with its resolved config."""
 
     row: str
     seed: int
+    split: str
     key: str
     config: Config
 
     @classmethod
-    def of(cls, study: Study, row: str, seed: int) -> Run:
-        """Resolve a row of a study at a seed."""
+    def of(cls, study: Study, row: str, seed: int, split: str) -> Run:
+        """Resolve a row of a study at a seed and split."""
         entry = study.rows[row]
         # Merging takes `_delete_` out of what it merges: hand it copies.
         config = load_config(entry["config"], None, deepcopy(study.options), "none")
+        config.merge_from_dict(deepcopy(study.splits[split]))
         config.merge_from_dict(deepcopy(entry.get("options", {})))
         config.randomness = dict(seed=seed)
         decides = {name: config.get(name) for name in DECIDES}
         decides["max_epochs"] = config.train_cfg.max_epochs
-        made_of = [study.benchmark["preset"], study.benchmark.get("options", {})]
+        made_of = [study.benchmark.get("preset"), study.benchmark.get("options", {})]
         text = json.dumps([decides, *made_of, seed], sort_keys=True)
         key = hashlib.sha1(text.encode()).hexdigest()[:12]
-        config.work_dir = str(Path(study.work_dirs) / f"{row}_seed{seed}_{key}")
-        return cls(row, seed, key, config)
+        config.work_dir = str(Path(study.work_dirs) / f"{row}{split}_seed{seed}_{key}")
+        return cls(row, seed, split, key, config)
 
     def train_and_test(self) -> dict:
         """Train, test, and test with each video's units in reverse order; return the result.
@@ -191,9 +204,13 @@ class Run:
         runner = build_runner(self.config)
         runner.train()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        accuracy = runner.test()["acc/top1"]
+        forward, backward = Scores(), Scores()
+        runner.register_hook(forward)
+        runner.test()
+        runner.hooks.remove(forward)
+        runner.register_hook(backward)
         runner.model.data_preprocessor.register_forward_pre_hook(reverse_units)
-        accuracy_reversed = runner.test()["acc/top1"]
+        runner.test()
         units, frames, _ = protocol(self.config)
         size = runner.test_dataloader.dataset[0]["inputs"].shape[-1]
         cost = complexity(self.config, units, frames, size)
@@ -201,9 +218,13 @@ class Run:
         return dict(
             row=self.row,
             seed=self.seed,
+            split=self.split,
             key=self.key,
-            accuracy=round(accuracy, 4),
-            accuracy_reversed=round(accuracy_reversed, 4),
+            accuracy=round(forward.accuracy, 4),
+            accuracy_reversed=round(backward.accuracy, 4),
+            labels=forward.labels,
+            predictions=forward.predictions,
+            predictions_reversed=backward.predictions,
             params=cost.params,
             macs=cost.macs,
             seconds=round(wall, 1),
@@ -213,6 +234,27 @@ class Run:
             torch=torch.__version__,
             commit=get_git_hash(digits=7),
         )
+
+
+class Scores(Hook):
+    """Keeps the label and the predicted class of each test video, in the order of the list."""
+
+    def __init__(self) -> None:
+        self.labels: list[int] = []
+        self.predictions: list[int] = []
+
+    def after_test_iter(
+        self, runner: object, batch_idx: int, data_batch: object, outputs: Sequence
+    ) -> None:
+        """Keep a batch."""
+        self.labels += [int(sample.gt_label) for sample in outputs]
+        self.predictions += [int(sample.pred_score.argmax()) for sample in outputs]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the videos whose predicted class is their label."""
+        hits = sum(map(int.__eq__, self.labels, self.predictions))
+        return hits / len(self.labels)
 
 
 def reverse_units(module: torch.nn.Module, args: tuple) -> tuple:
@@ -256,14 +298,14 @@ def sweep(
             logger.info(f"{limit_minutes:g} minutes are over: stopped before run {number}")
             break
         make_benchmark(study)
-        logger.info(f"run {number} of {len(runs)}: {run.row}, seed {run.seed}")
+        logger.info(f"run {number} of {len(runs)}: {run.row} {run.split}, seed {run.seed}")
         result = run_in_process(run, threads)
         if result is None:
-            logger.warning(f"{run.row}, seed {run.seed} failed: see {output_of(run)}")
+            logger.warning(f"{run.row} {run.split}, seed {run.seed} failed: see {output_of(run)}")
             failed.append(run)
             continue
         study.keep(result)
-        logger.info(f"{run.row}, seed {run.seed}: {result['accuracy']:.1%}")
+        logger.info(f"{run.row} {run.split}, seed {run.seed}: {result['accuracy']:.1%}")
     return failed
 
 
@@ -271,8 +313,15 @@ def make_benchmark(study: Study, *arguments: str) -> None:
     """Make the study's benchmark; an existing one is kept.
 
     Raises:
+        FileNotFoundError: it is real data that is not there.
         ValueError: it cannot be made, for a reason that the command prints.
     """
+    if "command" in study.benchmark:
+        if not Path(study.benchmark["root"]).is_dir():
+            raise FileNotFoundError(
+                f"no folder {study.benchmark['root']}: make it by `{study.benchmark['command']}`"
+            )
+        return
     command = [sys.executable, str(MAKE_BENCHMARK), *study.benchmark_arguments, *arguments]
     if subprocess.run(command).returncode:
         raise ValueError(f"the benchmark could not be made: {' '.join(command[1:])}")

@@ -4,6 +4,11 @@
 section ``setup`` takes what all runs share, ``plot`` the accuracies as a picture and ``curves``
 the error curves of the study's ``curves``, ``{label: row}``. All else in the document is
 written by hand and is kept.
+
+With ``reference``, a row, tables show its difference to each row on the same seeds and clips; with
+``opposites``, ``{class: class}``, how often reversed units are called by the opposite class. The
+sections and pictures of a study that shares its document bear its ``prefix``, and it has a
+``confusion`` of each network of ``curves``.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from statistics import mean
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
+from paired import confusion, opposite_share, paired_difference
 from studies import Study
 
 from f4d_mmaction.analysis.report import markdown_table, write_section
@@ -39,7 +45,7 @@ def summarize(study: Study) -> Results:
     """Collect the finished runs of every row."""
     finished = study.finished()
     return {
-        row: [finished[run.key] for run in study.runs_of(row) if run.key in finished]
+        row: [finished[run.key] for run in study.runs([row]) if run.key in finished]
         for row in study.rows
     }
 
@@ -60,28 +66,56 @@ def mean_errors(results: Sequence[dict]) -> Errors:
     return Errors(train, test, by_epoch=True)
 
 
+def by_seed(results: Sequence[dict], name: str) -> list[float]:
+    """Average a figure over the splits of each seed, each split by its number of clips."""
+    totals: dict[int, list[float]] = {}
+    for found in results:
+        clips = len(found.get("labels", "1"))
+        total = totals.setdefault(found["seed"], [0, 0])
+        total[0] += clips * found[name]
+        total[1] += clips
+    return [total / clips for total, clips in totals.values()]
+
+
 def table(study: Study, rows: dict[str, str], results: Results) -> str:
     """Show rows, given by label, as a Markdown table."""
+    columns = ["", "top-1", "units reversed", "runs", "params", "multiply-adds", "CPU time"]
+    if study.opposites:
+        columns.insert(3, "reversed, called by the opposite")
+    if study.reference:
+        columns.insert(2, "less than the first network [95 %]")
     lines = []
     for label, row in rows.items():
         found = results[row]
-        seeds = f"{len(found)} of {len(study.seeds)}"
+        runs = f"{len(found)} of {len(study.runs([row])) or len(study.seeds)}"
         if not found:
-            lines.append([label, NOT_RUN, "", seeds, "", "", ""])
+            cells = {"": label, "top-1": NOT_RUN, "runs": runs}
+            lines.append([cells.get(column, "") for column in columns])
             continue
-        lines.append(
-            [
-                label,
-                percent([each["accuracy"] for each in found]),
-                percent([each["accuracy_reversed"] for each in found]),
-                seeds,
-                f"{found[0]['params'] / 1e3:.0f} k",
-                f"{found[0]['macs'] / 1e6:.1f} M",
-                f"{mean(each['cpu_seconds'] for each in found):.0f} s",
-            ]
-        )
-    header = ["", "top-1", "units reversed", "seeds", "params", "multiply-adds", "CPU time"]
-    return markdown_table(header, lines)
+        line = [
+            label,
+            percent(by_seed(found, "accuracy")),
+            percent(by_seed(found, "accuracy_reversed")),
+            runs,
+            f"{found[0]['params'] / 1e3:.0f} k",
+            f"{found[0]['macs'] / 1e6:.1f} M",
+            f"{mean(each['cpu_seconds'] for each in found):.0f} s",
+        ]
+        if study.opposites:
+            share = opposite_share(found, study.opposites)
+            line.insert(3, "" if share is None else f"{share:.0%}")
+        if study.reference:
+            line.insert(2, difference(results[study.reference], found))
+        lines.append(line)
+    return markdown_table(columns, lines)
+
+
+def difference(reference: Sequence[dict], found: Sequence[dict]) -> str:
+    """Show by how many points the reference is better, with the interval."""
+    gain = None if reference == found else paired_difference(reference, found)
+    if gain is None:
+        return ""
+    return f"{100 * gain.mean:.1f} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
 
 
 def setup(study: Study) -> str:
@@ -91,8 +125,10 @@ def setup(study: Study) -> str:
     minutes = sum(result["cpu_seconds"] for result in done) / 60
     progress = f"{len(done)} of {len(runs)} runs are finished; they took {minutes:.0f} CPU minutes."
     stacks = sorted({f"torch {result['torch']}" for result in done})
-    made_by = f"`python tools/data/make_benchmark.py {' '.join(study.benchmark_arguments)}`"
-    return f"{progress} ({', '.join(stacks)}) The benchmark is made by\n{made_by}."
+    made_by = study.benchmark.get("command") or " ".join(
+        ["python tools/data/make_benchmark.py", *study.benchmark_arguments]
+    )
+    return f"{progress} ({', '.join(stacks)}) The data is made by\n`{made_by}`."
 
 
 def write_report(study: Study) -> Path:
@@ -107,17 +143,19 @@ def write_report(study: Study) -> Path:
     for name, content in study.tables.items():
         rows = table(study, content["rows"], results)
         sections[name] = f"**{content['title']}**\n\n{rows}"
-    folder = study.results.parent
+    start = f"{study.results.parent}/{study.prefix}"
     pictures = {
-        "plot": plot_tables(study, results, folder / "accuracy.png"),
-        "curves": plot_curves(study, results, folder / "curves.png"),
+        "plot": plot_tables(study, results, Path(f"{start}accuracy.png")),
+        "curves": plot_curves(study, results, Path(f"{start}curves.png")),
     }
+    if study.reference:
+        pictures["confusion"] = plot_confusion(study, results, Path(f"{start}confusion.png"))
     for name, picture in pictures.items():
         path = picture and Path(os.path.relpath(picture, study.document.parent)).as_posix()
         if f"<!-- {name} -->" in study.document.read_text(encoding="utf-8"):
             sections[name] = f"![{name}]({path})" if path else f"({NOT_RUN})"
     for name, text in sections.items():
-        write_section(study.document, name, text)
+        write_section(study.document, study.prefix + name, text)
     return study.document
 
 
@@ -135,7 +173,7 @@ def plot_tables(study: Study, results: Results, out: Path) -> Path | None:
         found = {label: results[row] for label, row in content["rows"].items() if results[row]}
         if found:
             panels[content["title"]] = {
-                label: [result["accuracy"] for result in seeds] for label, seeds in found.items()
+                label: by_seed(runs, "accuracy") for label, runs in found.items()
             }
     if not panels:
         return None
@@ -153,6 +191,28 @@ def plot_tables(study: Study, results: Results, out: Path) -> Path | None:
         draw_rows(axes, rows, chance)
         axes.set_title(title, loc="left", fontsize=9, fontweight="bold")
     grid[0, 0].set_xlim(0, 1)
+    figure.tight_layout()
+    return save(figure, out)
+
+
+@with_style
+def plot_confusion(study: Study, results: Results, out: Path) -> Path | None:
+    """Draw which class is taken for which, in percent, a panel a network of ``curves``."""
+    found = {label: results[row] for label, row in study.curves.items() if results[row]}
+    if not found:
+        return None
+    config = study.runs()[0].config
+    names = [str(number) for number in range(config.model.cls_head.num_classes)]
+    if classes := config.test_dataloader.dataset.get("metainfo", {}).get("classes"):
+        names = Path(classes).read_text(encoding="utf-8").splitlines()
+    figure = new_figure(3.6 * len(found), 4)
+    for axes, (label, runs) in zip(figure.subplots(1, len(found), squeeze=False)[0], found.items()):
+        counts = confusion(runs, len(names))
+        axes.imshow(counts / counts.sum(1, keepdims=True).clip(1), cmap="Blues", vmin=0, vmax=1)
+        axes.set_title(label, loc="left", fontsize=9, fontweight="bold")
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
+        axes.set_yticks(range(len(names)), names, fontsize=6)
+        axes.set_xlabel("predicted")
     figure.tight_layout()
     return save(figure, out)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import runpy
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 
 import named_files
@@ -48,19 +48,19 @@ def test_folds_test_each_clip_once_and_share_no_serial(gestures: Path, tmp_path:
     summary = prepare_egogestar(gestures, tmp_path, 32)
     classes = summary.written["label_map.txt"].read_text().split()
     good = {f"testvideo_up_{n}.mp4" for n in SERIALS} | {"testvideo_star_3.mp4"}
-    tested: list[str] = []
-    for fold in range(1, 6):
+    tested: dict[str, list[str]] = {"fold": [], "place": []}
+    for kind, number in product(tested, range(1, 6)):
         train, test, inner, val = (
-            entries(summary, name.format(fold))
-            for name in ("train_fold{}", "test_fold{}", "train_fold{}_inner", "val_fold{}_inner")
+            entries(summary, name.format(f"{kind}{number}"))
+            for name in ("train_{}", "test_{}", "train_{}_inner", "val_{}_inner")
         )
-        tested += test
+        tested[kind] += test
         for larger, left, right in ((good, train, test), (train.keys(), inner, val)):
             assert {*left, *right} == larger
             serials = [{name.split("_")[2] for name in part} for part in (left, right)]
             assert serials[0].isdisjoint(serials[1])
         assert all(classes[label] == name.split("_")[1] for name, label in (train | test).items())
-    assert sorted(tested) == sorted(good)
+    assert [sorted(names) for names in tested.values()] == [sorted(good)] * 2
     kinds = {kind: len(names) for kind, names in summary.problems.items()}
     assert kinds == {"missing": 208, "empty": 1, "damaged": 1, "unlabeled": 1, "foreign": 1}
     assert "testvideo_star_4.mp4" in summary.problems["damaged"][0]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -11,7 +12,7 @@ import mmengine
 import pytest
 import torch
 from studies import Study, reverse_units, sweep
-from sweep_report import NOT_RUN, mean_errors, percent, summarize, write_report
+from sweep_report import NOT_RUN, by_seed, mean_errors, percent, summarize, write_report
 
 STUDY = """
 results = "results.jsonl"
@@ -65,8 +66,11 @@ tables = dict(
     one=dict(title="One", rows=dict(F4D="f4d", SlowOnly="slowonly", Same="same", Absent="absent"))
 )
 curves = dict(F4D="f4d")
+reference = "f4d"
+opposites = {{0: 1, 1: 0}}
+prefix = "some_"
 """
-SECTIONS = ("setup", "one", "plot", "curves")
+SECTIONS = ("setup", "one", "plot", "curves", "confusion")
 
 
 @pytest.fixture
@@ -79,7 +83,7 @@ def study(tmp_path: Path, root: Path) -> Study:
         configs=str(root / "configs/recognition"),
     )
     (folder / "study.py").write_text(text)
-    marks = "\n".join(f"<!-- {name} -->\n<!-- /{name} -->" for name in SECTIONS)
+    marks = "\n".join(f"<!-- some_{name} -->\n<!-- /some_{name} -->" for name in SECTIONS)
     (folder / "study.md").write_text(f"Written by hand.\n{marks}\nSo is this.")
     return Study.load(folder / "study.py")
 
@@ -115,9 +119,13 @@ def test_a_study_runs_goes_on_and_shares(study):
     assert text.endswith("So is this.")
     assert text.count(NOT_RUN) == 1
     assert "2 of 4 runs are finished" in text
-    for picture in ("accuracy.png", "curves.png"):
-        assert f"({picture})" in text
-        assert (study.results.parent / picture).stat().st_size > 1000
+    assert "| F4D |" in text
+    assert re.search(
+        r"\| SlowOnly \| .*% \| -?[\d.]+ \[-?[\d.]+, -?[\d.]+\] \| .*% \| \d+% \|", text
+    )
+    for picture in ("accuracy.png", "curves.png", "confusion.png"):
+        assert f"(some_{picture})" in text
+        assert (study.results.parent / f"some_{picture}").stat().st_size > 1000
 
 
 def test_a_killed_run_is_not_kept_and_tried_again(study):
@@ -152,6 +160,31 @@ def test_mean_and_spread_over_seeds():
     assert curves.val == pytest.approx({2: 0.3})
     assert percent([0.5, 0.25, 0.75]) == "50.0% (25.0% to 75.0%)"
     assert percent([0.5]) == "50.0%"
+
+
+def test_folds_are_runs_of_their_own_and_pooled_by_clips(study):
+    study.splits = {
+        f"_fold{k}": dict(test_dataloader=dict(dataset=dict(ann_file=f"{k}.txt"))) for k in (1, 2)
+    }
+    study.rows["same"]["seeds"] = [1]
+    runs = study.runs(["f4d", "same"])
+    assert [(run.row, run.seed, run.split) for run in runs] == [
+        ("f4d", 0, "_fold1"),
+        ("f4d", 0, "_fold2"),
+        *[(row, 1, fold) for fold in ("_fold1", "_fold2") for row in ("f4d", "same")],
+    ]
+    assert runs[1].config.test_dataloader.dataset.ann_file == "2.txt"
+    assert len({run.key for run in runs}) == len(runs)
+    found = [dict(seed=0, labels=[1] * 3, share=1.0), dict(seed=0, labels=[1], share=0.2)]
+    assert by_seed([*found, dict(seed=5, share=0.5)], "share") == pytest.approx([0.8, 0.5])
+
+
+def test_real_data_is_asked_for_by_its_command(study):
+    study.benchmark = dict(root="no/such/folder", command="prepare it")
+    with pytest.raises(
+        FileNotFoundError, match="no folder no/such/folder: make it by `prepare it`"
+    ):
+        sweep(study, only=["f4d"], seeds=[0])
 
 
 def test_a_changed_network_recipe_seed_or_benchmark_is_another_run(study):

@@ -1,0 +1,77 @@
+"""What pairs of networks say of the same test clips: differences with intervals, opposites."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Difference(NamedTuple):
+    """A mean difference of accuracy and its 95 % interval, as fractions."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def hits(results: Sequence[dict]) -> dict[int, dict[tuple, bool]]:
+    """Say for each seed which test clips, named by split and place in the list, are right."""
+    found: dict[int, dict[tuple, bool]] = {}
+    for each in results:
+        pairs = zip(each["labels"], each["predictions"])
+        right = {(each["split"], i): label == guess for i, (label, guess) in enumerate(pairs)}
+        found.setdefault(each["seed"], {}).update(right)
+    return found
+
+
+def paired_difference(
+    first: Sequence[dict], second: Sequence[dict], draws: int = 10_000
+) -> Difference | None:
+    """Compare two rows on the seeds and clips that both have; None where there are none.
+
+    The interval is a bootstrap in which seeds and clips are drawn anew, independently of each
+    other: it covers another draw of the weights and another draw of test clips.
+
+    Args:
+        first: Finished runs of a row.
+        second: Finished runs of the row to subtract.
+        draws: Of the bootstrap.
+    """
+    one, other = hits(first), hits(second)
+    seeds = sorted(one.keys() & other.keys())
+    if not seeds:
+        return None
+    clips = sorted(set.intersection(*({*one[seed]} & {*other[seed]} for seed in seeds)))
+    if not clips:
+        return None
+    table = np.array(
+        [[int(one[seed][clip]) - int(other[seed][clip]) for clip in clips] for seed in seeds]
+    )
+    draw = np.random.default_rng(0)
+    by_seed, by_clip = (
+        draw.multinomial(n, np.full(n, 1 / n), draws) / n for n in (len(seeds), len(clips))
+    )
+    means = ((by_seed @ table) * by_clip).sum(1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Difference(float(table.mean()), float(low), float(high))
+
+
+def opposite_share(results: Sequence[dict], opposites: Mapping[int, int]) -> float | None:
+    """Share of the clips with an opposite that are called by it once their units are reversed."""
+    called = [
+        guess == opposites[label]
+        for each in results
+        for label, guess in zip(each["labels"], each["predictions_reversed"])
+        if label in opposites
+    ]
+    return sum(called) / len(called) if called else None
+
+
+def confusion(results: Sequence[dict], num_classes: int) -> np.ndarray:
+    """Count predicted classes (columns) by label (rows) over all seeds and splits."""
+    counts = np.zeros((num_classes, num_classes), int)
+    for each in results:
+        np.add.at(counts, (each["labels"], each["predictions"]), 1)
+    return counts

@@ -1,0 +1,103 @@
+"""What the studies on real videos share: rows and tables on the configs of one dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+TA, CA, STA = "TemporalAttention", "ChannelAttention", "SpatioTemporalAttention"
+_LOADER = dict(num_workers=0, persistent_workers=False)
+OPTIONS = dict(
+    train_dataloader=_LOADER,
+    val_dataloader=_LOADER,
+    test_dataloader=_LOADER,
+    default_hooks=dict(
+        logger=dict(interval=1000, ignore_last=False), checkpoint=dict(interval=-1, save_best=None)
+    ),
+)
+NETWORKS = {
+    "F4D": "f4d",
+    "V4D": "v4d",
+    "F4D without attention": "no_attention",
+    "TSM": "tsm",
+    "SlowOnly, units averaged": "slowonly",
+    "TSN": "tsn",
+}
+VARIANTS = {
+    "F4D: conv2-5, M = C/8, TA+CA+STA, U = 4": "f4d",
+    "reading A: two blocks in conv3, matched M": "reading_a",
+    "reading B: conv2-5, matched M": "reading_b",
+    "U = 2": "units_2",
+    "U = 6": "units_6",
+    "U = 8": "units_8",
+    "conv1 alone": "conv1",
+    "conv2 alone": "conv2",
+    "conv3 alone": "conv3",
+    "conv4 alone": "conv4",
+    "conv5 alone": "conv5",
+    "TA alone": "ta",
+    "CA alone": "ca",
+    "STA alone": "sta",
+    "SE": "se",
+    "CBAM": "cbam",
+    "STM block": "stm",
+    "TEA block": "tea",
+}
+CURVES = {"F4D": "f4d", "V4D": "v4d", "SlowOnly": "slowonly"}
+
+
+def network(data: str, name: str, **backbone: object) -> dict:
+    """A row: a network's config for a dataset, with other settings of its backbone."""
+    return dict(
+        config=f"configs/recognition/{name}/{name}_r18_{data}.py",
+        options={f"model.backbone.{key}": value for key, value in backbone.items()},
+    )
+
+
+def networks(data: str) -> dict[str, dict]:
+    """Rows of the networks that are compared, those that matter most first."""
+    return dict(
+        f4d=network(data, "f4d"),
+        slowonly=network(data, "slowonly"),
+        v4d=network(data, "v4d"),
+        no_attention=network(data, "f4d", **{"block4d.attention": []}),
+        tsm=network(data, "tsm"),
+        tsn=network(data, "tsn"),
+    )
+
+
+def units(data: str, number: int) -> dict:
+    """A row: F4D on another number of units, in training and testing."""
+    key = "dataloader.dataset.pipeline.1.num_units"
+    options = {f"{split}_{key}": number for split in ("train", "val", "test")}
+    return dict(network(data, "f4d"), options=options)
+
+
+def variants(data: str, seeds: Sequence[int]) -> dict[str, dict]:
+    """Rows of F4D in other forms, run with some of the study's seeds."""
+
+    def f4d(**backbone: object) -> dict:
+        return network(data, "f4d", **backbone)
+
+    def attention(*modules: str) -> dict:
+        return f4d(**{"block4d.attention": list(modules)})
+
+    rows = dict(
+        reading_a=f4d(placement=(0, 1, 0, 0), **{"block4d.mid_channels": None}),
+        reading_b=f4d(**{"block4d.mid_channels": None}),
+        units_2=units(data, 2),
+        units_6=units(data, 6),
+        units_8=units(data, 8),
+        conv1=f4d(placement=(0, 0, 0, 0), stem_block4d=True),
+        conv2=f4d(placement=("last", 0, 0, 0)),
+        conv3=f4d(placement=(0, "last", 0, 0)),
+        conv4=f4d(placement=(0, 0, "last", 0)),
+        conv5=f4d(placement=(0, 0, 0, "last")),
+        ta=attention(TA),
+        ca=attention(CA),
+        sta=attention(STA),
+        se=attention("SEAttention"),
+        cbam=attention("CBAMAttention"),
+        stm=attention("STMAttention"),
+        tea=attention("TEAAttention"),
+    )
+    return {name: dict(row, seeds=list(seeds)) for name, row in rows.items()}
