@@ -35,7 +35,7 @@ from f4d_mmaction.visualization.style import (
     with_style,
 )
 
-NOT_RUN = "not run yet"
+NOT_RUN = "Not run yet"
 
 
 Results = dict[str, list[dict]]  # of the finished seeds of each row
@@ -78,7 +78,7 @@ def by_seed(results: Sequence[dict], name: str) -> list[float]:
 
 
 def table(study: Study, rows: dict[str, str], results: Results) -> str:
-    """Show rows, given by label, as a Markdown table."""
+    """Show rows, given by label, as a Markdown table, and name those that have not run."""
     columns = ["", "top-1", "units reversed", "runs", "params", "multiply-adds", "CPU time"]
     if study.opposites:
         columns.insert(3, "reversed, called by the opposite")
@@ -87,16 +87,13 @@ def table(study: Study, rows: dict[str, str], results: Results) -> str:
     lines = []
     for label, row in rows.items():
         found = results[row]
-        runs = f"{len(found)} of {len(study.runs([row])) or len(study.seeds)}"
         if not found:
-            cells = {"": label, "top-1": NOT_RUN, "runs": runs}
-            lines.append([cells.get(column, "") for column in columns])
             continue
         line = [
             label,
             percent(by_seed(found, "accuracy")),
             percent(by_seed(found, "accuracy_reversed")),
-            runs,
+            f"{len(found)} of {len(study.runs([row]))}",
             f"{found[0]['params'] / 1e3:.0f} k",
             f"{found[0]['macs'] / 1e6:.1f} M",
             f"{mean(each['cpu_seconds'] for each in found):.0f} s",
@@ -107,7 +104,9 @@ def table(study: Study, rows: dict[str, str], results: Results) -> str:
         if study.reference:
             line.insert(2, difference(results[study.reference], found))
         lines.append(line)
-    return markdown_table(columns, lines)
+    text = markdown_table(columns, lines) if lines else ""
+    missing = [label for label, row in rows.items() if not results[row]]
+    return text + (f"\n\n{NOT_RUN}: {'; '.join(missing)}." if missing else "")
 
 
 def difference(reference: Sequence[dict], found: Sequence[dict]) -> str:
@@ -124,7 +123,7 @@ def setup(study: Study) -> str:
     done = [finished[run.key] for run in runs if run.key in finished]
     minutes = sum(result["cpu_seconds"] for result in done) / 60
     progress = f"{len(done)} of {len(runs)} runs are finished; they took {minutes:.0f} CPU minutes."
-    stacks = sorted({f"torch {result['torch']}" for result in done})
+    stacks = sorted({f"torch {result['torch']}" for result in done}) or ["none yet"]
     made_by = study.benchmark.get("command") or " ".join(
         ["python tools/data/make_benchmark.py", *study.benchmark_arguments]
     )
@@ -153,7 +152,7 @@ def write_report(study: Study) -> Path:
     for name, picture in pictures.items():
         path = picture and Path(os.path.relpath(picture, study.document.parent)).as_posix()
         if f"<!-- {name} -->" in study.document.read_text(encoding="utf-8"):
-            sections[name] = f"![{name}]({path})" if path else f"({NOT_RUN})"
+            sections[name] = f"![{name}]({path})" if path else f"{NOT_RUN}."
     for name, text in sections.items():
         write_section(study.document, study.prefix + name, text)
     return study.document
