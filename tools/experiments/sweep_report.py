@@ -151,7 +151,7 @@ def write_report(study: Study) -> Path:
         pictures["confusion"] = plot_confusion(study, results, Path(f"{start}confusion.png"))
     for name, picture in pictures.items():
         path = picture and Path(os.path.relpath(picture, study.document.parent)).as_posix()
-        if f"<!-- {name} -->" in study.document.read_text(encoding="utf-8"):
+        if f"<!-- {study.prefix}{name} -->" in study.document.read_text(encoding="utf-8"):
             sections[name] = f"![{name}]({path})" if path else f"{NOT_RUN}."
     for name, text in sections.items():
         write_section(study.document, study.prefix + name, text)
