@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import torch
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
+from packaging.version import Version
 from torch import Tensor, nn
 from torch._inductor import config as inductor
 
@@ -35,7 +36,7 @@ def prepare_for_inference(
         device: Where to run; by default where the model is.
         dtype: ``torch.float32``, or the autocast type; by default the device's best of bfloat16,
             float16 (old GPUs) and float32 (CPUs without bfloat16 instructions).
-        compile: Compile the backbone; on the CPU only where there is a C++ compiler.
+        compile: Compile the backbone, from PyTorch 2.4; on the CPU only with a C++ compiler.
 
     Raises:
         TypeError: the model has no backbone.
@@ -56,8 +57,8 @@ def prepare_for_inference(
     dtype = dtype or best_dtype(device)
     use_channels_last(backbone)
     logger = MMLogger.get_current_instance()
-    if compile and device.type == "cpu" and not has_compiler():
-        logger.warning("No C++ compiler found (apt-get install g++): the network is not compiled")
+    if compile and not can_compile(device):
+        logger.warning("Not compiled: needs PyTorch 2.4 and, on a CPU, g++ (apt-get install g++)")
         compile = False
     # From the plain network, also if it was prepared before or compiled by its config.
     backbone.__dict__.pop("forward", None)
@@ -115,11 +116,15 @@ class FastForward:
         return shape in self.shapes
 
 
-def has_compiler() -> bool:
-    """Whether there is a C++ compiler, which `torch.compile` needs on the CPU."""
+def can_compile(device: torch.device) -> bool:
+    """Whether `torch.compile` makes one graph of our networks and has the compiler that CPUs need.
+
+    PyTorch 2.1 does not trace their forward pass; 2.4.1 is the oldest in which this was tried.
+    """
     names = inductor.cpp.cxx
     names = (names,) if isinstance(names, str) else names
-    return any(name and shutil.which(name) for name in names)
+    found = device.type != "cpu" or any(name and shutil.which(name) for name in names)
+    return found and Version(torch.__version__) >= Version("2.4")
 
 
 def best_dtype(device: torch.device) -> torch.dtype:
