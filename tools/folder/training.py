@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import re
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -73,7 +75,8 @@ def train(config: Path, work_dir: Path) -> Path:
         return last
     work_dir.mkdir(exist_ok=True)
     command = [sys.executable, str(TRAIN), str(config), "--work-dir", str(work_dir), "--resume"]
-    pipe = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    pipe = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                preexec_fn=_end_with_parent)  # fmt: skip
     with (
         open(work_dir / "output.log", "a", encoding="utf-8") as log,
         subprocess.Popen(command, **pipe) as process,
@@ -89,6 +92,11 @@ def train(config: Path, work_dir: Path) -> Path:
     if process.returncode or not last.exists():
         raise ValueError(f"training {config} failed: {line.strip()}; see {work_dir}/output.log")
     return last
+
+
+def _end_with_parent() -> None:
+    """A training that outlives a killed command would write beside the one that goes on."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def score(config: Path, checkpoint: Path, videos: list[str], reverse: bool = False) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.fileio import load
 from tiny_run import finish, start
 
 
@@ -57,6 +58,13 @@ def test_a_folder_becomes_a_tested_network(
     for path in work.rglob("*.pth"):
         assert before[path] == path.stat().st_mtime_ns
     assert "another seed" in finish(start(*arguments, "--seed", "1", log=log), log, 1)
+
+    network = work / "config.py", work / "config_run" / "epoch_2.pth"
+    tested = finish(start("test.py", *network, "--dump", work / "dump.pkl", log=log), log)
+    assert "acc/top1" in tested
+    assert "top5" not in tested
+    names = {Path(sample["filename"]).name for sample in load(work / "dump.pkl")}
+    assert names == {line.split("/")[1].split()[0] for line in (work / "test.txt").open()}
 
     foreign = tmp_path / "elsewhere"
     foreign.mkdir()
