@@ -62,11 +62,14 @@ class Work:
     """The work directory: what was asked, what was said, and the videos of a finished look."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self.folder = (args.work_dir or Path("work_dirs", args.videos.stem)).absolute()
+        source = args.videos.resolve()
+        self.folder = (args.work_dir or Path("work_dirs", source.stem)).resolve()
+        if source in (self.folder, *self.folder.parents):
+            raise ValueError(f"{self.folder} would lie among the videos: give another --work-dir")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.path = self.folder / "run.json"
         asked = {name: str(value) for name, value in vars(args).items()}
-        asked |= {"videos": str(args.videos.absolute()), "work_dir": "", "workers": ""}
+        asked |= {"videos": str(source), "work_dir": "", "workers": ""}
         self.content = {"asked": asked, "said": [], "videos": []}
         if self.path.exists():
             found = json.loads(self.path.read_text(encoding="utf-8"))
@@ -110,7 +113,7 @@ def plan(args: argparse.Namespace, work: Work, started: float) -> None:
     for sentence in why:
         work.say(sentence)
     make = partial(make_config, args, work.folder, classes, sampler)
-    args.batch = args.batch or max(2, min(MOST_VIDEOS, len(videos) // 8))
+    args.batch = min(args.batch or max(2, min(MOST_VIDEOS, len(videos) // 8)), len(videos))
     if not args.epochs:
         args.epochs = FEW_EPOCHS
         seconds = step_seconds(args, make, work)

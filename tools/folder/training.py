@@ -37,8 +37,10 @@ def measure(path: Path) -> float:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         try:
             return process.submit(_measure, str(path)).result()
-        except (BrokenProcessPool, RuntimeError) as error:  # torch has no class of its own for it
-            if isinstance(error, RuntimeError) and "memory" not in str(error):
+        except BrokenProcessPool as error:  # killed by the system
+            raise MemoryError(str(error)) from error
+        except RuntimeError as error:  # torch has no class of its own on a CPU
+            if "memory" not in str(error):
                 raise
             raise MemoryError(str(error)) from error
 

@@ -66,6 +66,9 @@ def test_a_folder_becomes_a_tested_network(
     names = {Path(sample["filename"]).name for sample in load(work / "dump.pkl")}
     assert names == {line.split("/")[1].split()[0] for line in (work / "test.txt").open()}
 
+    inside = finish(start(*arguments, "--work-dir", tmp_path / "mine/w", log=log), log, 1)
+    assert "would lie among the videos" in inside
+
     foreign = tmp_path / "elsewhere"
     foreign.mkdir()
     shutil.copy(work / "config.py", foreign)
