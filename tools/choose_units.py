@@ -5,7 +5,7 @@ import argparse
 from folder.choosing import choose_units
 from rich.progress import track
 
-from f4d_mmaction.analysis.complexity import complexity, giga
+from f4d_mmaction.analysis.complexity import complexity
 from f4d_mmaction.apis import list_videos
 from f4d_mmaction.datasets.video_reader import VideoReader
 
@@ -32,8 +32,8 @@ def main() -> None:
         units, length = chosen["num_units"], chosen["clip_len"]
         print(*reasons, dict(type="SampleActionUnits", **chosen), sep="\n")
         for u, t in ((units, length), (2 * units, length), (units, 2 * length)):
-            macs = giga(complexity(args.config, u, t, args.size).macs)
-            print(f"U{u} x T{t}: {macs} multiply-adds a video of {args.size} x {args.size}")
+            macs = complexity(args.config, u, t, args.size).macs / 1e9
+            print(f"U{u} x T{t}: {macs:.1f} G multiply-adds a video of {args.size} x {args.size}")
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
 

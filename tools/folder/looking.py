@@ -15,9 +15,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
+from pebble import ProcessPool
 from rich.progress import track
 
-from f4d_mmaction.datasets.isolated import run_isolated
 from f4d_mmaction.datasets.video_reader import VideoReader, decode_all, open_video, to_rgb
 from f4d_mmaction.visualization.video import write_video
 
@@ -47,14 +47,21 @@ def look(
     known = {found["path"]: found for found in map(json.loads, filter(_whole, lines))}
     new = [video for video in videos if known.get(video.path, {}).get("stamp") != _stamp(video)]
     jobs = [(v.path, folder / "videos" / _safe(v.label), short_side, gigabytes) for v in new]
-    outcomes = run_isolated(_inspect, jobs, workers, time_limit)
-    with open(kept, "a", encoding="utf-8") as file:
-        for outcome in track(outcomes, "Looking at the videos", len(new), disable=not new):
-            video = new[outcome.index]
-            value = outcome.value if outcome.kind == "value" else {"error": outcome.value}
-            known[video.path] = {"path": video.path, "stamp": _stamp(video), **value}
-            file.write("\n" + json.dumps(known[video.path]))
-            file.flush()
+    pool = ProcessPool(workers, initializer=_silence)
+    try:
+        answers = pool.map(_inspect, jobs, timeout=time_limit).result()
+        with open(kept, "a", encoding="utf-8") as file:
+            for video in track(new, "Looking at the videos", disable=not new):
+                try:
+                    found = next(answers)
+                except Exception as error:  # of any decoder; of a worker that hung or crashed
+                    found = {"error": f"{video.path}: {type(error).__name__}: {error}"}
+                known[video.path] = {"path": video.path, "stamp": _stamp(video), **found}
+                file.write("\n" + json.dumps(known[video.path]))
+                file.flush()
+    finally:
+        pool.stop()
+        pool.join()
     lost = [known[video.path] for video in videos if "error" in known[video.path]]
     bad.write_text("".join(json.dumps(found) + "\n" for found in lost), encoding="utf-8")
     if lost:
@@ -80,6 +87,11 @@ def look(
             f"{len(sizes)} frame sizes, most of them {sizes.most_common(1)[0][0]}"
         )
     return good
+
+
+def _silence() -> None:
+    """Discard what decoders print."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _inspect(job: tuple[str, Path, int, float]) -> dict:

@@ -25,23 +25,12 @@ def test_a_folder_becomes_a_tested_network(
 ) -> None:
     """Killed while it trains, it goes on; run again it does nothing; its config stands alone."""
     work, log = tmp_path / "w", tmp_path / "output.txt"
+    log.touch()
     for index, video in enumerate(sorted(benchmark.glob("*/*.mp4"))):
         folder = tmp_path / "mine" / ("jump", "run")[index % 2]
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(video, folder / f"{index}.mp4")
-    options = [
-        "--size",
-        "32",
-        "--epochs",
-        "2",
-        "--batch",
-        "4",
-        "--workers",
-        "1",
-        "--width",
-        "8",
-        "--flip",
-    ]
+    options = ["--size=32", "--epochs=2", "--batch=4", "--workers=1", "--width=8", "--flip"]
     arguments = ("train_folder.py", tmp_path / "mine", "--work-dir", work, *options)
     first = start(*arguments, log=log)
     while first.is_alive() and not (work / "config_run" / "output.log").exists():
