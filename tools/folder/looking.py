@@ -55,7 +55,9 @@ def look(
                 try:
                     found = next(answers)
                 except Exception as error:  # of any decoder; of a worker that hung or crashed
-                    found = {"error": f"{video.path}: {type(error).__name__}: {error}"}
+                    reason = str(error).removeprefix(f"{video.path}: ")
+                    reason = reason or f"not decoded within {time_limit:g} s"
+                    found = {"error": f"{video.path}: {reason}"}
                 known[video.path] = {"path": video.path, "stamp": _stamp(video), **found}
                 file.write("\n" + json.dumps(known[video.path]))
                 file.flush()
