@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from folder.choosing import choose_units
 
 
 def test_units_fit_the_video_and_the_action() -> None:
-    from folder.choosing import choose_units
-
     for frames, rate, action, expected in (
         (60, 30, None, (4, 4, 3)),  # a unit spans its section of half a second
         (3000, 30, None, (4, 4, 7)),  # or a second of it

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from folder.finding import Video, find_videos
+from folder.looking import look
+from folder.splitting import SHARES, group_videos, split_videos
 from miniature import write_video
 
 
 def test_odd_names_and_files_are_handled_or_said(tmp_path: Path) -> None:
-    from folder.finding import find_videos
-    from folder.looking import look
-
     root, said = tmp_path / "mine", []
     for seed, name in enumerate(["jump/a, b.mp4", "jump/line\nend.mp4", "run fast/跑 步.webm"]):
         write_video(root / name, 20, seed)
@@ -57,8 +57,6 @@ def test_odd_names_and_files_are_handled_or_said(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_trained_is_said(tmp_path: Path, files: list[str], sentence: str) -> None:
-    from folder.finding import find_videos
-
     for name in files:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -67,8 +65,6 @@ def test_what_cannot_be_trained_is_said(tmp_path: Path, files: list[str], senten
 
 
 def test_lists_and_csv_are_read(tmp_path: Path) -> None:
-    from folder.finding import find_videos
-
     (tmp_path / "mine.csv").write_text("path;label;group;split\na b.mp4;x;1;train\nc.mp4;y;2;Test")
     found = find_videos(tmp_path / "mine.csv", print)
     assert [(v.path, v.label, v.group, v.split) for v in found] == [
@@ -83,8 +79,6 @@ def test_lists_and_csv_are_read(tmp_path: Path) -> None:
 
 
 def _videos(names: list[str], backgrounds: list[np.ndarray] | None = None) -> list:
-    from folder.finding import Video
-
     backgrounds = backgrounds or [np.zeros(768)] * len(names)
     return [
         Video(name, name.split("/")[0], background=frame.astype(np.uint8).tobytes().hex())
@@ -103,8 +97,6 @@ def _videos(names: list[str], backgrounds: list[np.ndarray] | None = None) -> li
     ],
 )
 def test_groups_are_found_in_names_and_kept_together(name: str, kind: str) -> None:
-    from folder.splitting import SHARES, group_videos, split_videos
-
     names = [name.format(c=c, g=g, i=i) for c in "xy" for g in range(1, 9) for i in range(3)]
     videos = _videos([f"{path}.avi" for path in names])
     assert group_videos(videos, Path(), None, print) == kind
@@ -119,8 +111,6 @@ def test_groups_are_found_in_names_and_kept_together(name: str, kind: str) -> No
 
 
 def test_scenes_stay_together_and_torn_ones_are_counted() -> None:
-    from folder.splitting import group_videos, split_videos
-
     random, said = np.random.default_rng(0), []
     scenes = [random.integers(0, 256, 768) for _ in range(20)]
     places = [scene for scene in range(20) for _ in range(4)]

@@ -15,9 +15,12 @@ import mmaction
 import numpy as np
 import pytest
 import torch
+from folder.recipe import CONFIGS, RECIPE, start_from
+from folder.training import measure
+from folder.verdict import judge, lead, wilson
 from mmengine.config import Config
 from mmengine.fileio import load
-from tiny_run import finish, start
+from tiny_run import finish, start, write_config
 
 
 def test_a_folder_becomes_a_tested_network(
@@ -69,9 +72,6 @@ def test_a_folder_becomes_a_tested_network(
 
 
 def test_a_step_is_measured_within_the_memory(tmp_path: Path, benchmark: Path) -> None:
-    from folder.training import measure
-    from tiny_run import write_config
-
     config = write_config(tmp_path, benchmark)
     assert 0 < measure(config) < 60
     huge = write_config(tmp_path, benchmark, "_base_.model.backbone.base_channels = 200_000\n")
@@ -80,8 +80,6 @@ def test_a_step_is_measured_within_the_memory(tmp_path: Path, benchmark: Path) -
 
 
 def test_no_difference_within_the_interval_is_a_win() -> None:
-    from folder.verdict import judge, lead, wilson
-
     assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)  # as R's prop.test has it
     assert wilson(0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
     truth = ["a", "b"] * 20
@@ -98,8 +96,6 @@ def test_no_difference_within_the_interval_is_a_win() -> None:
 
 
 def test_a_checkpoint_gives_its_trunk(tmp_path: Path) -> None:
-    from folder.recipe import CONFIGS, RECIPE, start_from
-
     names = ["conv1.conv.weight", *(f"layer3.{i}.conv1.conv.weight" for i in range(6))]
     weights = {f"backbone.{n}": torch.zeros(64, 3, 1, 7, 7) for n in [*names, "layer1.0.conv3.x"]}
     torch.save(dict(state_dict=weights), tmp_path / "k400.pth")
