@@ -54,7 +54,7 @@ def test_a_folder_becomes_a_tested_network(
     network = work / "config.py", work / "config_run" / "epoch_2.pth"
     tested = finish(start("test.py", *network, "--dump", work / "dump.pkl", log=log), log)
     assert "acc/top1" in tested
-    assert "top5" not in tested
+    assert "acc/top5" not in tested
     names = {Path(sample["filename"]).name for sample in load(work / "dump.pkl")}
     assert names == {line.split("/")[1].split()[0] for line in (work / "test.txt").open()}
 
