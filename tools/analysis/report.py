@@ -11,7 +11,7 @@ import base64
 import csv
 import io
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,7 +41,6 @@ from f4d_mmaction.apis.recognition import predict, recognize_packed
 from f4d_mmaction.datasets.unwrapping import pack_also
 from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
 from f4d_mmaction.visualization.attention import draw_sheet
-from f4d_mmaction.visualization.style import BLUE, MUTED, new_figure, plain, with_style
 
 PAIRS, VIDEOS = 10, 3  # shown with pictures
 REVERSED = "units reversed"
@@ -139,21 +138,20 @@ def read_dump(path: str, tested: Tested) -> None:
         if score.shape != tested.scores[index].shape:
             raise ValueError(f"{path} has scores {score.shape}, expected {len(tested.names)}")
         if reports := sample.get("bad_videos"):
-            told = reports[0]
-            kind = BadVideoKind(told["kind"])
-            tested.bad[index] = BadVideoError(told["message"], kind, told["path"])
+            kind = BadVideoKind(reports[0]["kind"])
+            tested.bad[index] = BadVideoError(reports[0]["message"], kind, reports[0]["path"])
         else:
             tested.scores[index] = score
 
 
 def score_videos(
-    model: nn.Module, dataset: Dataset, tested: Tested, ordered: Sequence[int], dumped: bool
+    model: nn.Module, dataset: Dataset, tested: Tested, ordered: set[int], dumped: bool
 ) -> None:
     """Run the network, and again with changed units on the videos of ``ordered``."""
     options = model.cfg.test_dataloader
     # The host takes one video at a time where it limits the views.
     size = 1 if (model.test_cfg or {}).get("max_testing_views") else options.batch_size
-    indices = list(ordered) if dumped else list(range(len(dataset)))
+    indices = sorted(ordered) if dumped else list(range(len(dataset)))
     loader = DataLoader(
         Subset(WithErrors(dataset), indices),
         size,
@@ -177,51 +175,30 @@ def draw_mistakes(
 ) -> list[dict]:
     """The videos of each confusion that the network was surest of, with attention."""
     shown = []
-    best = np.nan_to_num(tested.scores, nan=-1).argmax(1)
+    good, best = ~np.isnan(tested.scores[:, 0]), tested.scores.argmax(1)
     for mistake in track(list(found), "Drawing"):
-        where = np.flatnonzero((tested.labels == mistake.truth) & (best == mistake.taken))
-        where = [i for i in where if i not in tested.bad]
-        where = sorted(where, key=lambda i: -tested.scores[i, mistake.taken])[:VIDEOS]
+        mine = good & (tested.labels == mistake.truth)
+        where = np.flatnonzero(mine & (best == mistake.taken))
         videos = []
-        for index in where:
+        for index in sorted(where, key=lambda i: -tested.scores[i, mistake.taken])[:VIDEOS]:
             video = dict(path=tested.paths[index], score=tested.scores[index, mistake.taken])
             if model is not None:
                 paths, packed = [video["path"]], [dataset[index]]
                 (result,) = recognize_packed(model, paths, packed, tested.names)
                 if result.frames is not None:
-                    figure = draw_sheet(result, truth=tested.names[mistake.truth])
-                    video["picture"] = data_uri(figure, "jpeg")
+                    sheet = draw_sheet(result, truth=tested.names[mistake.truth])
+                    video["picture"] = data_uri(sheet)
             videos.append(video)
         names = tested.names[mistake.truth], tested.names[mistake.taken]
-        of = int((tested.labels == mistake.truth).sum())
-        shown.append(dict(names=names, count=mistake.count, of=of, videos=videos))
+        shown.append(dict(names=names, count=mistake.count, of=int(mine.sum()), videos=videos))
     return shown
 
 
-def data_uri(figure: Figure, kind: str = "png") -> str:
+def data_uri(figure: Figure) -> str:
     """A figure as an address that holds the picture itself."""
     file = io.BytesIO()
-    figure.savefig(file, format=kind, pil_kwargs={"quality": 80} if kind == "jpeg" else None)
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-@with_style
-def draw_reliability(bins: np.ndarray) -> Figure:
-    """Accuracy by confidence, and under it how many videos there are."""
-    figure = new_figure(4.6, 3.9)
-    upper, lower = figure.subplots(
-        2, 1, sharex=True, gridspec_kw=dict(height_ratios=[4, 1], hspace=0.12)
-    )
-    width = 1 / len(bins)
-    centers = (np.arange(len(bins)) + 0.5) * width
-    upper.bar(centers, bins[:, 1], 0.9 * width, color=BLUE)
-    upper.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1)
-    upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
-    lower.bar(centers, bins[:, 2], 0.9 * width, color=MUTED)
-    lower.set(xlabel="confidence in the best class", ylabel="videos")
-    plain(upper)
-    plain(lower)
-    return figure
+    figure.savefig(file, format="jpeg", pil_kwargs={"quality": 80})
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def judge_classes(tested: Tested, good: np.ndarray, confusion: np.ndarray) -> list[dict]:
@@ -257,17 +234,6 @@ def judge_order(tested: Tested, mine: np.ndarray) -> dict:
                 lost=kept - changed[REVERSED])  # fmt: skip
 
 
-def matrix_cells(confusion: np.ndarray, names: Sequence[str], order: np.ndarray) -> list[dict]:
-    """The cells that hold videos, where classes stand in ``order``."""
-    moved = confusion[np.ix_(order, order)]
-    total = moved.sum(1)
-    return [
-        dict(x=int(x), y=int(y), count=int(moved[y, x]), of=int(total[y]),
-             share=float(moved[y, x] / total[y]), truth=names[order[y]], taken=names[order[x]])
-        for y, x in np.argwhere(moved)
-    ]  # fmt: skip
-
-
 def write_report(
     out: Path, tested: Tested, model: nn.Module | None, dataset: Dataset, about: dict
 ) -> None:
@@ -290,6 +256,7 @@ def write_report(
     totals["mean class accuracy"] = mean_class_accuracy(confusion)
     classes = judge_classes(tested, good, confusion)
     found, order = mistakes(confusion), side_by_side(confusion)
+    matrix = confusion[np.ix_(order, order)]
     page = dict(
         about=about,
         count=count,
@@ -297,11 +264,11 @@ def write_report(
         classes=classes,
         absent=int((confusion.sum(1) == 0).sum()),
         sides=[tested.names[label] for label in order],
-        cells=matrix_cells(confusion, tested.names, order),
+        cells=[(y, x, matrix[y, x], matrix[y].sum()) for y, x in np.argwhere(matrix)],
         wrong=sum(mistake.count for mistake in found),
         kinds=len(found),
         pairs=draw_mistakes(model, dataset, tested, found[:PAIRS]),
-        reliability=data_uri(draw_reliability(bins)),
+        bins=bins.tolist(),
         calibration_error=error,
         order=judge_order(tested, good),
         ordered=sorted((r for r in classes if "lost" in r), key=lambda r: -r["lost"]),
@@ -356,7 +323,7 @@ def main() -> None:
             read_dump(args.dump, tested)
         spread = np.linspace(0, len(dataset) - 1, min(max(args.order, 0), len(dataset)))
         ordered = set(spread.round().astype(int).tolist())
-        score_videos(model, dataset, tested, sorted(ordered), bool(args.dump))
+        score_videos(model, dataset, tested, ordered, bool(args.dump))
         about = dict(config=args.config, checkpoint=args.checkpoint, videos=len(dataset))
         write_report(out, tested, model, dataset, about)
     except (FileNotFoundError, ValueError) as error:
