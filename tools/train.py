@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from frame_sizes import require_one_size
 from missing_files import require_files
 
 from f4d_mmaction.engine.launch import (
@@ -65,6 +66,7 @@ def main() -> None:
 
     def train() -> None:
         require_files(config, ["train"] if args.no_validate else ["train", "val"])
+        require_one_size(config)
         if args.only_check:
             return
         if args.resume:

@@ -1,0 +1,124 @@
+"""Odd folders, bad files, copies and scenes, before anything is trained."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from folder.finding import Video, find_videos
+from folder.looking import look
+from folder.splitting import SHARES, group_videos, split_videos
+from miniature import write_video
+
+
+def test_odd_names_and_files_are_handled_or_said(tmp_path: Path) -> None:
+    root, said = tmp_path / "mine", []
+    for seed, name in enumerate(["jump/a, b.mp4", "jump/line\nend.mp4", "run fast/跑 步.webm"]):
+        write_video(root / name, 20, seed)
+    (root / "run fast" / "copy.webm").write_bytes((root / "run fast" / "跑 步.webm").read_bytes())
+    (root / "jump" / "broken.mp4").write_bytes((root / "jump" / "a, b.mp4").read_bytes()[:2000])
+    (root / "jump" / "thesis.doc").write_text("no video")
+    (root / "jump" / "._a.mp4").write_text("of another system")
+    (root / "nothing").mkdir()
+    os.symlink(root, root / "jump" / "circle")
+    videos = find_videos(root, said.append)
+    assert {video.label for video in videos} == {"jump", "run fast"}
+    good = look(videos, tmp_path, 16, 1, 60, 2, said.append)
+    assert len(good) == 3
+    text = "\n".join(said)
+    for part in (
+        "class 'nothing'",
+        "1 files .doc",
+        "circle: a link",
+        "1 bad videos",
+        "1 files with",
+    ):
+        assert part in text
+    for video in good:
+        assert (tmp_path / "videos" / video.file).exists()
+        assert not set(video.file) & set(" ,\n")
+        assert video.frames == 20
+    assert "broken.mp4" in (tmp_path / "bad_videos.jsonl").read_text()
+    seen = (tmp_path / "looked.jsonl").read_text()
+    again = look(find_videos(root, said.append), tmp_path, 16, 1, 60, 2, said.append)
+    assert again == good
+    assert (tmp_path / "looked.jsonl").read_text() == seen, "nothing is looked at twice"
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        (["Wave/a.mp4", "wave/b.mp4"], "differ by case only"),
+        (["wave/a.mp4"], "1 videos of 1 classes"),
+        ([], "0 videos of 0 classes"),
+    ],
+)
+def test_what_cannot_be_trained_is_said(tmp_path: Path, files: list[str], sentence: str) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=sentence):
+        find_videos(tmp_path, print)
+
+
+def test_lists_and_csv_are_read(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("path;label;group;split\na b.mp4;x;1;train\nc.mp4;y;2;Test")
+    found = find_videos(tmp_path / "mine.csv", print)
+    assert [(v.path, v.label, v.group, v.split) for v in found] == [
+        (str(tmp_path / "a b.mp4"), "x", "1", "train"),
+        (str(tmp_path / "c.mp4"), "y", "2", "test"),
+    ]
+    (tmp_path / "classes.txt").write_text("jump\nrun\n")
+    (tmp_path / "train.txt").write_text("a b.mp4 1\n")
+    (tmp_path / "val.txt").write_text("c.mp4 0\n")
+    found = [(v.label, v.split) for v in find_videos(tmp_path, print)]
+    assert found == [("run", "train"), ("jump", "val")]
+
+
+def _videos(names: list[str], backgrounds: list[np.ndarray] | None = None) -> list:
+    backgrounds = backgrounds or [np.zeros(768)] * len(names)
+    return [
+        Video(name, name.split("/")[0], background=frame.astype(np.uint8).tobytes().hex())
+        for name, frame in zip(names, backgrounds)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("{c}/v_{c}_g{g:02}_c{i:02}", "group"),
+        ("{c}/movie{g}_{c}_f_cm_np1_fr_med_{i}", "source"),
+        ("{c}/S001C001P{g:03}R{i:03}A001_rgb", "person"),
+        ("{c}/a1_s{g}_t{i}_depth", "subject"),
+        ("{c}/subject{g}/{i}", "subject"),
+    ],
+)
+def test_groups_are_found_in_names_and_kept_together(name: str, kind: str) -> None:
+    names = [name.format(c=c, g=g, i=i) for c in "xy" for g in range(1, 9) for i in range(3)]
+    videos = _videos([f"{path}.avi" for path in names])
+    assert group_videos(videos, Path(), None, print) == kind
+    videos = split_videos(videos, 0, kind, print)
+    splits = defaultdict(set)
+    for video in videos:
+        splits[video.group].add(video.split)
+    assert {len(found) for found in splits.values()} == {1}
+    assert {(video.label, video.split) for video in videos} == {
+        (label, split) for label in "xy" for split in SHARES
+    }
+
+
+def test_scenes_stay_together_and_torn_ones_are_counted() -> None:
+    random, said = np.random.default_rng(0), []
+    scenes = [random.integers(0, 256, 768) for _ in range(20)]
+    places = [scene for scene in range(20) for _ in range(4)]
+    frames = [np.clip(scenes[s] + random.normal(0, 5, 768), 0, 255) for s in places]
+    videos = _videos([f"{'xy'[i % 2]}/{i}" for i in range(80)], frames)
+    assert group_videos(videos, Path(), None, said.append) == "scene"
+    assert [video.group for video in videos] == [str(place) for place in places]
+    split_videos(videos, 0, "scene", said.append)
+    assert len({(video.group, video.split) for video in videos}) == 20
+    (torn,) = [text for text in said if "random split" in text]
+    assert 10 <= int(torn.split("put ")[1].split()[0]) <= 20

@@ -1,0 +1,108 @@
+"""The whole command on small videos: trained, tested, told; killed, it goes on."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mmaction
+import numpy as np
+import pytest
+import torch
+from folder.recipe import CONFIGS, RECIPE, start_from
+from folder.training import measure
+from folder.verdict import judge, lead, wilson
+from mmengine.config import Config
+from mmengine.fileio import load
+from tiny_run import finish, start, write_config
+
+
+def test_a_folder_becomes_a_tested_network(
+    benchmark: Path, tmp_path: Path, subprocess_env: dict
+) -> None:
+    """Killed while it trains, it goes on; run again it does nothing; its config stands alone."""
+    work, log = tmp_path / "w", tmp_path / "output.txt"
+    log.touch()
+    for index, video in enumerate(sorted(benchmark.glob("*/*.mp4"))):
+        folder = tmp_path / "mine" / ("jump", "run")[index % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(video, folder / f"{index}.mp4")
+    options = ["--size=32", "--epochs=2", "--batch=4", "--workers=1", "--width=8", "--flip"]
+    arguments = ("train_folder.py", tmp_path / "mine", "--work-dir", work, *options)
+    first = start(*arguments, log=log)
+    while first.is_alive() and not (work / "config_run" / "output.log").exists():
+        time.sleep(0.05)
+    first.kill()
+    finish(first, log, -signal.SIGKILL)
+    finish(start(*arguments, log=log), log)
+    answers = json.loads((work / "answers.json").read_text())
+    assert len(answers["truth"]) == len(answers["F4D"]) == 6
+    assert "tools/webdemo" in (work / "report.html").read_text()
+    before = {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()}
+    text = finish(start(*arguments, log=log), log)
+    assert len(re.findall(r"\| F4D \| \d+\.\d% \| .*% to .*%", text)) == 2
+    for path in work.rglob("*.pth"):
+        assert before[path] == path.stat().st_mtime_ns
+    assert "another seed" in finish(start(*arguments, "--seed", "1", log=log), log, 1)
+
+    network = work / "config.py", work / "config_run" / "epoch_2.pth"
+    tested = finish(start("test.py", *network, "--dump", work / "dump.pkl", log=log), log)
+    assert "acc/top1" in tested
+    assert "acc/top5" not in tested
+    names = {Path(sample["filename"]).name for sample in load(work / "dump.pkl")}
+    assert names == {line.split("/")[1].split()[0] for line in (work / "test.txt").open()}
+
+    inside = finish(start(*arguments, "--work-dir", tmp_path / "mine/w", log=log), log, 1)
+    assert "would lie among the videos" in inside
+
+    foreign = tmp_path / "elsewhere"
+    foreign.mkdir()
+    shutil.copy(work / "config.py", foreign)
+    host = Path(mmaction.__file__).parent / ".mim" / "tools" / "train.py"
+    command = [sys.executable, str(host), "config.py", "--work-dir", "out"]
+    command += ["--cfg-options", "train_cfg.max_epochs=1"]
+    subprocess.run(command, cwd=foreign, env=subprocess_env, check=True)
+    assert (foreign / "out" / "epoch_1.pth").exists()
+
+
+def test_a_step_is_measured_within_the_memory(tmp_path: Path, benchmark: Path) -> None:
+    config = write_config(tmp_path, benchmark)
+    assert 0 < measure(config) < 60
+    huge = write_config(tmp_path, benchmark, "_base_.model.backbone.base_channels = 200_000\n")
+    with pytest.raises(MemoryError):
+        measure(huge)
+
+
+def test_no_difference_within_the_interval_is_a_win() -> None:
+    assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)  # as R's prop.test has it
+    assert wilson(0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
+    truth = ["a", "b"] * 20
+    names = ("most frequent class", "nearest background", "SlowOnly, units averaged")
+    answers = {"F4D": truth, "F4D, units reversed": truth[::-1], **dict.fromkeys(names, ["a"] * 40)}
+    answers["nearest background"] = [*truth[:38], "b", "a"]
+    table, said = judge(truth, answers)
+    assert "| F4D | 100.0% | 91.2% to 100.0% | 100.0% |  |" in table
+    assert said[0].startswith("F4D beats always naming")
+    assert said[1].startswith("F4D is not shown to beat a look at the scene alone")
+    right = np.array([True] * 30 + [False] * 10)
+    assert lead(right, ~right)[0] == 50
+    assert lead(right, right)[1] < 0 < lead(right, right)[2]
+
+
+def test_a_checkpoint_gives_its_trunk(tmp_path: Path) -> None:
+    names = ["conv1.conv.weight", *(f"layer3.{i}.conv1.conv.weight" for i in range(6))]
+    weights = {f"backbone.{n}": torch.zeros(64, 3, 1, 7, 7) for n in [*names, "layer1.0.conv3.x"]}
+    torch.save(dict(state_dict=weights), tmp_path / "k400.pth")
+    config = Config.fromfile(CONFIGS / RECIPE[0])
+    start_from(config, str(tmp_path / "k400.pth"))
+    assert (config.model.backbone.depth, config.model.backbone.base_channels) == (50, 64)
+    assert config.load_from == str(tmp_path / "k400.pth")
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises(ValueError, match="expected a ResNet"):
+        start_from(config, str(tmp_path / "other.pth"))

@@ -1,0 +1,42 @@
+"""Choose num_units, clip_len and frame_interval for your videos, or for a length, and say why."""
+
+import argparse
+
+from folder.choosing import choose_units
+from rich.progress import track
+
+from f4d_mmaction.analysis.complexity import complexity
+from f4d_mmaction.apis import list_videos
+from f4d_mmaction.datasets.video_reader import VideoReader
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("videos", nargs="?", help="a video, a folder of videos, or a list of them")
+    parser.add_argument("--seconds", type=float, help="length of a video, in place of videos")
+    parser.add_argument("--rate", type=float, default=25.0, help="its frames a second")
+    parser.add_argument("--action", type=float, help="seconds that an action takes")
+    parser.add_argument("--clip-len", type=int, default=4, help="T where videos are long enough")
+    parser.add_argument("--config", default="configs/recognition/f4d/f4d_r18_phase_order.py")
+    parser.add_argument("--size", type=int, default=64, help="pixels, for the cost")
+    args = parser.parse_args()
+    if (args.videos is None) == (args.seconds is None):
+        parser.error("give videos or --seconds")
+    try:
+        frames, rates = [round((args.seconds or 0) * args.rate)], [args.rate]
+        if args.videos is not None:
+            paths = track(list_videos(args.videos), "Opening the videos")
+            readers = [VideoReader(path, time_limit=30) for path in paths]
+            frames, rates = zip(*[(len(reader), reader.average_fps) for reader in readers])
+        chosen, reasons = choose_units(frames, rates, args.action, args.clip_len)
+        units, length = chosen["num_units"], chosen["clip_len"]
+        print(*reasons, dict(type="SampleActionUnits", **chosen), sep="\n")
+        for u, t in ((units, length), (2 * units, length), (units, 2 * length)):
+            macs = complexity(args.config, u, t, args.size).macs / 1e9
+            print(f"U{u} x T{t}: {macs:.1f} G multiply-adds a video of {args.size} x {args.size}")
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

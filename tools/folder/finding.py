@@ -1,0 +1,124 @@
+"""Which videos there are, and their classes: class folders, a CSV, or MMAction2's lists."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from f4d_mmaction.apis.recognition import VIDEO_SUFFIXES
+
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val",
+          "validation": "val", "test": "test", "testing": "test"}  # fmt: skip
+Say = Callable[[str], None]
+
+
+@dataclass
+class Video:
+    """A video: where it lies, its class, its group and split if known, and what a look found."""
+
+    path: str
+    label: str
+    group: str = ""
+    split: str = ""
+    frames: int = 0
+    fps: float = 0.0
+    background: str = ""  # median frame, small, RGB, as hexadecimal digits
+    file: str = ""  # below videos/ of the work directory
+
+
+def find_videos(source: Path, say: Say) -> list[Video]:
+    """List the videos that a folder of class folders, a CSV or annotation lists name.
+
+    Raises:
+        FileNotFoundError: there is nothing at ``source``.
+        ValueError: it names no two classes, or cannot be understood.
+    """
+    if not source.exists():
+        raise FileNotFoundError(f"{source} does not exist")
+    lists = [source]
+    if source.is_dir():
+        lists = [p for p in sorted(source.glob("*.*")) if p.suffix in (".csv", ".txt")]
+        lists = [path for path in lists if path.stem.lower() in SPLITS]
+    videos = [video for path in lists for video in _listed(path)]
+    videos = videos or list(_in_folders(source, say))
+    for video in videos:  # names of other systems may hold line ends, and bytes that are no text
+        video.label = " ".join(video.label.encode("utf-8", "replace").decode().split())
+    spelled: dict[str, str] = {}
+    for label in sorted({video.label for video in videos}):
+        if (other := spelled.setdefault(label.casefold(), label)) != label:
+            raise ValueError(f"classes {other!r} and {label!r} differ by case only: rename one")
+    if len(spelled) < 2:
+        raise ValueError(
+            f"{source} holds {len(videos)} videos of {len(spelled)} classes; expected a folder "
+            "with a subfolder of videos for each of two or more classes, or a CSV of path,label"
+        )
+    return videos
+
+
+def _in_folders(root: Path, say: Say) -> Iterator[Video]:
+    """Videos by class folder; a level train/, val/, test/ above the classes is a given split."""
+    tops = {path.name for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
+    has_splits = bool(tops) and {name.lower() for name in tops} <= SPLITS.keys()
+    seen, labels, others = set(), set(), Counter()
+
+    def unreadable(error: OSError) -> None:
+        say(f"left out {error.filename}: {error.strerror}")
+
+    for folder, inner, files in os.walk(root, onerror=unreadable, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            say(f"left out {folder}: a link to a folder that was read before")
+            inner.clear()
+            continue
+        seen.add(real)
+        inner[:] = sorted(name for name in inner if name[0] != ".")
+        parts = Path(folder).relative_to(root).parts
+        split = SPLITS[parts[0].lower()] if has_splits and parts else ""
+        parts = parts[has_splits:]
+        for name in sorted(name for name in files if name[0] != "."):
+            suffix = os.path.splitext(name)[1].lower()
+            if parts and suffix in VIDEO_SUFFIXES:
+                labels.add(parts[0])
+                yield Video(os.path.join(folder, name), parts[0], split=split)
+            else:
+                others[suffix or "without suffix" if parts else "in no class folder"] += 1
+    for name in () if has_splits else sorted(tops - labels):
+        say(f"left out class {name!r}: no video in it")
+    for kind, count in others.most_common():
+        say(f"left out {count} files {kind}: no videos of a class")
+
+
+def _listed(path: Path) -> Iterator[Video]:
+    """Rows of a CSV with a head, or lines `video label`, whose numbers classes.txt may name."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8: {error}") from None
+    lines = [line for line in text.splitlines() if line.strip()]
+    names = [path.with_name(name) for name in ("classes.txt", "label_map.txt")]
+    classes = next((n.read_text(encoding="utf-8").splitlines() for n in names if n.is_file()), [])
+    head = ["path", "label"]
+    if path.suffix == ".csv":
+        delimiter = max(",;\t", key=lines[0].count) if lines else ","
+        rows = list(csv.reader(lines, delimiter=delimiter))
+        head = [name.strip().lower() for name in rows.pop(0)] if rows else []
+    else:
+        rows = [line.strip().replace("\t", " ").rsplit(" ", 1) for line in lines]
+    if not {"path", "label"} <= set(head):
+        raise ValueError(f"{path} begins with {head}; expected path,label and perhaps group,split")
+    for number, row in enumerate(rows, start=1):
+        cells = dict(zip(head, map(str.strip, row)))
+        split = cells.get("split") or (path.stem if path.stem.lower() in SPLITS else "")
+        label = cells.get("label", "")
+        if not label or not cells["path"] or split.lower() not in {"", *SPLITS}:
+            raise ValueError(f"{path}, row {number}: {row}, expected {', '.join(head)}")
+        if label.isdigit() and path.suffix != ".csv":
+            label = classes[int(label)] if int(label) < len(classes) else f"class {label:0>3}"
+        roots = [path.parent, path.parent / "videos"]
+        file = next((r / cells["path"] for r in roots if (r / cells["path"]).exists()), None)
+        found = str(file or path.parent / cells["path"])
+        yield Video(found, label, cells.get("group", ""), SPLITS.get(split.lower(), ""))

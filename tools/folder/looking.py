@@ -1,0 +1,165 @@
+"""A look at every video before training: decoded whole, shrunk, and described."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import resource
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import cv2
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from pebble import ProcessPool
+from rich.progress import track
+
+from f4d_mmaction.datasets.video_reader import VideoReader, decode_all, open_video, to_rgb
+from f4d_mmaction.visualization.video import write_video
+
+from .finding import Say, Video
+
+BACKGROUND = 16, 16  # pixels of the frame that describes the background
+SAMPLES = 15  # frames whose median it is
+SPARE = 1.5  # videos of less than this multiple of the wanted side stay as they are
+
+
+def look(
+    videos: Sequence[Video],
+    folder: Path,
+    short_side: int,
+    workers: int,
+    time_limit: float,
+    gigabytes: float,
+    say: Say,
+) -> list[Video]:
+    """Look at each video in processes of their own; return the good ones, each content once.
+
+    ``looked.jsonl`` keeps what is found, so that a killed look goes on.
+    """
+    kept, bad = folder / "looked.jsonl", folder / "bad_videos.jsonl"
+    lines = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
+    # A killed look leaves half a line.
+    known = {found["path"]: found for found in map(json.loads, filter(_whole, lines))}
+    new = [video for video in videos if known.get(video.path, {}).get("stamp") != _stamp(video)]
+    jobs = [(v.path, folder / "videos" / _safe(v.label), short_side, gigabytes) for v in new]
+    pool = ProcessPool(workers, initializer=_silence)
+    try:
+        answers = pool.map(_inspect, jobs, timeout=time_limit).result()
+        with open(kept, "a", encoding="utf-8") as file:
+            for video in track(new, "Looking at the videos", disable=not new):
+                try:
+                    found = next(answers)
+                except Exception as error:  # of any decoder; of a worker that hung or crashed
+                    reason = str(error).removeprefix(f"{video.path}: ")
+                    reason = reason or f"not decoded within {time_limit:g} s"
+                    found = {"error": f"{video.path}: {reason}"}
+                known[video.path] = {"path": video.path, "stamp": _stamp(video), **found}
+                file.write("\n" + json.dumps(known[video.path]))
+                file.flush()
+    finally:
+        pool.stop()
+        pool.join()
+    lost = [known[video.path] for video in videos if "error" in known[video.path]]
+    bad.write_text("".join(json.dumps(found) + "\n" for found in lost), encoding="utf-8")
+    if lost:
+        say(f"left out {len(lost)} bad videos, see {bad}; the first: {lost[0]['error']}")
+    contents = defaultdict(list)
+    for video in videos:
+        if "error" not in (found := known[video.path]):
+            video.frames, video.fps, video.file = found["frames"], found["fps"], found["file"]
+            video.background = found["background"]
+            contents[found["digest"]].append(video)
+    torn = [same for same in contents.values() if len({video.label for video in same}) > 1]
+    if torn:
+        say(f"left out {len(torn)} contents that lie in two classes, first {torn[0][0].path}")
+    good = [same[0] for same in contents.values() if len({video.label for video in same}) == 1]
+    if copies := sum(map(len, contents.values())) - len(contents):
+        say(f"left out {copies} files with the same content as another one")
+    if good:
+        sizes = Counter("{1} x {0}".format(*known[video.path]["size"]) for video in good)
+        seconds = [v.frames / v.fps for v in good if v.fps] or [0]
+        say(
+            f"{len(good)} good videos of {min(v.frames for v in good)} to "
+            f"{max(v.frames for v in good)} frames, {min(seconds):.1f} to {max(seconds):.1f} s, "
+            f"{len(sizes)} frame sizes, most of them {sizes.most_common(1)[0][0]}"
+        )
+    return good
+
+
+def _silence() -> None:
+    """Discard what decoders print."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _inspect(job: tuple[str, Path, int, float]) -> dict:
+    """Decode a whole video, write its shrunk copy or a link to it, and describe it."""
+    path, folder, short_side, gigabytes = job
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + int(gigabytes * 2**30)
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+    reader = VideoReader(path)
+    sha1 = hashlib.sha1()
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            sha1.update(block)
+    height, width = reader.read([0])[0].shape[:2]
+    scale = short_side / min(height, width)
+    shrinks = SPARE * scale < 1
+    samples: list[np.ndarray] = []
+    decoded = 0
+
+    def frames() -> Iterator[np.ndarray]:
+        nonlocal decoded
+        reformatter, every = VideoReformatter(), max(1, len(reader) // SAMPLES)
+        small = max(2, round(width * scale)), max(2, round(height * scale))
+        with closing(open_video(path)) as video:
+            for frame in decode_all(video, path):
+                image = to_rgb(frame, reformatter, path)
+                if shrinks:
+                    image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+                if decoded % every == 0:
+                    samples.append(cv2.resize(image, BACKGROUND, interpolation=cv2.INTER_AREA))
+                decoded += 1
+                yield image
+
+    stem, suffix = os.path.splitext(os.path.basename(path))
+    suffix = ".mp4" if shrinks else suffix
+    target = folder / f"{_safe(stem)}-{sha1.hexdigest()[:8]}{suffix}"
+    part = folder / f"{os.getpid()}.part{suffix}"  # a killed look leaves no half copy
+    folder.mkdir(parents=True, exist_ok=True)
+    part.unlink(missing_ok=True)
+    if shrinks:
+        options = {"crf": "16", "preset": "veryfast"}
+        write_video(part, frames(), reader.average_fps or 25, gop=12, options=options)
+    else:
+        decoded = sum(1 for _ in frames())
+        part.symlink_to(os.path.abspath(path))
+    if decoded < len(reader):
+        raise ValueError(f"{path}: {decoded} of {len(reader)} frames can be decoded")
+    os.replace(part, target)
+    background = np.median(samples, axis=0).astype(np.uint8).tobytes().hex()
+    return {"frames": decoded, "fps": reader.average_fps, "size": (height, width),
+            "digest": sha1.hexdigest(), "background": background,
+            "file": f"{folder.name}/{target.name}"}  # fmt: skip
+
+
+def _safe(name: str) -> str:
+    """A file name without what a list or a shell would misread."""
+    return re.sub(r"[^\w.-]+", "_", name.encode("utf-8", "replace").decode())[:80]
+
+
+def _whole(line: str) -> bool:
+    return line.endswith("}")
+
+
+def _stamp(video: Video) -> list[int]:
+    """What changes when a file does."""
+    if not os.path.exists(video.path):
+        return []
+    status = os.stat(video.path)
+    return [status.st_size, status.st_mtime_ns]

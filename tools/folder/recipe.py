@@ -1,0 +1,107 @@
+"""A plain config made from the recipe for small videos, with the data and the choices filled in."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+
+from f4d_mmaction.datasets.unwrapping import find_sampler
+from f4d_mmaction.engine.checkpoints import AtomicBackend
+from f4d_mmaction.models.weights import load_checked
+
+from .finding import Video
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "_base_"
+RECIPE = ("models/f4d_r18_small.py", "datasets/small_videos.py", "schedules/small_videos.py",
+          "default_runtime.py")  # fmt: skip
+FINE_TUNING = 0.1  # of the learning rate from scratch
+COLORS = dict(type="ColorJitter", brightness=0.2, contrast=0.2, saturation=0.2, hue=0.0)
+VALIDATIONS = 10  # in a training
+SUBSETS = "train", "val", "test"
+BLOCKS = {(2, False): 18, (6, False): 34, (6, True): 50, (23, True): 101}  # of stage 3: the depth
+
+
+def write_lists(videos: Sequence[Video], classes: Sequence[str], folder: Path) -> None:
+    for subset in SUBSETS:
+        chosen = [video for video in videos if video.split == subset]
+        lines = [f"{video.file} {classes.index(video.label)}\n" for video in chosen]
+        (folder / f"{subset}.txt").write_text("".join(lines), encoding="utf-8")
+    text = "".join(f"{name}\n" for name in classes)
+    (folder / "classes.txt").write_text(text, encoding="utf-8")
+
+
+def make_config(
+    args: Namespace, folder: Path, classes: Sequence[str], sampler: dict, averaged: bool
+) -> Config:
+    """Fill in the recipe; ``averaged`` leaves the 4D blocks out, which is SlowOnly.
+
+    Args:
+        args: Of the command line, with ``batch`` and ``epochs``.
+        folder: Of the lists.
+        classes: Names, in the order of the labels.
+        sampler: What ``SampleActionUnits`` takes.
+        averaged: Whether units meet only in the head's average.
+    """
+    config = Config.fromstring(f"_base_ = {[str(CONFIGS / name) for name in RECIPE]}", ".py")
+    backbone, head = config.model.backbone, config.model.cls_head
+    rate = args.batch / config.auto_scale_lr.base_batch_size
+    if args.width:
+        backbone.base_channels = args.width
+    if args.checkpoint:
+        start_from(config, args.checkpoint)
+        rate *= FINE_TUNING
+    if averaged:
+        backbone.placement = (0, 0, 0, 0)
+    top_k = (1, 5) if len(classes) > 5 else (1,)
+    width = backbone.base_channels * (32 if backbone.depth >= 50 else 8)
+    head.update(in_channels=width, num_classes=len(classes), topk=top_k)
+    for subset in SUBSETS:
+        loader = config[f"{subset}_dataloader"]
+        loader.update(batch_size=args.batch, num_workers=max(1, args.workers - 1))
+        data, pipeline = loader.dataset, loader.dataset.pipeline
+        data.ann_file = str(folder / f"{subset}.txt")
+        data.data_prefix = dict(video=str(folder / "videos"))
+        data.metainfo = dict(classes=str(folder / "classes.txt"))
+        find_sampler(pipeline).update(sampler)
+        for step in pipeline:
+            if step["type"] == "Resize":
+                step.scale = (args.size, args.size)
+        if subset == "train":
+            pipeline[-2:-2] = [dict(COLORS), dict(type="Flip")][: 1 + args.flip]
+    for evaluator in (config.val_evaluator, config.test_evaluator):
+        evaluator.metric_options = dict(top_k_accuracy=dict(topk=top_k))
+    every = max(1, args.epochs // VALIDATIONS)
+    config.param_scheduler[0].eta_max *= rate
+    config.param_scheduler[0].total_steps = args.epochs
+    config.optim_wrapper.optimizer.lr *= rate
+    config.train_cfg.update(max_epochs=args.epochs, val_interval=every)
+    config.default_hooks.checkpoint.update(interval=every, save_best=None)
+    config.randomness = dict(seed=0)
+    return config
+
+
+def start_from(config: Config, checkpoint: str) -> None:
+    """Take the trunk of a checkpoint: of ours or MMAction2's, or an image network to inflate."""
+    weights = load_checked(checkpoint)
+    weights = weights.get("state_dict", weights)
+    found = {key.removeprefix("module.").removeprefix("backbone."): w for key, w in weights.items()}
+    stem = found.get("conv1.conv.weight", found.get("conv1.weight"))
+    blocks = {key.split(".")[1] for key in found if key.startswith("layer3.")}
+    deep = any(key.startswith("layer1.0.conv3") for key in found)
+    if stem is None or (len(blocks), deep) not in BLOCKS:
+        raise ValueError(f"--from {checkpoint}: expected a ResNet-18, 34, 50 or 101")
+    config.model.backbone.update(depth=BLOCKS[len(blocks), deep], base_channels=stem.shape[0])
+    if stem.ndim == 4:
+        config.model.backbone.pretrained = os.path.abspath(checkpoint)
+    else:
+        config.load_from = os.path.abspath(checkpoint)
+
+
+def write_config(config: Config, path: Path, remarks: Sequence[str]) -> None:
+    """Write a config that stands alone, with comments above it; all of it or nothing."""
+    text = "".join(f"# {line}\n" for line in remarks) + "\n" + config.pretty_text
+    AtomicBackend().put(text.encode("utf-8", "replace"), path)

@@ -1,0 +1,158 @@
+"""Groups of videos that must not be torn apart, and a split that keeps them together."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from .finding import Say, Video
+
+SHARES = {"train": 0.6, "val": 0.15, "test": 0.25}
+# Names by which datasets tell who or what was filmed.
+PATTERNS = {
+    "group": r"_(g\d+)_c\d+$",  # UCF101
+    "source": r"([^/]+)_[fhlu]_[cn]m_np\d_\w\w_(?:goo|med|bad)_\d+$",  # HMDB51
+    "person": r"(P\d{3})R\d{3}A\d{3}",  # NTU RGB+D
+    "subject": r"(?:^|[/_\- ])((?:s|sub|subj|subject|person|actor|user|p)[_\- ]?\d+)(?=[/_\- ]|$)",
+}
+SAME_SCENE = 0.35  # mean difference of two median frames, in their standard deviations
+TRIES = 50
+
+
+def group_videos(videos: Sequence[Video], root: Path, pattern: str | None, say: Say) -> str:
+    """Give each video its group: as the CSV says, by a pattern in its name, or by its scene.
+
+    Returns:
+        What a group is, in a word.
+
+    Raises:
+        ValueError: the pattern finds nothing.
+    """
+    if any(video.group for video in videos):
+        for video in videos:
+            video.group = video.group or video.path
+        say(f"{len({video.group for video in videos})} groups, as the CSV says")
+        return "group"
+    names = [os.path.splitext(os.path.relpath(video.path, root))[0] for video in videos]
+    for kind, wanted in {"group": pattern}.items() if pattern else PATTERNS.items():
+        found = [re.search(wanted, name, 0 if pattern else re.IGNORECASE) for name in names]
+        groups = [m[min(1, m.re.groups)].lower() if m else name for m, name in zip(found, names)]
+        hits = {group for group, match in zip(groups, found) if match}
+        if pattern and not hits:
+            raise ValueError(f"--group {pattern!r} fits no name, for example {names[0]!r}")
+        named = sum(match is not None for match in found)
+        if pattern or (named > 0.95 * len(names) and 3 <= len(hits) <= len(names) / 2):
+            say(f"{len(hits)} {kind}s by the names of {named} videos, for example {min(hits)!r}")
+            break
+    else:
+        kind, groups = "scene", find_scenes(videos)
+        say(f"{len(set(groups))} scenes: videos whose background looks the same")
+    for video, group in zip(videos, groups):
+        video.group = str(group)
+    return kind
+
+
+def find_scenes(videos: Sequence[Video], limit: float = SAME_SCENE) -> list[int]:
+    """Number the scenes: videos whose median frames are alike, directly or through others.
+
+    Where a third of all videos would be one scene, only closer ones count as the same.
+    """
+    frames = pixels(videos)
+    frames -= frames.mean(1, keepdims=True)
+    frames /= frames.std(1, keepdims=True) + 5
+    near = [np.flatnonzero(np.abs(frames - frame).mean(1) < limit) for frame in frames]
+    rows = np.repeat(np.arange(len(near)), [len(row) for row in near])
+    graph = coo_array((np.ones(len(rows)), (rows, np.concatenate(near))), [len(near)] * 2)
+    scenes = connected_components(graph, directed=False)[1]
+    if limit > SAME_SCENE / 8 and np.bincount(scenes).max() > len(videos) / 3:
+        return find_scenes(videos, limit / 2)
+    return scenes.tolist()
+
+
+def pixels(videos: Sequence[Video]) -> np.ndarray:
+    """The backgrounds of videos, a row each."""
+    rows = [np.frombuffer(bytes.fromhex(video.background), np.uint8) for video in videos]
+    return np.stack(rows).astype(np.float32)
+
+
+def split_videos(videos: Sequence[Video], seed: int, kind: str, say: Say) -> list[Video]:
+    """Give each video its subset, whole groups at a time; return the videos of usable classes.
+
+    Raises:
+        ValueError: fewer than two classes can be split.
+    """
+    counts = Counter(video.label for video in videos)
+    small = sorted(label for label, count in counts.items() if count < 3)
+    if small:
+        say(f"left out, with fewer than 3 videos: {', '.join(small)}")
+    videos = [video for video in videos if video.label not in small]
+    labels = {video.label for video in videos}
+    if len(labels) < 2:
+        raise ValueError("fewer than two classes hold the 3 videos that a split needs")
+    given = {video.split for video in videos} - {""}
+    if given == {"train", "val"}:
+        say("the given val is tested on; choices need another one, which is cut from train")
+        for video in videos:
+            video.split = "test" if video.split == "val" else "train"
+        given = {"train", "test"}
+    if "test" not in given:
+        torn = _torn(videos, seed)
+        draw(videos, SHARES, seed)
+        tests = sum(video.split == "test" for video in videos)
+        say(
+            f"split by {kind}, seed {seed}; a random split would have put {torn} of {tests} test "
+            f"videos beside a training video of the same {kind}"
+        )
+    elif "val" not in given:
+        rest = [video for video in videos if video.split != "test"]
+        draw(rest, {name: SHARES[name] for name in ("train", "val")}, seed)
+    for subset in SHARES:
+        chosen = [video for video in videos if video.split == subset]
+        say(f"{subset}: {len(chosen)} videos of {len({v.group for v in chosen})} {kind}s")
+        if missing := sorted(labels - {video.label for video in chosen}):
+            say(f"{subset} has no video of {', '.join(missing)}: too few {kind}s")
+    if not all(any(video.split == subset for video in videos) for subset in SHARES):
+        raise ValueError(f"{len({v.group for v in videos})} {kind}s are too few to split")
+    return videos
+
+
+def draw(videos: Sequence[Video], shares: dict[str, float], seed: int) -> None:
+    """Set ``split``, with the classes in each subset as near to its share as groups allow."""
+    groups = defaultdict(list)
+    for video in videos:
+        groups[video.group].append(video)
+    labels = sorted({video.label for video in videos})
+    counts = np.array([[sum(v.label == c for v in g) for c in labels] for g in groups.values()])
+    wanted = np.outer(list(shares.values()), counts.sum(0)) / sum(shares.values())
+    best = None
+    for attempt in range(TRIES):
+        order = np.random.default_rng([seed, attempt]).permutation(len(groups))
+        order = order[np.argsort(-counts[order].sum(1), kind="stable")]
+        have, places = np.zeros_like(wanted), np.zeros(len(groups), int)
+        for row in order:  # to where it brings the subsets nearest to what is wanted
+            change = (have + counts[row] - wanted) ** 2 - (have - wanted) ** 2
+            places[row] = (change / wanted).sum(1).argmin()
+            have[places[row]] += counts[row]
+        cost = ((have == 0).sum(), ((have - wanted) ** 2 / wanted).sum())
+        if best is None or cost < best[0]:
+            best = cost, places
+    for place, members in zip(best[1], groups.values()):
+        for video in members:
+            video.split = list(shares)[place]
+
+
+def _torn(videos: Sequence[Video], seed: int) -> int:
+    """Count the test videos of a random split that have a group's member in training."""
+    alone = [replace(video, group=str(number)) for number, video in enumerate(videos)]
+    draw(alone, SHARES, seed)
+    pairs = [(video.group, copy.split) for video, copy in zip(videos, alone)]
+    trained = {group for group, split in pairs if split == "train"}
+    return sum(split == "test" and group in trained for group, split in pairs)

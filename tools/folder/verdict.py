@@ -1,0 +1,72 @@
+"""Baselines that cost nothing, intervals, and what the table means in plain sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from f4d_mmaction.analysis.report import markdown_table
+
+from .finding import Video
+from .splitting import pixels
+
+Z = 1.96  # of 95 %
+DRAWS = 10_000  # of the bootstrap
+F4D, REVERSED, SLOWONLY = "F4D", "F4D, units reversed", "SlowOnly, units averaged"
+BACKGROUND, FREQUENT = "nearest background", "most frequent class"
+RIVALS = {
+    FREQUENT: "always naming the most frequent class",
+    BACKGROUND: "a look at the scene alone (nearest background)",
+    SLOWONLY: "SlowOnly, which averages the units",
+    REVERSED: "F4D with its units reversed; where it does, their order matters",
+}
+
+
+def baselines(known: Sequence[Video], asked: Sequence[Video]) -> dict[str, list[str]]:
+    """Answers of the nearest median frame, and of the most frequent class."""
+    frames, labels = pixels(known), [video.label for video in known]
+    nearest = [np.abs(frames - frame).mean(1).argmin() for frame in pixels(asked)]
+    frequent = Counter(labels).most_common(1)[0][0]
+    return {BACKGROUND: [labels[i] for i in nearest], FREQUENT: [frequent] * len(asked)}
+
+
+def wilson(right: int, total: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927)."""
+    share, z = right / total, Z * Z / total
+    half = (z * share * (1 - share) + z * z / 4) ** 0.5
+    return (share + z / 2 - half) / (1 + z), (share + z / 2 + half) / (1 + z)
+
+
+def lead(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Difference of two accuracies on the same videos in points, with its 95 % interval.
+
+    Bootstrap over videos. One more video for and one against are drawn from: where two networks
+    agree on all of few videos, the interval does not shrink to nothing.
+    """
+    paired = first.astype(float) - second
+    draws = np.random.default_rng(0).choice([*paired, 1, -1], (DRAWS, len(paired)))
+    return 100 * np.array([paired.mean(), *np.percentile(draws.mean(1), (2.5, 97.5))])
+
+
+def judge(truth: Sequence[str], answers: Mapping[str, Sequence[str]]) -> tuple[str, list[str]]:
+    """Return the table in Markdown, and what it means; an interval around 0 is no difference."""
+    truth = np.array(truth)
+    right = {name: np.array(answer) == truth for name, answer in answers.items()}
+    leads = {name: lead(right[F4D], right[name]) for name in answers}
+    rows = []
+    for name, hits in right.items():
+        by_class = [hits[truth == label].mean() for label in np.unique(truth)]
+        interval = "{:.1%} to {:.1%}".format(*wilson(int(hits.sum()), len(hits)))
+        ahead = "" if name == F4D else "{:+.1f} ({:+.1f} to {:+.1f})".format(*leads[name])
+        rows.append([name, f"{hits.mean():.1%}", interval, f"{np.mean(by_class):.1%}", ahead])
+    head = ["", "test accuracy", "95 % interval", "mean class accuracy", "F4D's lead in points"]
+    said = []
+    for name, rival in RIVALS.items():
+        points, low, high = leads[name]
+        verb = "beats" if low > 0 else "loses to" if high < 0 else "is not shown to beat"
+        numbers = f"{points:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
+        said.append(f"F4D {verb} {rival} ({numbers}).")
+    said.append(f"{len(truth)} test videos, counted as independent; one training of each network.")
+    return markdown_table(head, rows), said

@@ -1,0 +1,206 @@
+"""From a folder of videos to a trained, honestly tested network.
+
+VIDEOS is a folder with one subfolder of videos for each class, a CSV with the columns path and
+label (and, if known, group and split), or MMAction2's lists. Looks at every video, splits them so
+that videos of one scene or person stay together, trains F4D and SlowOnly in the minutes given, and
+says what the test shows. Run again it goes on where it stopped. See docs/your_own_data.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from folder import page, verdict
+from folder.choosing import choose_units
+from folder.finding import Video, find_videos
+from folder.looking import look
+from folder.recipe import make_config, write_config, write_lists
+from folder.splitting import group_videos, split_videos
+from folder.training import measure, score, train
+from mmengine.config import Config
+
+from f4d_mmaction.engine.checkpoints import AtomicBackend
+
+FEW_EPOCHS, MOST_EPOCHS, MOST_VIDEOS = 10, 150, 16
+SHARE = 0.85  # of the minutes left, to train in; the rest is validation and test
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("videos", type=Path)
+    parser.add_argument("--work-dir", type=Path, help="default: work_dirs/ and the folder's name")
+    parser.add_argument("--minutes", type=float, default=20.0, help="for everything together")
+    parser.add_argument("--group", metavar="REGEX", help="part of a name that tells its group")
+    parser.add_argument("--seed", type=int, default=0, help="of the split")
+    parser.add_argument("--units", type=int, help="num_units; default by the lengths")
+    parser.add_argument("--frames", type=int, default=4, help="clip_len where videos are so long")
+    parser.add_argument("--interval", type=int, help="frame_interval; default by the lengths")
+    parser.add_argument("--action", type=float, help="seconds of an action; default the video")
+    parser.add_argument("--size", type=int, default=64, help="pixels that the network sees")
+    parser.add_argument("--short-side", type=int, help="of shrunk copies; default 1.25 x size")
+    parser.add_argument("--width", type=int, help="channels of the first stage")
+    parser.add_argument("--batch", type=int, help="videos a step; default what fits, up to 16")
+    parser.add_argument("--epochs", type=int, help="default what fits into the minutes")
+    parser.add_argument("--flip", action="store_true", help="mirror videos too in training")
+    parser.add_argument("--from", dest="checkpoint", help="trunk or network to fine-tune")
+    parser.add_argument("--workers", type=int, default=min(8, os.cpu_count() or 1))
+    parser.add_argument("--time-limit", type=float, default=60.0, help="seconds to decode a video")
+    parser.add_argument("--memory", type=float, default=2.0, help="GiB to decode a video")
+    return parser.parse_args()
+
+
+class Work:
+    """The work directory: what was asked, what was said, and the videos of a finished look."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        source = args.videos.resolve()
+        self.folder = (args.work_dir or Path("work_dirs", source.stem)).resolve()
+        if source in (self.folder, *self.folder.parents):
+            raise ValueError(f"{self.folder} would lie among the videos: give another --work-dir")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.path = self.folder / "run.json"
+        asked = {name: str(value) for name, value in vars(args).items()}
+        asked |= {"videos": str(source), "work_dir": "", "workers": ""}
+        self.content = {"asked": asked, "said": [], "videos": []}
+        if self.path.exists():
+            found = json.loads(self.path.read_text(encoding="utf-8"))
+            if changed := [name for name in asked if asked[name] != found["asked"].get(name)]:
+                raise ValueError(
+                    f"{self.folder} was begun with another {', '.join(changed)}: give another "
+                    "--work-dir, or delete it"
+                )
+            if found["videos"]:
+                self.content = found
+                print(*found["said"], sep="\n")
+        self.videos = [Video(**video) for video in self.content["videos"]]
+
+    def say(self, text: str) -> None:
+        if text not in self.content["said"]:
+            print(text, flush=True)
+            self.content["said"].append(text)
+
+    def save(self) -> None:
+        self.content["videos"] = [asdict(video) for video in self.videos]
+        AtomicBackend().put(json.dumps(self.content).encode(), self.path)
+
+
+def look_and_split(args: argparse.Namespace, work: Work) -> None:
+    videos = find_videos(args.videos, work.say)
+    side = args.short_side or round(1.25 * args.size)
+    limits = args.workers, args.time_limit, args.memory
+    videos = look(videos, work.folder, side, *limits, work.say)
+    root = args.videos if args.videos.is_dir() else args.videos.parent
+    kind = group_videos(videos, root, args.group, work.say) if videos else ""
+    work.videos = split_videos(videos, args.seed, kind, work.say)
+
+
+def plan(args: argparse.Namespace, work: Work, started: float) -> None:
+    """Write the lists, and both configs with as many epochs as fit."""
+    classes = sorted({video.label for video in work.videos})
+    write_lists(work.videos, classes, work.folder)
+    videos = [video for video in work.videos if video.split == "train"]
+    given = args.action, args.frames, args.units, args.interval
+    sampler, why = choose_units([v.frames for v in videos], [v.fps for v in videos], *given)
+    for sentence in why:
+        work.say(sentence)
+    make = partial(make_config, args, work.folder, classes, sampler)
+    args.batch = min(args.batch or max(2, min(MOST_VIDEOS, len(videos) // 8)), len(videos))
+    if not args.epochs:
+        args.epochs = FEW_EPOCHS
+        seconds = step_seconds(args, make, work)
+        steps = len(videos) // args.batch
+        spent = time.time() - started
+        fitting = SHARE * max(60 * args.minutes - spent, 15 * args.minutes) / (steps * seconds)
+        args.epochs = min(max(int(fitting), 1), MOST_EPOCHS)
+        work.say(
+            f"a step of {args.batch} videos takes F4D and SlowOnly {seconds:.2f} s together: "
+            f"{args.epochs} epochs of {steps} steps, {args.epochs * steps * seconds / 60:.1f} of "
+            f"{args.minutes:g} minutes"
+        )
+        if fitting < FEW_EPOCHS:
+            enough = (FEW_EPOCHS * steps * seconds / SHARE + spent) / 60
+            work.say(f"that is little: {FEW_EPOCHS} epochs take --minutes {math.ceil(enough)}")
+    work.save()
+    remarks = ["Written by tools/train_folder.py:", *work.content["said"]]
+    write_config(make(averaged=True), work.folder / "slowonly.py", remarks)
+    write_config(make(averaged=False), work.folder / "config.py", remarks)  # ends the plan
+
+
+def step_seconds(args: argparse.Namespace, make: Callable[..., Config], work: Work) -> float:
+    """Seconds of a step of both networks together, with a batch that fits into the memory."""
+    trial = work.folder / "trial.py"
+    while True:
+        try:
+            seconds = 0.0
+            for averaged in (False, True):
+                write_config(make(averaged=averaged), trial, [])
+                seconds += measure(trial)
+            return seconds
+        except MemoryError:
+            if args.batch == 1:
+                raise ValueError("no video fits into the memory: give a smaller --size") from None
+            work.say(f"a step of {args.batch} videos does not fit into the memory")
+            args.batch //= 2
+        finally:
+            trial.unlink(missing_ok=True)
+
+
+def answer(work: Work) -> Path:
+    """Train both networks and have every row answer the test videos, once; F4D's checkpoint."""
+    kept = work.folder / "answers.json"
+    configs = {name: work.folder / f"{name}.py" for name in ("config", "slowonly")}
+    trained = {name: train(path, work.folder / f"{name}_run") for name, path in configs.items()}
+    if not kept.exists():
+        asked = [video for video in work.videos if video.split == "test"]
+        known = [video for video in work.videos if video.split == "train"]
+        paths = [str(work.folder / "videos" / video.file) for video in asked]
+        classes = sorted({video.label for video in work.videos})
+        answers = {"path": [v.path for v in asked], "truth": [v.label for v in asked]}
+        rows = {verdict.F4D: "config", verdict.REVERSED: "config", verdict.SLOWONLY: "slowonly"}
+        for row, name in rows.items():
+            scores = score(configs[name], trained[name], paths, row == verdict.REVERSED)
+            answers[row] = [classes[label] for label in scores.argmax(1)]
+        answers |= verdict.baselines(known, asked)
+        AtomicBackend().put(json.dumps(answers).encode(), kept)
+    return trained["config"]
+
+
+def main() -> None:
+    args, started = parse_args(), time.time()
+    try:
+        work = Work(args)
+        work.save()
+        if not work.videos:
+            look_and_split(args, work)
+            work.save()
+        if not (work.folder / "config.py").exists():
+            plan(args, work, started)
+        checkpoint = answer(work)
+        answers = json.loads((work.folder / "answers.json").read_text(encoding="utf-8"))
+        answers.pop("path")
+        table, meaning = verdict.judge(answers.pop("truth"), answers)
+        tools, network = Path(__file__).parent, work.folder / "config.py"
+        go_on = [
+            f"python {tools}/demo.py VIDEO --config {network} --checkpoint {checkpoint}",
+            f"python {tools}/webdemo {network} {checkpoint}",
+            f"python {tools}/train_folder.py {args.videos} --minutes {3 * args.minutes:g} "
+            f"--work-dir {work.folder}_longer",
+        ]
+        parts = {"Result": [table, "", *meaning], "Choices": work.content["said"], "Go on": go_on}
+        report = page.write(work.folder, checkpoint, parts)
+    except (OSError, ValueError) as error:
+        sys.exit(f"train_folder.py: {error}")
+    print("", table, "", *meaning, "", f"Report: {report}", *go_on, sep="\n")
+
+
+if __name__ == "__main__":
+    main()
