@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import functools
 import importlib
 import io
@@ -144,7 +145,9 @@ def test_hostile_checkpoint_is_refused(tmp_path: Path, attack: str, packing: str
 
     # The attack is one: without restraint it succeeds.
     if packing == "zip":
-        torch.load(path, weights_only=False)
+        # torch 2.4 forgets where it loads to when a load runs inside another one.
+        with contextlib.suppress(AttributeError):
+            torch.load(path, weights_only=False)
         assert mark.exists()
 
 
