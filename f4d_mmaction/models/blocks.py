@@ -62,7 +62,7 @@ def build_f4d_block(
     kernel_size: Sequence[int] = (3, 3, 1, 1),
     mid_channels: int | float | None = None,
     attention: Sequence[str | dict] | str | dict | None = THREE,
-    dropout: float = 0.1,
+    dropout: float = 0.0,
     norm_cfg: dict | None = None,
     act_cfg: dict | None = None,
     conv_cfg: dict | None = None,

@@ -16,12 +16,11 @@ from f4d_mmaction.models.f4d import Conv4d
 from f4d_mmaction.models.fused import pool_frames, pool_pixels, weigh, weighed_sum
 
 BLOCKS = {
-    "F4D": dict(type="F4DBlock"),
+    "F4D": dict(type="F4DBlock", dropout=0.1),
     "F4D C/8": dict(type="F4DBlock", mid_channels=1 / 8),
     "F4D STA first": dict(
         type="F4DBlock",
         attention=("SpatioTemporalAttention", "SEAttention", "TemporalAttention"),
-        dropout=0.0,
     ),
     "F4D alone": dict(type="F4DBlock", attention=()),
     "V4D": dict(type="V4DBlock"),

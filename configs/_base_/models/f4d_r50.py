@@ -6,7 +6,7 @@ model = dict(
         type="ResNet4d",
         depth=50,
         pretrained="https://download.pytorch.org/models/resnet50-11ad3fa6.pth",
-        block4d=dict(type="F4DBlock", kernel_size=(3, 3, 1, 1), mid_channels=1 / 8, dropout=0.1),
+        block4d=dict(type="F4DBlock", kernel_size=(3, 3, 1, 1), mid_channels=1 / 8),
         placement=("last", "last", "last", "last"),
         channels_last=True,
     ),
