@@ -139,6 +139,9 @@ def best_dtype(device: torch.device) -> torch.dtype:
 def use_channels_last(backbone: nn.Module) -> None:
     """Lay the weights out channels last; 2D and 3D networks each have their own format."""
     is_3d = any(parameter.ndim == 5 for parameter in backbone.parameters())
-    backbone.to(memory_format=torch.channels_last_3d if is_3d else torch.channels_last)
+    form = torch.channels_last_3d if is_3d else torch.channels_last
+    for parameter in backbone.parameters():  # `Module.to` fails where a 3D network has 2D kernels
+        if parameter.ndim == (5 if is_3d else 4):
+            parameter.data = parameter.data.contiguous(memory_format=form)
     if hasattr(backbone, "channels_last"):
         backbone.channels_last = True

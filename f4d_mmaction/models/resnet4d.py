@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import dropwhile, takewhile
-from typing import Union
 
 import torch
 from mmaction.models.backbones.resnet2plus1d import ResNet2Plus1d
@@ -17,11 +16,12 @@ from torch import Tensor, nn
 
 from .compiling import every_shape
 from .f4d import check_shape
+from .inference import use_channels_last
 from .view_conv3d import ViewConv3d
 
 STEM = "stem"  # a block's location; others are "layer{stage}_{residual block}"
 TRUNK, OUTPUT = "trunk", "output"  # steps of a forward pass that are no blocks
-Placement = Union[int, str, Sequence[int]]
+Placement = int | str | Sequence[int]
 UNITS = "; FormatActionUnits makes it, and tools/analysis/complexity.py stands for get_flops"
 
 
@@ -106,7 +106,7 @@ class Blocks4dMixin:
                     channels = self.base_channels * 2**i * expansion
                     self._insert(f"layer{i + 1}_{j}", i + 1, config, channels, stages_cp[i])
         if channels_last:
-            self.to(memory_format=torch.channels_last_3d)
+            use_channels_last(self)
         if compile:
             self.compile(fullgraph=True, dynamic=False)
             self._compiled_call_impl = every_shape(self._compiled_call_impl)
