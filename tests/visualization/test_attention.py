@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import av
 import cv2
 import numpy as np
@@ -115,5 +117,5 @@ def test_the_video_plays_every_frame_at_the_videos_pace(tmp_path):
         assert float(stream.average_rate) == pytest.approx(6)  # 12 fps, every second frame
         pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
     assert len(pictures) == U * T
-    changes = [np.abs(a.astype(int) - b).max() for a, b in zip(pictures, pictures[1:])]
+    changes = [np.abs(a.astype(int) - b).max() for a, b in pairwise(pictures)]
     assert min(changes) > 50, "the cursor moves"

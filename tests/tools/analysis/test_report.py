@@ -7,6 +7,7 @@ import csv
 import pickle
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_counts_equal_those_of_plain_loops():
 def test_classes_that_are_confused_stand_together():
     hidden = np.random.default_rng(1).permutation(12)  # pairs that follow each other here
     confusion = np.eye(12, dtype=int) * 20
-    for first, second in zip(hidden, hidden[1:]):
+    for first, second in pairwise(hidden):
         confusion[first, second] = 5
     order = side_by_side(confusion).tolist()
     assert order in (hidden.tolist(), hidden[::-1].tolist())
