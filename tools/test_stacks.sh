@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
 # Run the suite's core on a named set of versions, in a fresh virtual environment:
-# test_stacks.sh old|middle|current|forks [arguments of pytest]. PYTHON names the interpreter, and
-# STACKS the folder of the environments. Everything else is what pip resolves, without constraints.
+# test_stacks.sh oldest|old|middle|current|forks [arguments of pytest]. PYTHON names the interpreter,
+# and STACKS the folder of the environments. The oldest are the lower bounds of setup.py; everything
+# that is not named is what pip resolves, without constraints.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case ${1:-} in
+    oldest) mapfile -t versions < <("${PYTHON:-python3}" tools/oldest_versions.py)
+        versions+=("numpy<2") ;; # torch 2.1 was built for numpy 1
     old) versions=("torch==2.1.2" "numpy<2" "mmengine>=0.10,<1" "mmcv-lite==2.0.1") ;;
     middle) versions=("torch==2.4.1" "mmengine>=0.10,<1" "mmcv-lite==2.1.0") ;;
     current) versions=(".[standalone]") ;;
     forks) versions=("onedl-mmengine" "onedl-mmcv") ;;
-    *) echo "usage: $0 old|middle|current|forks [ARGS...]" >&2; exit 2 ;;
+    *) echo "usage: $0 oldest|old|middle|current|forks [ARGS...]" >&2; exit 2 ;;
 esac
 folder=${STACKS:-${TMPDIR:-/tmp}/f4d_stacks}/$1
 "${PYTHON:-python3}" -m venv --clear "$folder"
