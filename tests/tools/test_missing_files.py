@@ -13,8 +13,9 @@ from tiny_run import ROOT, write_config
 
 # The main config of each dataset for which there is a base file.
 SHIPPED = {
-    path.stem: next(ROOT.glob(f"configs/recognition/f4d/f4d_r??_{path.stem}.py"))
-    for path in sorted(ROOT.glob("configs/_base_/datasets/*.py"))
+    base.stem: path
+    for base in sorted(ROOT.glob("configs/_base_/datasets/*.py"))
+    for path in ROOT.glob(f"configs/recognition/f4d/f4d_r??_{base.stem}.py")
 }
 
 

@@ -241,5 +241,7 @@ def test_the_shipped_study_of_precisions_has_the_wrappers_it_names(root, monkeyp
 
 
 def test_a_document_without_sections_of_pictures_gets_none(study):
-    study.document.write_text("".join(f"<!-- {s} -->\n<!-- /{s} -->\n" for s in ("setup", "one")))
+    study.document.write_text(
+        "".join(f"<!-- {s} -->\n<!-- /{s} -->\n" for s in ("some_setup", "some_one"))
+    )
     assert "![" not in write_report(study).read_text()
