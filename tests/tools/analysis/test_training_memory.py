@@ -18,17 +18,21 @@ SMALL = RECOGNITION / "f4d" / "f4d_r18_phase_order.py"
 
 
 def allocated_peak(step: Callable[[], None]) -> int:
-    """Bytes that the CPU's allocator gives out on top of what it has given, at the peak."""
+    """Bytes that the CPU's allocator gives out at the peak, on top of weights, momenta and batch.
+
+    A step begins by freeing the gradients of the one before, of which the profiler as it starts
+    sees all, some or nothing. So the peak counts from the lowest point.
+    """
     step()  # makes the momenta, and what operators cache
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         step()
     events = profiler.profiler.kineto_results.events()
     memory = sorted((e for e in events if e.name() == "[memory]"), key=lambda e: e.start_ns())
-    now = peak = 0
+    now = peak = low = 0
     for event in memory:
         now += event.nbytes()
-        peak = max(peak, now)
-    return peak
+        peak, low = max(peak, now), min(low, now)
+    return peak - low
 
 
 @pytest.mark.parametrize("amp", [False, True])
@@ -47,7 +51,7 @@ def test_a_real_step_takes_what_is_computed(
     step = Case(str(SMALL), *shape, training=True, dtype=dtype, options=options).build_step()
     before = 4 * (6 * 4 * 3 * 4 * 64**2 + 2 * weights)  # batch, weights and momenta in float32
     made = training_bytes(config, *shape, amp) - before
-    assert made == pytest.approx(allocated_peak(step), rel=0.13)
+    assert made == pytest.approx(allocated_peak(step), rel=0.1)
 
 
 def test_what_fits_is_shown() -> None:
