@@ -209,7 +209,6 @@ def f4d_path(block: F4DBlock, x: Tensor) -> Tensor:
         if pooled == FRAME:
             if pools is None:
                 pools = pool_frames(y)
-                pools = pools if frames is None else tuple(pool * frames for pool in pools)
             gain = (1 + attention.weights(*pools)).to(y.dtype)
             pools = tuple(pool * gain for pool in pools)
             frames = (gain if frames is None else frames * gain).expand(*y.shape[:4], 1, 1)
