@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from mmaction.models.data_preprocessors import ActionDataPreprocessor
 from mmaction.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class _Regrouped(ActionDataPreprocessor):
@@ -100,3 +100,12 @@ def combinations(num_units: int, sections: int) -> Tensor:
         raise ValueError(f"cannot divide {num_units} units into {sections} sections")
     edges = torch.arange(sections + 1) * num_units // sections
     return torch.cartesian_prod(*map(torch.arange, edges, edges[1:])).view(-1, sections)
+
+
+def reverse_units(module: nn.Module, args: tuple) -> tuple:
+    """Reverse the units of each video (views, U, C, T, H, W), not their frames.
+
+    A forward pre-hook of a data preprocessor: what reversing costs tells who reads the order.
+    """
+    data, *rest = args
+    return ({**data, "inputs": [video.flip(1) for video in data["inputs"]]}, *rest)

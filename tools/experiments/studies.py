@@ -46,6 +46,7 @@ from mmengine.utils import get_git_hash
 
 from f4d_mmaction.analysis.complexity import complexity, protocol
 from f4d_mmaction.engine.launch import build_runner, load_config
+from f4d_mmaction.models.preprocessing import reverse_units
 from f4d_mmaction.visualization import read_errors
 
 MAKE_BENCHMARK = Path(__file__).resolve().parents[1] / "data" / "make_benchmark.py"
@@ -255,12 +256,6 @@ class Scores(Hook):
         """Share of the videos whose predicted class is their label."""
         hits = sum(map(int.__eq__, self.labels, self.predictions))
         return hits / len(self.labels)
-
-
-def reverse_units(module: torch.nn.Module, args: tuple) -> tuple:
-    """Reverse each video's units (views, U, C, T, H, W) before a data preprocessor; not frames."""
-    data, *rest = args
-    return ({**data, "inputs": [video.flip(1) for video in data["inputs"]]}, *rest)
 
 
 def sweep(

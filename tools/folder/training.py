@@ -22,6 +22,7 @@ from rich.progress import Progress
 
 from f4d_mmaction.apis import iter_recognize, load_recognizer
 from f4d_mmaction.engine.launch import build_runner, load_config
+from f4d_mmaction.models.preprocessing import reverse_units
 
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
 WARM_UP, STEPS = 2, 8  # steps before and while the time is taken
@@ -105,12 +106,6 @@ def score(config: Path, checkpoint: Path, videos: list[str], reverse: bool = Fal
     """Return the scores (N, classes) of videos; ``reverse`` plays their units backward."""
     model = load_recognizer(str(config), str(checkpoint))
     if reverse:
-        model.data_preprocessor.register_forward_pre_hook(_reverse_units)
+        model.data_preprocessor.register_forward_pre_hook(reverse_units)
     results = iter_recognize(model, videos, batch_size=8, attention=False)
     return np.stack([result.scores for result in results])
-
-
-def _reverse_units(module: object, args: tuple) -> tuple:
-    """Videos are (views, U, C, T, H, W); frames stay in order."""
-    data, *rest = args
-    return ({**data, "inputs": [video.flip(1) for video in data["inputs"]]}, *rest)

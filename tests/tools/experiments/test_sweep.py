@@ -11,8 +11,10 @@ from pathlib import Path
 import mmengine
 import pytest
 import torch
-from studies import Study, reverse_units, sweep
+from studies import Study, sweep
 from sweep_report import NOT_RUN, by_seed, mean_errors, percent, summarize, write_report
+
+from f4d_mmaction.models.preprocessing import reverse_units
 
 STUDY = """
 results = "results.jsonl"
