@@ -6,16 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-Z = 1.959964  # two-sided 95 %
+from f4d_mmaction.analysis.statistics import Estimate, Z
+
 BINS = 15
-
-
-class Estimate(NamedTuple):
-    """A share with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Mistake(NamedTuple):
@@ -24,17 +17,6 @@ class Mistake(NamedTuple):
     truth: int
     taken: int
     count: int
-
-
-def wilson(hits: int, count: int) -> Estimate:
-    """Wilson's score interval of ``hits`` in ``count``, which is sound at 0 and 1 too.
-
-    Wilson, Probable Inference, the Law of Succession, and Statistical Inference (1927).
-    """
-    share, square = hits / count, Z * Z / count
-    middle = (share + square / 2) / (1 + square)
-    half = np.sqrt(share * (1 - share) * square + square * square / 4) / (1 + square)
-    return Estimate(share, max(middle - half, 0.0), min(middle + half, 1.0))
 
 
 def mean_class_accuracy(confusion: np.ndarray) -> Estimate:
@@ -54,13 +36,6 @@ def top_hits(scores: np.ndarray, labels: np.ndarray, k: int) -> int:
     """Number of videos whose true class is among the k best."""
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return int((best == labels[:, None]).any(1).sum())
-
-
-def confusion_of(labels: np.ndarray, taken: np.ndarray, classes: int) -> np.ndarray:
-    """Number of videos by true class (rows) and by the class they were taken for."""
-    matrix = np.zeros((classes, classes), int)
-    np.add.at(matrix, (labels, taken), 1)
-    return matrix
 
 
 def mistakes(confusion: np.ndarray) -> list[Mistake]:

@@ -18,16 +18,13 @@ from pathlib import Path
 import jinja2
 import numpy as np
 from judging import (
-    Estimate,
     Mistake,
     calibration,
-    confusion_of,
     mean_class_accuracy,
     mistakes,
     probabilities,
     side_by_side,
     top_hits,
-    wilson,
 )
 from matplotlib.figure import Figure
 from mmaction.registry import DATASETS
@@ -36,6 +33,7 @@ from rich.progress import track
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from f4d_mmaction.analysis.statistics import Estimate, confusion_of, wilson
 from f4d_mmaction.apis import load_recognizer
 from f4d_mmaction.apis.recognition import predict, recognize_packed
 from f4d_mmaction.datasets.unwrapping import pack_also

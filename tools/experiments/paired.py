@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-
-class Difference(NamedTuple):
-    """A mean difference of accuracy and its 95 % interval, as fractions."""
-
-    mean: float
-    low: float
-    high: float
+from f4d_mmaction.analysis.statistics import Estimate, confusion_of
 
 
 def hits(results: Sequence[dict]) -> dict[int, dict[tuple, bool]]:
@@ -28,7 +21,7 @@ def hits(results: Sequence[dict]) -> dict[int, dict[tuple, bool]]:
 
 def paired_difference(
     first: Sequence[dict], second: Sequence[dict], draws: int = 10_000
-) -> Difference | None:
+) -> Estimate | None:
     """Compare two rows on the seeds and clips that both have; None where there are none.
 
     The interval is a bootstrap in which seeds and clips are drawn anew, independently of each
@@ -55,7 +48,7 @@ def paired_difference(
     )
     means = ((by_seed @ table) * by_clip).sum(1)
     low, high = np.quantile(means, (0.025, 0.975))
-    return Difference(float(table.mean()), float(low), float(high))
+    return Estimate(float(table.mean()), float(low), float(high))
 
 
 def opposite_share(results: Sequence[dict], opposites: Mapping[int, int]) -> float | None:
@@ -71,7 +64,4 @@ def opposite_share(results: Sequence[dict], opposites: Mapping[int, int]) -> flo
 
 def confusion(results: Sequence[dict], num_classes: int) -> np.ndarray:
     """Count predicted classes (columns) by label (rows) over all seeds and splits."""
-    counts = np.zeros((num_classes, num_classes), int)
-    for each in results:
-        np.add.at(counts, (each["labels"], each["predictions"]), 1)
-    return counts
+    return sum(confusion_of(each["labels"], each["predictions"], num_classes) for each in results)

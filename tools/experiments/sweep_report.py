@@ -114,7 +114,7 @@ def difference(reference: Sequence[dict], found: Sequence[dict]) -> str:
     gain = None if reference == found else paired_difference(reference, found)
     if gain is None:
         return ""
-    return f"{100 * gain.mean:.1f} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
+    return f"{100 * gain.value:.1f} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
 
 
 def setup(study: Study) -> str:

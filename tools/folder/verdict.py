@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from f4d_mmaction.analysis.report import markdown_table
+from f4d_mmaction.analysis.statistics import wilson
 
 from .finding import Video
 from .splitting import pixels
 
-Z = 1.96  # of 95 %
 DRAWS = 10_000  # of the bootstrap
 F4D, REVERSED, SLOWONLY = "F4D", "F4D, units reversed", "SlowOnly, units averaged"
 BACKGROUND, FREQUENT = "nearest background", "most frequent class"
@@ -30,13 +30,6 @@ def baselines(known: Sequence[Video], asked: Sequence[Video]) -> dict[str, list[
     nearest = [np.abs(frames - frame).mean(1).argmin() for frame in pixels(asked)]
     frequent = Counter(labels).most_common(1)[0][0]
     return {BACKGROUND: [labels[i] for i in nearest], FREQUENT: [frequent] * len(asked)}
-
-
-def wilson(right: int, total: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927)."""
-    share, z = right / total, Z * Z / total
-    half = (z * share * (1 - share) + z * z / 4) ** 0.5
-    return (share + z / 2 - half) / (1 + z), (share + z / 2 + half) / (1 + z)
 
 
 def lead(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -58,7 +51,7 @@ def judge(truth: Sequence[str], answers: Mapping[str, Sequence[str]]) -> tuple[s
     rows = []
     for name, hits in right.items():
         by_class = [hits[truth == label].mean() for label in np.unique(truth)]
-        interval = "{:.1%} to {:.1%}".format(*wilson(int(hits.sum()), len(hits)))
+        interval = "{:.1%} to {:.1%}".format(*wilson(int(hits.sum()), len(hits))[1:])
         ahead = "" if name == F4D else "{:+.1f} ({:+.1f} to {:+.1f})".format(*leads[name])
         rows.append([name, f"{hits.mean():.1%}", interval, f"{np.mean(by_class):.1%}", ahead])
     head = ["", "test accuracy", "95 % interval", "mean class accuracy", "F4D's lead in points"]

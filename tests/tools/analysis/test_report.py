@@ -15,21 +15,19 @@ import pytest
 import report
 import torch
 from judging import (
-    Z,
     calibration,
-    confusion_of,
     mean_class_accuracy,
     mistakes,
     probabilities,
     side_by_side,
     top_hits,
-    wilson,
 )
 from mmaction.apis import init_recognizer
 from mmengine.dataset import pseudo_collate
 from photograph_webdemo import addresses, chromium
 from tiny_run import finish, start, write_config
 
+from f4d_mmaction.analysis.statistics import Z, confusion_of, wilson
 from f4d_mmaction.datasets.video_errors import BadVideoError
 
 

@@ -27,7 +27,7 @@ def test_interval_agrees_with_the_normal_one_where_seeds_agree():
     )
     gain = one.astype(int) - other
     half = 1.96 * gain.std() / len(gain) ** 0.5
-    assert found.mean == pytest.approx(gain.mean())
+    assert found.value == pytest.approx(gain.mean())
     assert found.low == pytest.approx(gain.mean() - half, abs=0.1 * half)
     assert found.high == pytest.approx(gain.mean() + half, abs=0.1 * half)
 
@@ -37,13 +37,13 @@ def test_seeds_that_disagree_widen_the_interval():
     apart = np.stack([np.arange(100) < 100, np.arange(100) < 60])
     none = np.zeros((2, 100))
     narrow, wide = (paired_difference(runs(table), runs(none)) for table in (alike, apart))
-    assert narrow.mean == wide.mean == pytest.approx(0.8)
+    assert narrow.value == wide.value == pytest.approx(0.8)
     assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
 
 
 def test_only_what_both_rows_ran_is_compared():
     right, wrong = runs(np.ones((2, 40)), splits=2), runs(np.zeros((2, 40)), splits=2)
-    assert paired_difference(right[:3], wrong).mean == 1
+    assert paired_difference(right[:3], wrong).value == 1
     assert paired_difference(right[:1], wrong[1:2]) is None
     assert paired_difference(right, []) is None
 
