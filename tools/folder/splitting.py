@@ -104,12 +104,11 @@ def split_videos(videos: Sequence[Video], seed: int, kind: str, say: Say) -> lis
             video.split = "test" if video.split == "val" else "train"
         given = {"train", "test"}
     if "test" not in given:
-        torn = _torn(videos, seed)
+        torn, tests = _torn(videos, seed)
         draw(videos, SHARES, seed)
-        tests = sum(video.split == "test" for video in videos)
         say(
-            f"split by {kind}, seed {seed}; a random split would have put {torn} of {tests} test "
-            f"videos beside a training video of the same {kind}"
+            f"split by {kind}, seed {seed}; a random split would have put {torn} of its {tests} "
+            f"test videos beside a training video of the same {kind}"
         )
     elif "val" not in given:
         rest = [video for video in videos if video.split != "test"]
@@ -149,10 +148,11 @@ def draw(videos: Sequence[Video], shares: dict[str, float], seed: int) -> None:
             video.split = list(shares)[place]
 
 
-def _torn(videos: Sequence[Video], seed: int) -> int:
-    """Count the test videos of a random split that have a group's member in training."""
+def _torn(videos: Sequence[Video], seed: int) -> tuple[int, int]:
+    """Count the test videos of a random split: with a group's member in training, and all."""
     alone = [replace(video, group=str(number)) for number, video in enumerate(videos)]
     draw(alone, SHARES, seed)
     pairs = [(video.group, copy.split) for video, copy in zip(videos, alone)]
     trained = {group for group, split in pairs if split == "train"}
-    return sum(split == "test" and group in trained for group, split in pairs)
+    tested = [group for group, split in pairs if split == "test"]
+    return sum(group in trained for group in tested), len(tested)

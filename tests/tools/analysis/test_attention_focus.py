@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import attention_focus as module
 import numpy as np
 import pytest
-from attention_focus import attention_focus, boxes_of, to_markdown
+from attention_focus import boxes_of, choose_videos, measure_focus, moving_pixels, to_markdown
 from phase_order import generate, options_of, read_meta
 from phase_order.generating import read_video
 
@@ -23,25 +22,20 @@ def maps_of(kind: str, video: dict, frame_inds: np.ndarray, size: int) -> np.nda
     return maps[:, None].astype(np.float32)
 
 
-def recognizer(kind: str, root, size: int):
-    """Stands for the network: its attention is given, everything after it is measured for real."""
-    videos = {video["file"]: video for video in read_meta(root)["videos"]["test"]}
-
-    def recognize(model, paths, topk, batch_size):
-        for path in paths:
-            inds = np.arange(32).reshape(4, 8)[:, :4]
-            maps = {"SpatioTemporalAttention": maps_of(
-                kind, videos[str(path.relative_to(root))], inds, size)}  # fmt: skip
-            frames = np.zeros((4, 4, size, size, 3), np.uint8)
-            yield Recognition(str(path), frames=frames, frame_inds=inds, maps={"layer2_1": maps})
-
-    return recognize
+def result_of(path: str, maps: dict, frames: np.ndarray, inds: np.ndarray) -> Recognition:
+    return Recognition(path, frames=frames, frame_inds=inds, maps={"layer2_1": maps})
 
 
 @pytest.mark.parametrize("kind", ["on", "off", "blind"])
-def test_the_measure_tells_looking_from_not_looking(benchmark, monkeypatch, kind):
-    monkeypatch.setattr(module, "iter_recognize", recognizer(kind, benchmark, 32))
-    focus = attention_focus(None, benchmark)["layer2_1"]
+def test_the_measure_tells_looking_from_not_looking(benchmark, kind):
+    paths, regions = choose_videos(str(benchmark), None, 40)
+    inds, frames = np.arange(32).reshape(4, 8)[:, :4], np.zeros((4, 4, 32, 32, 3), np.uint8)
+    results = [
+        result_of(path, {"SpatioTemporalAttention": maps_of(kind, video, inds, 32)}, frames, inds)
+        for path, video in zip(paths, read_meta(benchmark)["videos"]["test"])
+    ]
+    found, _ = measure_focus(results, regions)
+    focus = found["layer2_1"]
     assert 0.03 < focus.area < 0.3
     if kind == "on":
         assert focus.peak_inside == 1
@@ -52,7 +46,35 @@ def test_the_measure_tells_looking_from_not_looking(benchmark, monkeypatch, kind
     else:
         assert focus.peak_inside == pytest.approx(focus.area, abs=0.1)
         assert focus.inside == pytest.approx(focus.outside, abs=0.01)
-    assert f"{focus.inside:.3f}" in to_markdown({"layer2_1": focus})
+    assert f"{focus.inside:.3f}" in to_markdown(found, {})
+
+
+def test_in_any_video_a_spot_that_moves_is_found_in_space_and_its_speed_in_time():
+    """A bright spot, wider and faster from unit to unit: where it is, and when it moves most."""
+    random, inds = np.random.default_rng(0), np.arange(16).reshape(4, 4)
+    results = []
+    for video in range(6):
+        speed = np.arange(4) if video % 2 else np.arange(3, -1, -1)
+        frames = random.integers(0, 20, (1, 1, 32, 32, 1)).repeat(4, 0).repeat(4, 1).repeat(3, 4)
+        spot = np.zeros((4, 4, 32, 32), bool)
+        for u, t in np.ndindex(4, 4):
+            row, step = 4 * video, speed[u]
+            spot[u, t, row : row + 4, t * step : t * step + max(step, 1)] = True
+        frames[spot] = 255
+        maps = {
+            "SpatioTemporalAttention": (0.4 + 0.2 * spot)[:, None].astype(np.float32),
+            "TemporalAttention": (0.5 + 0.1 * speed.repeat(4)).reshape(4, 1, 4, 1, 1),
+        }
+        results.append(result_of(str(video), maps, frames.astype(np.uint8), inds))
+        moves = moving_pixels(results[-1])
+        assert (moves[speed > 0, 1:3] == spot[speed > 0, 1:3]).all()
+        assert not moves[speed == 0].any()
+    focus, pace = measure_focus(results, moving_pixels)
+    assert focus["layer2_1"][:3] == pytest.approx((0.6, 0.4, 1))
+    assert pace["layer2_1"].moving == pytest.approx(0.8)
+    assert pace["layer2_1"].still == pytest.approx(0.5)
+    assert pace["layer2_1"].rank > 0.9
+    assert pace["layer2_1"].chance < 0  # the video before runs the other way
 
 
 def test_boxes_hold_the_brightest_pixels_of_their_frames(benchmark):
