@@ -23,7 +23,7 @@ from folder import page, verdict
 from folder.choosing import choose_units
 from folder.finding import Video, find_videos
 from folder.looking import look
-from folder.recipe import make_config, write_config, write_lists
+from folder.recipe import SUBSETS, make_config, write_config, write_lists
 from folder.splitting import group_videos, split_videos
 from folder.training import measure, score, train
 from mmengine.config import Config
@@ -105,13 +105,20 @@ def look_and_split(args: argparse.Namespace, work: Work) -> None:
 
 def plan(args: argparse.Namespace, work: Work, started: float) -> None:
     """Write the lists, and both configs with as many epochs as fit."""
-    classes = sorted({video.label for video in work.videos})
-    write_lists(work.videos, classes, work.folder)
     videos = [video for video in work.videos if video.split == "train"]
     given = args.action, args.frames, args.units, args.interval
     sampler, why = choose_units([v.frames for v in videos], [v.fps for v in videos], *given)
     for sentence in why:
         work.say(sentence)
+    units = sampler["num_units"]
+    if short := [video for video in work.videos if video.frames < units]:
+        work.say(f"left out {len(short)} of fewer frames than units, first {short[0].path}")
+        work.videos = [video for video in work.videos if video.frames >= units]
+        videos = [video for video in videos if video.frames >= units]
+        if len({video.split for video in work.videos}) < len(SUBSETS):
+            raise ValueError(f"too few videos have {units} frames: give fewer --units")
+    classes = sorted({video.label for video in work.videos})
+    write_lists(work.videos, classes, work.folder)
     make = partial(make_config, args, work.folder, classes, sampler)
     args.batch = min(args.batch or max(2, min(MOST_VIDEOS, len(videos) // 8)), len(videos))
     if not args.epochs:

@@ -18,6 +18,7 @@ import torch
 from folder.recipe import CONFIGS, RECIPE, start_from
 from folder.training import measure
 from folder.verdict import judge, lead
+from miniature import write_video
 from mmengine.config import Config
 from mmengine.fileio import load
 from tiny_run import finish, start, write_config
@@ -35,6 +36,7 @@ def test_a_folder_becomes_a_tested_network(
         folder = tmp_path / "mine" / ("jump", "run")[index % 2]
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(video, folder / f"{index}.mp4")
+    write_video(folder / "short.mp4", 2)
     options = ["--size=32", "--epochs=2", "--batch=4", "--workers=1", "--width=8", "--flip"]
     arguments = ("train_folder.py", tmp_path / "mine", "--work-dir", work, *options)
     first = start(*arguments, log=log)
@@ -43,8 +45,11 @@ def test_a_folder_becomes_a_tested_network(
     first.kill()
     finish(first, log, -signal.SIGKILL)
     finish(start(*arguments, log=log), log)
+    assert f"left out 1 of fewer frames than units, first {folder}/short.mp4" in log.read_text()
     answers = json.loads((work / "answers.json").read_text())
-    assert len(answers["truth"]) == len(answers["F4D"]) == 6
+    lists = [(work / f"{name}.txt").read_text().splitlines() for name in ("train", "val", "test")]
+    assert sum(map(len, lists)) == 24
+    assert len(answers["truth"]) == len(answers["F4D"]) == len(lists[2]) > 4
     assert "tools/webdemo" in (work / "report.html").read_text()
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()}
     text = finish(start(*arguments, log=log), log)
