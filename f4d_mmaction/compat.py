@@ -15,7 +15,7 @@ import warnings
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from packaging.specifiers import SpecifierSet
@@ -25,6 +25,7 @@ from .restricted_pickle import restricted_pickle
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from torch.serialization import MAP_LOCATION
 
 MMCV_RANGE = SpecifierSet(">=2.0.1,<2.4")  # tested; MMAction2 itself accepts mmcv below 2.2
 MMCV_OF_MMACTION = "2.1.0"
@@ -81,10 +82,10 @@ def import_mmaction_beside(mmcv: types.ModuleType) -> None:
     found = mmcv.__version__
     try:
         if not SpecifierSet("<2.2").contains(found, prereleases=True):
-            mmcv.__version__ = MMCV_OF_MMACTION
+            vars(mmcv)["__version__"] = MMCV_OF_MMACTION
         importlib.import_module("mmaction")
     finally:
-        mmcv.__version__ = found
+        vars(mmcv)["__version__"] = found
 
 
 def provide_missing_drn() -> None:
@@ -93,7 +94,7 @@ def provide_missing_drn() -> None:
     ``find_spec`` on the folder itself would import its broken parent, so look for the file.
     """
     spec = importlib.util.find_spec("mmaction")
-    if (Path(spec.origin).parent / "models" / "localizers" / "drn").is_dir():
+    if spec and spec.origin and (Path(spec.origin).parent / "models/localizers/drn").is_dir():
         return
 
     def refuse(*_: object, **__: object) -> None:
@@ -106,8 +107,7 @@ def provide_missing_drn() -> None:
     package = "mmaction.models.localizers.drn"
     for name in (package, f"{package}.drn"):
         stub = types.ModuleType(name)
-        stub.DRN = refuse
-        stub.__path__ = []
+        vars(stub).update(DRN=refuse, __path__=[])
         sys.modules.setdefault(name, stub)
 
 
@@ -132,7 +132,7 @@ def load_checkpoints_weights_only() -> None:
     CheckpointLoader.register_scheme(["http://", "https://"], load_from_http, force=True)
 
 
-def load_from_local(path: str | Path, map_location: object = "cpu", **options: object) -> object:
+def load_from_local(path: str | Path, map_location: MAP_LOCATION = "cpu", **options: Any) -> Any:
     """Load a checkpoint without running code of its own; ``options`` are of ``torch.load``.
 
     Raises:
@@ -147,12 +147,12 @@ def load_from_local(path: str | Path, map_location: object = "cpu", **options: o
     return torch.load(path, map_location=map_location, **options)
 
 
-def load_from_http(url: str, map_location: object = None, model_dir: str | None = None) -> object:
+def load_from_http(url: str, map_location: MAP_LOCATION = None) -> Any:
     """Load a checkpoint from the web, by way of PyTorch's folder of downloads."""
     import torch
     from mmengine.dist import barrier
 
-    folder = Path(model_dir or Path(torch.hub.get_dir(), "checkpoints"))
+    folder = Path(torch.hub.get_dir(), "checkpoints")
     path = folder / Path(urlparse(url).path).name
     if not path.is_file() and os.environ.get("LOCAL_RANK", "0") == "0":
         folder.mkdir(parents=True, exist_ok=True)

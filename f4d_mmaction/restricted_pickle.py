@@ -26,11 +26,10 @@ def restricted_pickle(allowed: Iterable[type | tuple[object, str]]) -> SimpleNam
 
     named = {**_get_allowed_globals(), "_codecs.encode": encode, "torch.device": torch.device}
     named |= {str(dtype): dtype for dtype in (torch.bool, torch.uint8, torch.bfloat16)}
-    for item in allowed:
-        value, name = item if isinstance(item, tuple) else (item, None)
-        named[name or f"{value.__module__}.{value.__qualname__}"] = value
-    values = list(named.values())
-    values += [item for item in allowed if isinstance(item, type)]  # NumPy names several alike
+    kinds = [item for item in allowed if isinstance(item, type)]
+    named |= {f"{kind.__module__}.{kind.__qualname__}": kind for kind in kinds}
+    named |= {item[1]: item[0] for item in allowed if isinstance(item, tuple)}
+    values = [*named.values(), *kinds]  # NumPy names several alike
 
     # What each operation of a pickle works on, and which values of it are allowed.
     rules = {
@@ -59,8 +58,8 @@ def restricted_pickle(allowed: Iterable[type | tuple[object, str]]) -> SimpleNam
                 raise pickle.UnpicklingError(f"Weights only load failed: GLOBAL {wanted} refused")
             return named[wanted]
 
-    def load(file: io.BufferedIOBase, **options: object) -> object:
-        return Unpickler(file, **options).load()
+    def load(file: io.BufferedIOBase, encoding: str = "ASCII") -> object:
+        return Unpickler(file, encoding=encoding).load()
 
     return SimpleNamespace(__name__=__name__, Unpickler=Unpickler, load=load)
 
@@ -69,7 +68,7 @@ def _guarded(code: bytes, subject: Callable, allowed: list) -> Callable:
     """Return an operation of Python's unpickler that refuses what is not allowed."""
     operation = pickle._Unpickler.dispatch[code[0]]
 
-    def run(unpickler: pickle._Unpickler) -> None:
+    def run(unpickler: pickle.Unpickler) -> None:
         value = subject(unpickler)
         if not any(value is known for known in allowed):
             raise pickle.UnpicklingError(f"Weights only load failed: {value} is refused here")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from ..models.resnet4d import Blocks4dMixin
@@ -27,7 +28,7 @@ class Features(NamedTuple):
 
 
 def extract_features(
-    model: nn.Module, videos: Iterable[str | os.PathLike], of: str = "video", batch_size: int = 1
+    model: BaseModel, videos: Iterable[str | os.PathLike], of: str = "video", batch_size: int = 1
 ) -> Iterator[Features]:
     """Yield the features of videos one by one, from the network's own forward pass.
 
@@ -55,7 +56,7 @@ def extract_features(
         yield Features(found.path, None, found.kind, found.error) if is_bad else found
 
 
-def _layer(model: nn.Module, of: str) -> nn.Module:
+def _layer(model: BaseModel, of: str) -> nn.Module:
     """The classifier, whose input is wanted, or the module whose output is."""
     backbone = model.backbone
     if of == "video":
@@ -66,12 +67,11 @@ def _layer(model: nn.Module, of: str) -> nn.Module:
     if of not in stages:
         raise ValueError(f"of must be 'video', 'unit' or one of {', '.join(stages)}, got {of!r}")
     last = f"{of}_{len(stages[of]) - 1}" if isinstance(stages[of], nn.Sequential) else ""
-    blocks = dict(getattr(backbone, "blocks4d", {}))
-    return blocks.get(last, stages[of])
+    return dict(getattr(backbone, "blocks4d", {})).get(last) or stages[of]
 
 
 @torch.no_grad()
-def _forward(model: nn.Module, layer: nn.Module, packed: Sequence[dict], of: str) -> np.ndarray:
+def _forward(model: BaseModel, layer: nn.Module, packed: Sequence[dict], of: str) -> np.ndarray:
     """Run packed videos of one size: (N, ...)."""
     data = model.data_preprocessor(pseudo_collate(packed), False)
     inputs = data["inputs"].to(next(model.parameters()).dtype)

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from mmaction.apis import init_recognizer
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.runner import CheckpointLoader
-from torch import nn
 
 from ..datasets.unwrapping import known_names
 from ..models.weights import load_checked, load_whole
@@ -21,7 +21,7 @@ def load_recognizer(
     checkpoint: str | os.PathLike,
     device: str | torch.device | None = None,
     labels: str | os.PathLike | Sequence[str] | None = None,
-) -> nn.Module:
+) -> BaseModel:
     """Build a recognizer, load all of its weights and find the names of its classes.
 
     MMAction2's ``init_recognizer`` also loads our checkpoints, but runs half-loaded models with a
@@ -56,7 +56,7 @@ def load_recognizer(
 
 
 def class_names(
-    model: nn.Module,
+    model: BaseModel,
     labels: str | os.PathLike | Sequence[str] | None = None,
     meta: dict | None = None,
 ) -> list[str]:

@@ -16,7 +16,8 @@ import torch
 from mmaction.models.data_preprocessors import ActionDataPreprocessor
 from mmaction.structures import ActionDataSample
 from mmengine.dataset import Compose
-from torch import Tensor, nn
+from mmengine.model import BaseModel
+from torch import Tensor
 
 from ..datasets.streaming import average_fps, stream_frames
 from ..datasets.transforms import DecodeUnits, FormatActionUnits, SampleActionUnits
@@ -38,7 +39,7 @@ class SlidingWindow:
             frame for each unit.
     """
 
-    def __init__(self, model: nn.Module, fps: float, seconds: float | None = None) -> None:
+    def __init__(self, model: BaseModel, fps: float, seconds: float | None = None) -> None:
         backbone, preprocessor = type(model.backbone), type(model.data_preprocessor)
         if (
             not issubclass(backbone, Blocks4dMixin)
@@ -59,7 +60,7 @@ class SlidingWindow:
         self.units = sampler.num_units
         reach = sampler.clip_len * sampler.frame_interval
         self.section = reach if seconds is None else int(seconds * fps / self.units)
-        if self.section < 1:
+        if seconds is not None and self.section < 1:
             raise ValueError(
                 f"a window of {seconds} s has {seconds * fps:.1f} frames, fewer than its "
                 f"{self.units} units"
@@ -117,7 +118,7 @@ class SlidingWindow:
         step, last = 1 / average_fps(path), 0.0
         whole = 0
         for frame in stream_frames(path, lambda index: index % self.section in needed):
-            place = frame.index % self.section
+            place = frame.number % self.section
             if place == 0:
                 edges.append(frame.time)
             if frame.image is not None:

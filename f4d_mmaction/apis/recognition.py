@@ -15,8 +15,9 @@ import torch
 from mmaction.utils import get_str_type
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
+from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..datasets.unwrapping import unit_frames
 from ..datasets.video_errors import BadVideoError
@@ -29,7 +30,7 @@ TOO_SHORT = "too_short"  # beside the kinds of BadVideoKind
 
 
 def recognize(
-    model: nn.Module,
+    model: BaseModel,
     videos: str | os.PathLike | Sequence[str | os.PathLike],
     topk: int = 5,
     batch_size: int = 1,
@@ -54,7 +55,7 @@ def recognize(
 
 
 def iter_recognize(
-    model: nn.Module,
+    model: BaseModel,
     videos: Iterable[str | os.PathLike],
     topk: int = 5,
     batch_size: int = 1,
@@ -72,7 +73,7 @@ def iter_recognize(
 
 
 def run_in_batches(
-    model: nn.Module,
+    model: BaseModel,
     videos: Iterable[str | os.PathLike],
     batch_size: int,
     run: Callable[[Sequence[str], Sequence[dict]], Iterable],
@@ -135,7 +136,7 @@ def video_pipeline(config: Config) -> Compose:
 
 def read_video(pipeline: Compose, path: str) -> dict | Recognition:
     """Run the pipeline on a file: packed inputs, or a result that says what is wrong with it."""
-    results = dict(filename=path, label=-1, start_index=0, modality="RGB")
+    results: dict = dict(filename=path, label=-1, start_index=0, modality="RGB")
     try:
         for step in pipeline.transforms:
             needed = getattr(step, "num_units", 0)
@@ -152,7 +153,7 @@ def read_video(pipeline: Compose, path: str) -> dict | Recognition:
 
 
 def recognize_packed(
-    model: nn.Module,
+    model: BaseModel,
     paths: Sequence[str],
     packed: Sequence[dict],
     names: Sequence[str] | None = None,
@@ -178,7 +179,7 @@ def recognize_packed(
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, packed: Sequence[dict], attention: bool = True
+    model: BaseModel, packed: Sequence[dict], attention: bool = True
 ) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
     """Run packed videos of one size through a recognizer.
 
@@ -223,10 +224,10 @@ def list_videos(source: str | os.PathLike) -> list[str]:
     if not source.exists():
         raise FileNotFoundError(f"{source} does not exist")
     if source.is_dir():
-        found = sorted(p for p in source.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
-        if not found:
+        inside = sorted(p for p in source.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+        if not inside:
             raise ValueError(f"{source} holds no file that ends in {', '.join(VIDEO_SUFFIXES)}")
-        return [str(path) for path in found]
+        return [str(path) for path in inside]
     if source.suffix.lower() not in (".txt", ".lst", ".list"):
         return [str(source)]
     found = []

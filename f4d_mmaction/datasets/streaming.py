@@ -16,7 +16,7 @@ from .video_reader import decode_all, leads, open_video, read_packets, to_rgb
 class StreamedFrame(NamedTuple):
     """A frame, its number from 0, when it is shown in seconds, and its picture if it was wanted."""
 
-    index: int
+    number: int
     time: float
     image: np.ndarray | None
 
@@ -53,6 +53,6 @@ def stream_frames(
     with open_video(path, threads=threads) as video:
         unit = video.streams.video[0].time_base
         for index, frame in enumerate(decode_all(video, path)):
-            time = index / fps if frame.pts is None else float(frame.pts * unit)
+            time = index / fps if frame.pts is None or unit is None else float(frame.pts * unit)
             image = to_rgb(frame, reformatter, path) if wanted(index) else None
             yield StreamedFrame(index, time, image)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from mmaction.utils import get_str_type
 from mmengine.dataset import BaseDataset
-from torch.utils.data import Dataset
+
+Data = TypeVar("Data", dict, BaseDataset)
 
 
-def unwrapped(dataset: Dataset | dict) -> Iterator[BaseDataset | dict]:
+def unwrapped(dataset: Data) -> Iterator[Data]:
     """Yield MMEngine's datasets, or their configs, inside wrappers that repeat or join them."""
-    if isinstance(dataset, dict):
-        inner, several = dataset.get("dataset"), dataset.get("datasets")
-    else:
-        inner, several = getattr(dataset, "dataset", None), getattr(dataset, "datasets", None)
+    get = dataset.get if isinstance(dataset, dict) else partial(getattr, dataset)
+    inner, several = get("dataset", None), get("datasets", None)
     parts = several or ([] if inner is None else [inner])
     for part in parts:
         yield from unwrapped(part)

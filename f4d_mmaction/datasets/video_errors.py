@@ -51,10 +51,7 @@ class BadVideoError(ValueError):
     """
 
     def __init__(
-        self,
-        message: str,
-        kind: BadVideoKind = BadVideoKind.DAMAGED,
-        path: str | os.PathLike = "",
+        self, message: str, kind: BadVideoKind = BadVideoKind.DAMAGED, path: str | os.PathLike = ""
     ) -> None:
         super().__init__(message)
         self.kind = kind

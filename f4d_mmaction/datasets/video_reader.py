@@ -12,10 +12,12 @@ import os
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain
 
 import av
 import numpy as np
+from av.buffer import Buffer
 from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 
@@ -33,7 +35,7 @@ from .video_errors import (
 _AV_ERRORS = (av.FFmpegError, OSError, ValueError, OverflowError, ZeroDivisionError, EOFError)
 _PYAV = int(av.__version__.split(".")[0])
 # PyAV 19 always ignores undecodable metadata.
-_IGNORE_METADATA = {"metadata_errors": "ignore"} if _PYAV < 19 else {}
+_open = partial(av.open, metadata_errors="ignore") if _PYAV < 19 else partial(av.open)
 # Since version 17 PyAV converts a frame in as many threads as there are cores: slower for frames of
 # this size, and workers would fight over the cores.
 _ONE_THREAD = {"threads": 1} if _PYAV >= 17 else {}
@@ -62,12 +64,8 @@ def open_video(
         raise bad(BadVideoKind.TRUNCATED, path, f"at least {lost} bytes are missing")
     try:
         # By its absolute path, so that no name is taken for a protocol.
-        container = av.open(
-            os.path.abspath(path),
-            container_options={"protocol_whitelist": "file"},
-            timeout=time_limit,
-            **_IGNORE_METADATA,
-        )
+        options = {"protocol_whitelist": "file"}
+        container = _open(os.path.abspath(path), container_options=options, timeout=time_limit)
     except _AV_ERRORS as error:
         if isinstance(error, av.ExitError):
             raise _late(path, time_limit) from error
@@ -150,7 +148,7 @@ def leads(packet: av.Packet | None, first: float | None) -> bool:
 
     In a file cut out of a longer one it refers to frames that are not there. Players drop it.
     """
-    return bool(packet) and None not in (packet.pts, first) and packet.pts < first
+    return not (packet is None or packet.pts is None or first is None) and packet.pts < first
 
 
 def to_rgb(frame: av.VideoFrame, reformatter: VideoReformatter, path: str) -> np.ndarray:
@@ -164,10 +162,10 @@ def to_rgb(frame: av.VideoFrame, reformatter: VideoReformatter, path: str) -> np
     except _AV_ERRORS as error:
         raise bad(BadVideoKind.DAMAGED, path, f"color conversion: {error}") from error
     matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
+    if not isinstance(matrix, Buffer):
         return image
     # A pixel at (x, y) is shown at (a x + c y, b x + d y), but for a shift.
-    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].astype(int)
+    a, b, _, c, d = np.frombuffer(memoryview(matrix), np.int32)[:5].astype(int)
     if abs(a) + abs(d) < abs(b) + abs(c):
         image, a, d = image.transpose(1, 0, 2), c, b
     return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
@@ -215,27 +213,28 @@ class VideoReader:
             ]
             if not packets:
                 raise bad(BadVideoKind.NO_FRAMES, path, "the video stream has no frames")
-            times = [time for time, _, _ in packets]
-            announced = _announced(video, max(time or 0 for time in times))
+            times = [time for time, _, _ in packets if time is not None]
+            announced = _announced(video, max(times, default=0))
             if len(packets) < _ANNOUNCED_SHARE * announced:
                 counts = f"{len(packets)} of {announced} announced frames are there"
                 raise bad(BadVideoKind.TRUNCATED, path, counts)
             reorders = stream.codec_context.has_b_frames
             is_avi = video.format.name == "avi"
-        shown = [time for time, _, is_shown in packets if is_shown]
+        shown = [time for time, _, is_shown in packets if is_shown and time is not None]
         # AVI keeps no presentation times, and some files of other containers keep times of decoding
         # in their place, which do not number frames that the decoder reorders.
-        timed = not (is_avi or None in times or (reorders and shown == sorted(shown)))
-        timed = timed and len(set(shown)) == len(shown)
-        if timed:
+        timed = not (is_avi or len(times) < len(packets) or (reorders and shown == sorted(shown)))
+        self._first, self._length = -math.inf, sum(is_shown for _, _, is_shown in packets)
+        self._rank: dict[int | None, int] | None = None
+        self._keys: list[tuple[int, int]] = []
+        if timed and len(set(shown)) == len(shown):
             shown = sorted(self._decodable(shown, times[0]))
-        self._first = times[0] if timed else -math.inf
-        self._length = len(shown)
-        if not shown:
+            self._first, self._length = times[0], len(shown)
+            self._rank = {time: rank for rank, time in enumerate(shown)}
+            keys = [position for position, (_, is_key, _) in enumerate(packets) if is_key]
+            self._keys = _entries(keys, times, self._rank)
+        if not self._length:
             raise bad(BadVideoKind.NO_FRAMES, path, "no frame of it is to be shown")
-        self._rank = {time: rank for rank, time in enumerate(shown)} if timed else None
-        keys = [position for position, (_, is_key, _) in enumerate(packets) if is_key]
-        self._keys = self._entries(keys, times) if timed else []
 
     def __len__(self) -> int:
         return self._length
@@ -272,20 +271,8 @@ class VideoReader:
             return shown
         with self._open() as video:
             frame = next(decode_all(video, self.path, self.time_limit, self.strict), None)
-        return [time for time in shown if frame is not None and time >= frame.pts]
-
-    def _entries(self, keys: list[int], times: list[int]) -> list[tuple[int, int]]:
-        """Index of the frame and position of the packet of keyframes that part the video.
-
-        All packets before one are shown before it, and all after it later.
-        """
-        latest = np.maximum.accumulate(times)
-        earliest = np.minimum.accumulate(times[::-1])[::-1]
-        return [
-            (self._rank[times[key]], key)
-            for key in keys
-            if key and times[key] in self._rank and latest[key - 1] < times[key] == earliest[key]
-        ]
+        start = None if frame is None else frame.pts
+        return [time for time in shown if start is not None and time >= start]
 
     def _decode(self, wanted: list[int], keys: list[tuple[int, int]]) -> dict[int, np.ndarray]:
         """Decode from keyframes to wanted frames; ``keys`` are those at which decoding may start.
@@ -328,6 +315,20 @@ class VideoReader:
         return images
 
 
+def _entries(keys: list[int], times: list[int], rank: dict) -> list[tuple[int, int]]:
+    """Index of the frame and position of the packet of keyframes that part the video.
+
+    All packets before one are shown before it, and all after it later.
+    """
+    latest = np.maximum.accumulate(times)
+    earliest = np.minimum.accumulate(times[::-1])[::-1]
+    return [
+        (rank[times[key]], key)
+        for key in keys
+        if key and times[key] in rank and latest[key - 1] < times[key] == earliest[key]
+    ]
+
+
 def _is_shown(packet: av.Packet) -> bool:
     """Whether a packet yields a frame: not if an edit list cuts it, or if VP8 hides it."""
     hidden = packet.stream.codec_context.name == "vp8" and not memoryview(packet)[0] & 0x10
@@ -335,23 +336,19 @@ def _is_shown(packet: av.Packet) -> bool:
 
 
 def _announced(video: InputContainer, last: int) -> int:
-    """Frames that the container says it holds; 0 where it does not say.
-
-    Args:
-        video: The open file.
-        last: Latest time of a packet, in the stream's units.
-    """
+    """Frames that the container announces, 0 for none; ``last`` is the latest time of a packet."""
     stream = video.streams.video[0]
     if stream.frames:
         return stream.frames
     # With sound the duration is that of the longer stream.
-    if not stream.average_rate or not video.duration or len(video.streams) > 1:
+    rate, unit = stream.average_rate, stream.time_base
+    if not (rate and unit and video.duration) or len(video.streams) > 1:
         return 0
     seconds = video.duration / av.time_base
     # Frames at a varying rate may be fewer than rate and duration say, but reach the end.
-    if last * float(stream.time_base) >= _ANNOUNCED_SHARE * seconds:
+    if last * float(unit) >= _ANNOUNCED_SHARE * seconds:
         return 0
-    return int(float(stream.average_rate) * seconds)
+    return int(float(rate) * seconds)
 
 
 def _check_size(path: str, frame: av.VideoFrame | av.VideoCodecContext, max_pixels: int) -> None:

@@ -91,10 +91,11 @@ def resume(config: Config, checkpoint: str) -> None:
     if checkpoint == "auto":
         folder = config.get("default_hooks", {}).get("checkpoint", {}).get("out_dir")
         folder = Path(folder, Path(config.work_dir).name) if folder else Path(config.work_dir)
-        checkpoint = last_good_checkpoint(folder)
-        if checkpoint is None:
+        found = last_good_checkpoint(folder)
+        if found is None:
             print_log(f"nothing to resume in {folder}: starting anew", "current")
             return
+        checkpoint = str(found)
     else:
         check_resumable(checkpoint)
     config.resume = True

@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 import torch
 from mmaction.registry import LOOPS
+from mmengine.dataset import DefaultSampler
 from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
@@ -36,7 +37,7 @@ def seed_all(*key: int) -> None:
 class SeededSampler(Sampler):
     """Give each draw of another sampler the key of its own seed, and leave out those done."""
 
-    def __init__(self, sampler: Sampler, seed: int) -> None:
+    def __init__(self, sampler: DefaultSampler, seed: int) -> None:
         self.sampler = sampler
         self.seed = seed
         self.epoch = 0

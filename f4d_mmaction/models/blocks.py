@@ -52,8 +52,8 @@ def build_attention(entry: str | dict, **defaults: object) -> nn.Module:
 
 def choose_path(path: Callable, fused: bool, with_cp: bool) -> Callable | None:
     """Say how a block computes: fast or as it is defined (None), recomputed in backward or not."""
-    path = path if fused else None
-    return partial(recomputed, path) if with_cp else path
+    chosen = path if fused else None
+    return partial(recomputed, chosen) if with_cp else chosen
 
 
 @MODELS.register_module(name="F4DBlock")

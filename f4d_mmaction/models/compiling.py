@@ -26,7 +26,7 @@ def every_shape(compiled: Callable) -> Callable:
 
     @wraps(compiled)
     def run(*args: object, **kwargs: object) -> object:
-        with dynamo.patch(**NO_LIMIT):
+        with dynamo.patch(NO_LIMIT):
             return compiled(*args, **kwargs)
 
     return run

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 # normalization, so a gamma of zero gives an output of zero with a gradient of zero.
 FRESH_GAMMA = 0.01
 Kernel = Sequence[int]
+SIZE = (3, 3, 1, 1)  # of a kernel of the paper's networks
 
 
 def matched_width(in_channels: int, out_channels: int, kernel_size: Kernel) -> int:
@@ -33,7 +34,7 @@ class Conv4d(nn.Module):
     """Full 4D convolution: (N, C, U, T, H, W) to (N, C', U, T, H, W) (paper, eq. 1)."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Kernel = (3, 3, 1, 1), bias=False
+        self, in_channels: int, out_channels: int, kernel_size: Kernel = SIZE, bias: bool = False
     ) -> None:
         super().__init__()
         u, t, h, w = self.kernel_size = check_kernel_size(kernel_size)
@@ -48,8 +49,8 @@ class Conv4d(nn.Module):
         (u, t, h, w), U = self.kernel_size, x.shape[2]
         kernel = self.weight.unflatten(4, (h, w))
         x = F.pad(x, [size // 2 for size in (w, w, h, h, t, t, u, u)]).transpose(1, 2)
-        y = sum(F.conv3d(x[:, i : i + U].flatten(0, 1), kernel[:, :, i]) for i in range(u))
-        y = y.unflatten(0, (-1, U)).transpose(1, 2)
+        taps = [F.conv3d(x[:, i : i + U].flatten(0, 1), kernel[:, :, i]) for i in range(u)]
+        y = sum(taps[1:], start=taps[0]).unflatten(0, (-1, U)).transpose(1, 2)
         return y if self.bias is None else y + self.bias.view(-1, 1, 1, 1, 1)
 
 
@@ -80,7 +81,7 @@ class FactorizedConv4d(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Kernel = (3, 3, 1, 1),
+        kernel_size: Kernel = SIZE,
         mid_channels: int | float | None = None,
         layers: Layers = LAYERS,
     ) -> None:
@@ -170,8 +171,8 @@ class SpatioTemporalAttention(Attention):
         super().__init__()
         self.space = DilatedPair(nn.Conv3d, 2, (1, 3, 3))
         self.time = DilatedPair(nn.Conv3d, 1, (3, 1, 1))
-        for path in self.space.paths:  # features after a ReLU pass the one between
-            path.weight.data.abs_()
+        for kernel in self.space.parameters():  # features after a ReLU pass the one between
+            kernel.data.abs_()
 
     def weights(self, mean: Tensor, peak: Tensor) -> Tensor:
         """Map pools (N, U, 1, T, H, W)."""
@@ -189,7 +190,7 @@ class Residual4d(nn.Module):
         self.channels, self.conv = channels, conv
         self.norm, self.act = layers.norm(channels), layers.act()
         last = getattr(conv, "temporal", conv) if layers.norm is nn.Identity else self.norm
-        last.weight.data.mul_(FRESH_GAMMA)
+        last.get_parameter("weight").data.mul_(FRESH_GAMMA)
 
     def branch(self, x: Tensor, maps: dict[str, Tensor] | None = None) -> Tensor:
         """Map (N, U, C, T, H, W) to the same shape through the convolution, in the 4D form."""
@@ -204,9 +205,7 @@ class Residual4d(nn.Module):
 class V4DBlock(Residual4d):
     """The block of V4D (Zhang et al., ICLR 2020); its authors' code has ``nn.Identity`` layers."""
 
-    def __init__(
-        self, channels: int, kernel_size: Kernel = (3, 3, 1, 1), layers: Layers = LAYERS
-    ) -> None:
+    def __init__(self, channels: int, kernel_size: Kernel = SIZE, layers: Layers = LAYERS) -> None:
         super().__init__(channels, layers.conv(channels, channels, kernel_size), layers)
 
 
@@ -217,10 +216,12 @@ class F4DBlock(Residual4d):
     of dropping an element, which the paper does not give: from scratch, 0 learned best.
     """
 
+    conv: FactorizedConv4d
+
     def __init__(
         self,
         channels: int,
-        kernel_size: Kernel = (3, 3, 1, 1),
+        kernel_size: Kernel = SIZE,
         mid_channels: int | float | None = None,
         attention: Sequence[nn.Module] | None = None,
         dropout: float = 0.0,

@@ -17,17 +17,19 @@ A block's ``path`` is one of the two functions at the end. What they do differen
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import Function, FunctionCtx, once_differentiable
+from torch.autograd.function import Function, once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .compiling import is_compiling
 from .conv4d_views import conv4d
-from .f4d import Attention, Conv4d, F4DBlock, FactorizedConv4d, Residual4d, norm_act
+from .f4d import Attention, Conv4d, F4DBlock, Residual4d, norm_act
 
+Gain = Tensor | None
 FRAME, PIXEL = (4, 5), (2,)  # axes that are pooled: the pixels of a frame, the channels of a pixel
 
 
@@ -38,11 +40,15 @@ def conv_norm_act(conv: nn.Module, norm: nn.Module, act: nn.Module, x: Tensor) -
     """
     if type(conv) is not Conv4d:
         return norm_act(norm, act, conv(x))
-    fixed = isinstance(norm, _BatchNorm) and norm.track_running_stats and not norm.training
-    if not (fixed and norm.affine) or torch.is_grad_enabled():
+    if (
+        torch.is_grad_enabled()
+        or not (isinstance(norm, _BatchNorm) and norm.affine and not norm.training)
+        or (mean := norm.running_mean) is None
+        or norm.running_var is None
+    ):
         return norm_act(norm, act, conv4d(x, conv.weight, conv.kernel_size, conv.bias))
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    mean = norm.running_mean if conv.bias is None else norm.running_mean - conv.bias
+    mean = mean if conv.bias is None else mean - conv.bias
     weight = (conv.weight * scale.view(-1, 1, 1, 1, 1)).to(conv.weight.dtype)
     bias = (norm.bias - mean * scale).to(weight.dtype)
     return conv4d(x, weight, conv.kernel_size, bias, act)
@@ -57,12 +63,10 @@ def pool_frames(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean[..., None, None], peak[..., None, None]
 
 
-def pool_pixels(x: Tensor, gain: Tensor | None) -> tuple[Tensor, Tensor]:
+def pool_pixels(x: Tensor, gain: Gain) -> tuple[Tensor, Tensor]:
     """Average and maximum of ``x * gain`` over the channels of each pixel, axis kept.
 
-    Args:
-        x: (N, U, C, T, H, W).
-        gain: (N, U, C, T, 1, 1) or None.
+    (N, U, C, T, H, W), and (N, U, C, T, 1, 1) or None.
     """
     if _records(x):
         return _PoolPixels.apply(x, gain)
@@ -70,7 +74,7 @@ def pool_pixels(x: Tensor, gain: Tensor | None) -> tuple[Tensor, Tensor]:
     return x.mean(2, keepdim=True), x.amax(2, keepdim=True)
 
 
-def weigh(y: Tensor, *gains: Tensor | None) -> Tensor:
+def weigh(y: Tensor, *gains: Gain) -> Tensor:
     """Return the product of ``y`` and its gains, in ``y``'s memory where no gradient is recorded.
 
     On the CPU a new large tensor costs several times the arithmetic that fills it.
@@ -81,7 +85,7 @@ def weigh(y: Tensor, *gains: Tensor | None) -> Tensor:
     return y
 
 
-def weighed_sum(x: Tensor, y: Tensor, frames: Tensor | None, pixels: Tensor | None) -> Tensor:
+def weighed_sum(x: Tensor, y: Tensor, frames: Gain, pixels: Gain) -> Tensor:
     """Return ``x + y * frames * pixels``; all but ``x`` and ``y`` are gains or None."""
     if (frames is not None or pixels is not None) and _records(y):
         return _WeighedSum.apply(x, y, frames, pixels)
@@ -111,11 +115,23 @@ def _over_pixels(x: Tensor, fold: Callable[[Tensor, int], Tensor] = Tensor.sum) 
     return fold(x.movedim(-4, -1).flatten(-3, -2), -2).transpose(-2, -1)
 
 
+Saved = TypeVar("Saved")
+
+
+class _Context(Protocol[Saved]):
+    """What autograd hands to both passes; PyTorch's own class knows no None."""
+
+    saved_tensors: Saved
+    needs_input_grad: tuple[bool, ...]
+
+    def save_for_backward(self, *tensors: Gain) -> None: ...
+
+
 class _PoolFrames(Function):
     """Average and maximum of (N, U, C, T, H, W) over H and W."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: _Context, x: Tensor) -> tuple[Tensor, Tensor]:
         if x.is_cuda:
             peak, where = x.flatten(4).max(4)
         else:  # with vector instructions, unlike `max`
@@ -127,7 +143,7 @@ class _PoolFrames(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, mean: Tensor, peak: Tensor) -> Tensor:
+    def backward(ctx: _Context[tuple[Tensor, Tensor]], mean: Tensor, peak: Tensor) -> Tensor:
         x, where = ctx.saved_tensors
         grad = torch.empty_like(x).flatten(4)
         _spread(grad, 4, *(z.unsqueeze(4) for z in (mean, peak, where)))
@@ -138,7 +154,7 @@ class _PoolPixels(Function):
     """Average and maximum of (N, U, C, T, H, W), times a gain (N, U, C, T, 1, 1), over C."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, gain: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(ctx: _Context, x: Tensor, gain: Gain) -> tuple[Tensor, Tensor]:
         y = x if gain is None else x * gain
         peak, where = y.max(2, keepdim=True)
         ctx.save_for_backward(x, where, gain)
@@ -146,7 +162,9 @@ class _PoolPixels(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, mean: Tensor, peak: Tensor) -> tuple[Tensor, Tensor | None]:
+    def backward(
+        ctx: _Context[tuple[Tensor, Tensor, Gain]], mean: Tensor, peak: Tensor
+    ) -> tuple[Tensor, Gain]:
         x, where, gain = ctx.saved_tensors
         grad, of_gain = torch.empty_like(x), None
         _spread(grad, 2, mean, peak, where)
@@ -166,27 +184,26 @@ class _WeighedSum(Function):
     """``x + y * frames * pixels``, with gains (N, U, C, T, 1, 1) and (N, U, 1, T, H, W) or None."""
 
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, x: Tensor, y: Tensor, frames: Tensor | None, pixels: Tensor | None
-    ) -> Tensor:
+    def forward(ctx: _Context, x: Tensor, y: Tensor, frames: Gain, pixels: Gain) -> Tensor:
         ctx.save_for_backward(y, frames, pixels)
-        if frames is None or pixels is None:
-            return torch.addcmul(x, y, pixels if frames is None else frames)
-        return torch.addcmul(x, y * frames, pixels)
+        *first, last = [gain for gain in (frames, pixels) if gain is not None]
+        for gain in first:
+            y = y * gain
+        return torch.addcmul(x, y, last)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Context[tuple[Tensor, Gain, Gain]], grad: Tensor) -> tuple[Gain, ...]:
         y, frames, pixels = ctx.saved_tensors
-        product = grad * y
-        if frames is None:
-            return grad, grad * pixels, None, product.sum(2, keepdim=True)
-        if pixels is None:
-            return grad, grad * frames, _over_pixels(product)[..., None, None], None
-        of_pixels, of_frames = (product * frames).sum(2, keepdim=True), None
-        if ctx.needs_input_grad[2]:
-            of_frames = _over_pixels(product.mul_(pixels))[..., None, None]
-        return grad, (grad * pixels).mul_(frames), of_frames, of_pixels
+        product, of_y, of_frames, of_pixels = grad * y, grad, None, None
+        if pixels is not None:
+            of_y = grad * pixels
+            of_pixels = (product if frames is None else product * frames).sum(2, keepdim=True)
+        if frames is not None:
+            of_y = grad * frames if pixels is None else of_y.mul_(frames)
+            if ctx.needs_input_grad[2]:
+                of_frames = _over_pixels(weigh(product, pixels))[..., None, None]
+        return grad, of_y, of_frames, of_pixels
 
 
 def v4d_path(block: Residual4d, x: Tensor) -> Tensor:
@@ -197,25 +214,25 @@ def v4d_path(block: Residual4d, x: Tensor) -> Tensor:
 
 def f4d_path(block: F4DBlock, x: Tensor) -> Tensor:
     """Compute an F4D block: (N, U, C, T, H, W) in and out."""
-    conv: FactorizedConv4d = block.conv
-    y = conv_norm_act(conv.spatial, conv.norm, conv.act, x.transpose(1, 2))
+    conv, y = block.conv, x.transpose(1, 2)
+    y = conv_norm_act(conv.spatial, conv.norm, conv.act, y)
     y = conv_norm_act(conv.temporal, block.norm, block.act, y).transpose(1, 2)
     frames, pixels, pools = None, None, None
     y = block.dropout(y)
     for attention in block.attention.values():
-        pooled = attention.pooled if isinstance(attention, Attention) else None
-        if pixels is not None or pooled not in (FRAME, PIXEL):
+        if not isinstance(attention, Attention) or attention.pooled not in (FRAME, PIXEL):
+            y, frames, pixels, pools = attention(weigh(y, frames, pixels)), None, None, None
+            continue
+        if pixels is not None:
             y, frames, pixels, pools = weigh(y, frames, pixels), None, None, None
-        if pooled == FRAME:
+        if attention.pooled == FRAME:
             if pools is None:
                 pools = pool_frames(y)
             gain = (1 + attention.weights(*pools)).to(y.dtype)
-            pools = tuple(pool * gain for pool in pools)
+            pools = pools[0] * gain, pools[1] * gain
             frames = (gain if frames is None else frames * gain).expand(*y.shape[:4], 1, 1)
-        elif pooled == PIXEL:
+        else:
             if not torch.is_grad_enabled():  # once for the pools and for the sum
                 y, frames = weigh(y, frames), None
             pixels = (1 + attention.weights(*pool_pixels(y, frames))).to(y.dtype)
-        else:
-            y = attention(y)
     return weighed_sum(x, y, frames, pixels)

@@ -53,20 +53,20 @@ def prepare_for_inference(
     model = model.to(device) if device is not None else model
     model.eval()
     model.requires_grad_(False)
-    device = next(model.parameters()).device
-    dtype = dtype or best_dtype(device)
+    home: torch.device = next(model.parameters()).device
+    dtype = dtype or best_dtype(home)
     use_channels_last(backbone)
     logger = MMLogger.get_current_instance()
-    if compile and not can_compile(device):
+    if compile and not can_compile(home):
         logger.warning("Not compiled: needs PyTorch 2.4 and, on a CPU, g++ (apt-get install g++)")
         compile = False
     # From the plain network, also if it was prepared before or compiled by its config.
     backbone.__dict__.pop("forward", None)
     backbone._compiled_call_impl = None  # `Module.compile` has no public way back
     if compile or dtype != torch.float32:
-        backbone.forward = FastForward(backbone, device, dtype, compile)
+        backbone.forward = FastForward(backbone, home, dtype, compile)
     logger.info(
-        f"Fast inference on {device}: {str(dtype).removeprefix('torch.')}, channels last, "
+        f"Fast inference on {home}: {str(dtype).removeprefix('torch.')}, channels last, "
         f"{'compiled' if compile else 'not compiled'}"
     )
     return model
@@ -143,5 +143,5 @@ def use_channels_last(backbone: nn.Module) -> None:
     for parameter in backbone.parameters():  # `Module.to` fails where a 3D network has 2D kernels
         if parameter.ndim == (5 if is_3d else 4):
             parameter.data = parameter.data.contiguous(memory_format=form)
-    if hasattr(backbone, "channels_last"):
-        backbone.channels_last = True
+    if "channels_last" in vars(backbone):
+        vars(backbone)["channels_last"] = True

@@ -39,7 +39,8 @@ def channel_mlp(channels: int, reduction: int) -> nn.Sequential:
 
 def channel_wise(channels: int, kernel_size: tuple[int, int, int]) -> nn.Conv3d:
     """Build a convolution of each channel by itself that keeps the size."""
-    padding = [size // 2 for size in kernel_size]
+    t, h, w = kernel_size
+    padding = (t // 2, h // 2, w // 2)
     return nn.Conv3d(channels, channels, kernel_size, 1, padding, groups=channels, bias=False)
 
 
@@ -65,17 +66,12 @@ class CBAMAttention(PerUnit):
     """
 
     def __init__(
-        self,
-        channels: int,
-        reduction: int = 16,
-        kernel_size: int = 7,
-        norm_cfg: dict | None = None,
+        self, channels: int, reduction: int = 16, kernel_size: int = 7, norm_cfg: dict | None = None
     ) -> None:
         super().__init__()
         self.mlp = channel_mlp(channels, reduction)
-        self.conv = nn.Conv3d(
-            2, 1, (1, kernel_size, kernel_size), padding=(0, *[kernel_size // 2] * 2), bias=False
-        )
+        kernel, padding = (1, kernel_size, kernel_size), (0, kernel_size // 2, kernel_size // 2)
+        self.conv = nn.Conv3d(2, 1, kernel, padding=padding, bias=False)
         self.norm = build_norm_layer(norm_cfg or dict(type="BN3d"), 1)[1]
 
     def rewrite(self, x: Tensor) -> Tensor:
@@ -99,11 +95,11 @@ class Bottleneck(PerUnit):
         self.restore = self.conv(self.width, channels, act_cfg=None)
         constant_init(self.restore.norm, FRESH_GAMMA)  # nearly the identity at first
 
-    def conv(self, in_channels: int, out_channels: int, space: int = 1, **kwargs) -> ConvModule:
+    def conv(self, channels: int, width: int, space: int = 1, **kwargs: object) -> ConvModule:
         """Build a convolution over pixels with normalization and ReLU."""
         return ConvModule(
-            in_channels,
-            out_channels,
+            channels,
+            width,
             (1, space, space),
             padding=(0, space // 2, space // 2),
             conv_cfg=dict(type="Conv3d"),

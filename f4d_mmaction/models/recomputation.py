@@ -11,10 +11,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from .compiling import is_compiling
+from .f4d import Residual4d
 
 
 def recomputed(
-    path: Callable[[nn.Module, Tensor], Tensor] | None, block: nn.Module, x: Tensor
+    path: Callable[[Residual4d, Tensor], Tensor] | None, block: Residual4d, x: Tensor
 ) -> Tensor:
     """Return ``path(block, x)``, keeping only ``x`` for the backward pass.
 
@@ -35,7 +36,7 @@ def recomputed(
     )
 
 
-def defined(block: nn.Module, x: Tensor) -> Tensor:
+def defined(block: Residual4d, x: Tensor) -> Tensor:
     """Return ``x + branch(x)`` as a block defines it."""
     return x + block.branch(x)
 
@@ -56,6 +57,6 @@ class FrozenRunningStats(AbstractContextManager):
     def __exit__(self, *_: object) -> None:
         for norm, (momentum, count) in zip(self.norms, self.before):
             norm.momentum = momentum
-            if count is not None:
+            if count is not None and norm.num_batches_tracked is not None:
                 norm.num_batches_tracked.copy_(count)
         self.before.clear()

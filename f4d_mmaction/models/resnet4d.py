@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import dropwhile, takewhile
+from itertools import dropwhile
+from typing import Any
 
 import torch
 from mmaction.models.backbones.resnet2plus1d import ResNet2Plus1d
@@ -21,11 +22,12 @@ from .view_conv3d import ViewConv3d
 
 STEM = "stem"  # a block's location; others are "layer{stage}_{residual block}"
 TRUNK, OUTPUT = "trunk", "output"  # steps of a forward pass that are no blocks
+FACTORIZED = dict(type="Conv2plus1d")  # R(2+1)D's kind of convolution
 Placement = int | str | Sequence[int]
 UNITS = "; FormatActionUnits makes it, and tools/analysis/complexity.py stands for get_flops"
 
 
-class Blocks4dMixin:
+class Blocks4dMixin(nn.Module):
     """Mix-in that inserts 4D blocks into a 3D trunk of MMAction2 without changing it.
 
     The trunk is built by its own class, so its parameter names, inflation and checkpoints stay;
@@ -35,7 +37,6 @@ class Blocks4dMixin:
     (N, U, 3, T, H, W) -> (N, C', U*T', H', W').
 
     Args:
-        *args: Of the trunk.
         block4d: Config of the 4D block, or one per stage (None where there is none). The trunk's
             ``norm_cfg`` and the stage's ``with_cp`` are passed on unless it sets its own.
         placement: Per stage, where blocks follow: ``'last'`` after its last residual block, 1
@@ -47,14 +48,20 @@ class Blocks4dMixin:
         conv_cfg: Kind of the trunk's convolutions.
         with_cp: Recompute activations in the backward pass; one flag for all stages or each.
         compile: Compile the backbone as one graph for each input shape with ``torch.compile``;
-            names of parameters stay.
-        **kwargs: Of the trunk.
+            names of parameters stay. All other arguments are the trunk's.
 
     Raises:
         ValueError: a placement that does not fit the trunk, or an input that is not
             (N, U, C, T, H, W).
     """
 
+    # The trunk's own.
+    res_layers: list[str]
+    block: type[nn.Module]
+    base_channels: int
+    frozen_stages: int
+    norm_cfg: dict
+    pretrained: str | None
     # What the trunk's own forward runs around its residual stages, by attribute name.
     stem = ("conv1", "maxpool")
     after_first_stage: tuple[str, ...] = ("pool2",)
@@ -72,11 +79,9 @@ class Blocks4dMixin:
         compile: bool = False,
         **kwargs: object,
     ) -> None:
-        stages_cp = with_cp if isinstance(with_cp, Sequence) else None
-        any_cp = any(stages_cp) if stages_cp else with_cp
-        super().__init__(*args, conv_cfg=conv_cfg, with_cp=any_cp, **kwargs)
+        super().__init__(*args, conv_cfg=conv_cfg, **kwargs)
         stages = [getattr(self, name) for name in self.res_layers]
-        stages_cp = stages_cp or [with_cp] * len(stages)
+        stages_cp = with_cp if isinstance(with_cp, Sequence) else [with_cp] * len(stages)
         placement = ["last"] * len(stages) if placement is None else placement
         per_stage = [block4d] * len(stages) if isinstance(block4d, dict) else block4d
         for name, value in dict(block4d=per_stage, placement=placement, with_cp=stages_cp).items():
@@ -85,7 +90,8 @@ class Blocks4dMixin:
                     f"{name} must have one entry for each of the trunk's {len(stages)} stages, got "
                     f"{value!r}"
                 )
-        if stem_block4d is True and not isinstance(block4d, dict):
+        stem = block4d if stem_block4d is True else stem_block4d
+        if stem and not isinstance(stem, dict):
             raise ValueError("stem_block4d must be a config where block4d differs between stages")
 
         for name, flag in (("maxpool", "with_pool1"), ("pool2", "with_pool2")):
@@ -94,9 +100,8 @@ class Blocks4dMixin:
         self.channels_last = channels_last
         self.blocks4d = nn.ModuleDict()
         self.block_stage: dict[str, int] = {}  # location -> stage, 0 for the stem
-        if stem_block4d:
-            config = block4d if stem_block4d is True else stem_block4d
-            self._insert(STEM, 0, config, self.base_channels, stages_cp[0])
+        if stem and isinstance(stem, dict):
+            self._insert(STEM, 0, stem, self.base_channels, stages_cp[0])
         expansion = getattr(self.block, "expansion", 1)
         for i, (layer, config, where) in enumerate(zip(stages, per_stage, placement)):
             for residual in layer:
@@ -108,8 +113,8 @@ class Blocks4dMixin:
         if channels_last:
             use_channels_last(self)
         if compile:
-            self.compile(fullgraph=True, dynamic=False)
-            self._compiled_call_impl = every_shape(self._compiled_call_impl)
+            compiled = torch.compile(self._call_impl, fullgraph=True, dynamic=False)
+            self._compiled_call_impl = every_shape(compiled)
 
     def _insert(
         self, location: str, stage: int, config: dict, channels: int, with_cp: bool
@@ -128,7 +133,7 @@ class Blocks4dMixin:
         blocks = self.blocks4d
         if not (self.pretrained or any(args)):
             self.blocks4d = nn.ModuleDict()
-        super().init_weights(*args)
+        super().init_weights(*args)  # type: ignore[misc]  # the trunk's
         self.blocks4d = blocks
 
     def forward(
@@ -136,9 +141,7 @@ class Blocks4dMixin:
     ) -> Tensor | tuple[Tensor, ...]:
         """Map (N, U, C, T, H, W) to (N, C', U*T', H', W'), or a tuple for several ``out_indices``.
 
-        Args:
-            x: Videos as units.
-            maps: Filled with each block's attention maps: location -> name -> map.
+        ``maps`` receives each block's attention maps: location -> name -> map.
         """
         return self.forward_late(self.forward_early(x), maps)
 
@@ -150,7 +153,9 @@ class Blocks4dMixin:
         """
         check_shape(x, getattr(self, "in_channels", 3), hint=UNITS)
         U, x = x.shape[1], self._fold(x)
-        for _, layer in takewhile(lambda step: step[0] == TRUNK, self._steps()):
+        for name, layer in self._steps():
+            if name != TRUNK or layer is None:
+                break
             x = layer(x)
         return x.unflatten(0, (-1, U))
 
@@ -160,10 +165,10 @@ class Blocks4dMixin:
         """Go on from features (N, U, C', T', H', W') of :meth:`forward_early`."""
         U, x, outs = x.shape[1], self._fold(x), []
         for name, layer in dropwhile(lambda step: step[0] == TRUNK, self._steps()):
-            if name == TRUNK:
-                x = layer(x)
-            elif name == OUTPUT:
+            if layer is None:
                 outs.append(x)
+            elif name == TRUNK:
+                x = layer(x)
             else:
                 found = None if maps is None else maps.setdefault(name, {})
                 x = layer(x.unflatten(0, (-1, U)), found).flatten(0, 1)
@@ -173,11 +178,12 @@ class Blocks4dMixin:
         return outs[0] if len(outs) == 1 else tuple(outs)
 
     def _steps(self) -> list[tuple[str, nn.Module | None]]:
-        """Layers of the trunk, blocks (by location) and places of outputs in order."""
+        """Layers of the trunk, blocks (by location) and places of outputs (None) in order."""
 
         def block_at(location: str) -> list[tuple[str, nn.Module]]:
             return [(location, self.blocks4d[location])] if location in self.blocks4d else []
 
+        steps: list[tuple[str, nn.Module | None]]
         steps = [(TRUNK, getattr(self, name)) for name in self.stem] + block_at(STEM)
         out_indices = getattr(self, "out_indices", (len(self.res_layers) - 1,))
         for i, layer_name in enumerate(self.res_layers):
@@ -193,7 +199,7 @@ class Blocks4dMixin:
         return x.contiguous(memory_format=torch.channels_last_3d) if self.channels_last else x
 
     def _freeze_stages(self) -> None:
-        super()._freeze_stages()
+        super()._freeze_stages()  # type: ignore[misc]  # the trunk's
         for location, stage in self.block_stage.items():
             if stage <= self.frozen_stages:
                 self.blocks4d[location].eval().requires_grad_(False)
@@ -237,12 +243,7 @@ class ResNet2Plus1d4d(Blocks4dMixin, ResNet2Plus1d):
 
     after_first_stage = ()
 
-    def __init__(
-        self,
-        *args: object,
-        conv_cfg: dict = dict(type="Conv2plus1d"),  # noqa: B006
-        **kwargs: object,
-    ) -> None:
+    def __init__(self, *args: object, conv_cfg: dict = FACTORIZED, **kwargs: Any) -> None:
         super().__init__(*args, conv_cfg=conv_cfg, **kwargs)
         for module in self.modules():  # `Conv2plus1d` cannot choose the kind of its factors
             if type(module) is nn.Conv3d:

@@ -32,12 +32,8 @@ class TemporalShift(nn.Module):
 class SlowOnlyTSM(ResNet3dSlowOnly):
     """TSM as MMAction2's ``ResNetTSM``, with SlowOnly's keys, such as ``base_channels``.
 
-    Channels shift at the start of every residual branch. (N, 3, T, H, W) -> (N, C', T, H', W').
-
-    Args:
-        *args: Of ``ResNet3dSlowOnly``.
-        shift_div: One of this many channels shifts each way.
-        **kwargs: Of ``ResNet3dSlowOnly``.
+    One of ``shift_div`` channels shifts each way at the start of every residual branch; other
+    arguments are those of ``ResNet3dSlowOnly``. (N, 3, T, H, W) -> (N, C', T, H', W').
     """
 
     def __init__(self, *args: object, shift_div: int = 8, **kwargs: object) -> None:

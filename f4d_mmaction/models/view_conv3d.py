@@ -35,15 +35,15 @@ def conv3d(
     axis is shorter than the kernel, so a recorded pass pads such an axis by itself.
     """
     t, h, w = weight.shape[2:]
-    axes = list(zip(stride, padding, dilation))
     if x.is_contiguous(memory_format=torch.channels_last_3d) and not _frozen(x):
-        if t == 1 and axes[0][:2] == (1, 0):
-            frames = x.transpose(1, 2).flatten(0, 1)
-            y = F.conv2d(frames, weight.squeeze(2), bias, *zip(*axes[1:]), groups)
+        if t == 1 and (stride[0], padding[0]) == (1, 0):
+            flat, kernel = x.transpose(1, 2).flatten(0, 1), weight.squeeze(2)
+            y = F.conv2d(flat, kernel, bias, stride[1:], padding[1:], dilation[1:], groups)
             return y.unflatten(0, (-1, x.shape[2])).transpose(1, 2)
-        along_time = h == w == 1 and axes[1][:2] == axes[2][:2] == (1, 0)
+        along_time = h == w == 1 and (*stride[1:], *padding[1:]) == (1, 1, 0, 0)
         if along_time and not torch.is_grad_enabled():  # in 3D oneDNN's backward pass is faster
-            y = F.conv2d(x.flatten(3), weight.squeeze(4), bias, *zip(axes[0], (1, 0, 1)), groups)
+            line = (stride[0], 1), (padding[0], 0), (dilation[0], 1)
+            y = F.conv2d(x.flatten(3), weight.squeeze(4), bias, *line, groups)
             return y.unflatten(3, x.shape[3:])
     if x.device.type == "cpu" and torch.is_grad_enabled():
         small = [p if size < k else 0 for size, k, p in zip(x.shape[2:], (t, h, w), padding)]

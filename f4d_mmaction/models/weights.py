@@ -41,7 +41,7 @@ def load_checked(path: str | os.PathLike) -> dict:
             with zipfile.ZipFile(path) as archive:
                 if (damaged := archive.testzip()) is not None:
                     raise DamagedCheckpointError(f"the check sum of {damaged} does not fit")
-        checkpoint = load_from_local(path)
+        checkpoint = load_from_local(Path(path))
         if not isinstance(checkpoint, dict):
             raise DamagedCheckpointError(f"it holds a {type(checkpoint).__name__}, not a dict")
     except Exception as error:  # damaged bytes raise anything

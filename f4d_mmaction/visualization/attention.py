@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -51,7 +52,7 @@ def draw_sheet(
 ) -> Figure:
     """Draw what :func:`contact_sheet` writes."""
     location, frames, scale, times = _weighed(result, location)
-    U, T, height, width = result.frames.shape[:4]
+    U, T, height, width = frames.shape[:4]
     across = T * min(1.25, 9 / T)
     down = across / T * height / width
     row = down + (CURVE if times is not None else 0) + GAP
@@ -67,7 +68,7 @@ def draw_sheet(
         strip.set_ylabel(_unit_label(result, unit), rotation=0, ha="right", va="center", labelpad=8)
         if times is not None:
             curve = _axes(figure, LEFT, top + down, across, CURVE)
-            _draw_curve(curve, times[unit], times, marker="o", markersize=3)
+            _draw_curve(curve, times[unit], times, marker="o")
             curve.spines["bottom"].set_visible(True)
     if times is not None:
         told = f"weight of each frame in the whole video, {times.min():.2f} to {times.max():.2f}"
@@ -137,9 +138,9 @@ def _draw_bars(axes: Axes, result: Recognition) -> None:
     axes.barh(range(len(best)), 1, 0.22, color=GRID)
     for place, prediction in enumerate(best):
         axes.barh(place, prediction.score, 0.22, color=MUTED if place else BLUE)
-        text = dict(y=place - 0.2, fontsize=8, va="bottom", parse_math=False)
-        axes.text(0, s=shorten(prediction.name, 38), **text)
-        axes.text(1, s=f"{prediction.score:.0%}", ha="right", **text)
+        write = partial(axes.text, y=place - 0.2, fontsize=8, va="bottom", parse_math=False)
+        write(0, s=shorten(prediction.name, 38))
+        write(1, s=f"{prediction.score:.0%}", ha="right")
     axes.set(xlim=(0, 1), ylim=(4.5, -0.7))
     axes.set_axis_off()
 
@@ -154,13 +155,13 @@ def _draw_track(axes: Axes, times: np.ndarray) -> None:
     axes.set_xticks(T * (np.arange(U) + 0.5), names, fontsize=7.5, color=MUTED)
 
 
-def _draw_curve(axes: Axes, weights: np.ndarray, times: np.ndarray, **line: object) -> None:
+def _draw_curve(axes: Axes, weights: np.ndarray, times: np.ndarray, marker: str = "") -> None:
     """Weights of frames, each under its frame, at the scale of all ``times``."""
     x = np.arange(len(weights)) + 0.5
     low, span = times.min(), max(np.ptp(times), 1e-6)
     axes.set(xlim=(0, len(weights)), ylim=(low - 0.12 * span, low + 1.2 * span))
     axes.fill_between(x, weights, axes.get_ylim()[0], color=BLUE, alpha=0.15, linewidth=0)
-    axes.plot(x, weights, color=BLUE, linewidth=1.5, clip_on=False, **line)
+    axes.plot(x, weights, color=BLUE, linewidth=1.5, marker=marker, ms=3, clip_on=False)
     axes.set(xticks=[], yticks=[])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -191,7 +192,7 @@ def _header(
     """The best class, green where it is the true one, and what the picture shows."""
     W, H = figure.get_size_inches()
     title, line, color = truth or "", Path(result.path).name, INK
-    font = dict(fontsize=12, parse_math=False)
+    write = partial(figure.text, fontsize=12, parse_math=False)
     if result.predictions:
         best = result.predictions[0]
         title = best.name
@@ -199,9 +200,9 @@ def _header(
         block = location and f"attention after {location.replace('_', ', block ')}"
         line += f"  ·  {block or 'no attention'}"
         color = INK if truth is None else GREEN if truth == best.name else ORANGE
-        figure.text(1 - 0.14 / W, 1 - 0.3 / H, f"{best.score:.0%}", ha="right", color=color, **font)
+        write(1 - 0.14 / W, 1 - 0.3 / H, f"{best.score:.0%}", ha="right", color=color)
     title, line = shorten(title, int(8 * W)), shorten(line, int(13 * W))
-    figure.text(left / W, 1 - 0.3 / H, title, fontweight="bold", color=color, **font)
+    write(left / W, 1 - 0.3 / H, title, fontweight="bold", color=color)
     figure.text(left / W, 1 - 0.58 / H, line, fontsize=8, color=MUTED, parse_math=False)
 
 

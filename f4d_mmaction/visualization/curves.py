@@ -107,7 +107,7 @@ def _draw(axes: Axes, name: str, errors: Errors) -> None:
         values = [curve[step] for step in steps]
         axes.plot(steps, values, color=color, linewidth=1.8, marker=marker, ms=3.5, label=label)
     if errors.val:
-        best = min(errors.val, key=errors.val.get)
+        best = min(errors.val, key=errors.val.__getitem__)
         unit = "epoch" if errors.by_epoch else "iteration"
         axes.set_title(
             f"best {errors.val[best]:.1%}, {unit} {best}", loc="right", fontsize=8, color=MUTED

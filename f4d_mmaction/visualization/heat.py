@@ -38,7 +38,7 @@ def _at_frame_size(
     result: Recognition, location: str, wanted: Callable[[int, int, int], bool]
 ) -> np.ndarray | None:
     maps = result.maps.get(location)
-    if maps is None:
+    if maps is None or result.frames is None:
         raise ValueError(
             f"no attention at {location!r}; there is {', '.join(result.maps) or 'none'}"
         )

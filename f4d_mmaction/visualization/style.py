@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 INK, MUTED, GRID = "#22303c", "#8a97a3", "#e6eaee"
 BLUE, ORANGE, GREEN = "#2f6fb0", "#e07b39", "#3d9970"
 DPI = 110
-_RC = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": MUTED,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-}
-
-with_style = rc_context(_RC)  # a decorator for functions that draw
+with_style = rc_context(
+    {  # a decorator for functions that draw
+        "font.family": "DejaVu Sans",  # comes with matplotlib
+        "font.size": 9,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": MUTED,
+        "xtick.color": MUTED,
+        "ytick.color": MUTED,
+        "xtick.labelcolor": INK,
+        "ytick.labelcolor": INK,
+    }
+)
 
 
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty white figure of that many inches."""
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width, height), dpi=DPI, facecolor="white")
 
 
 def plain(axes: Axes) -> None:
@@ -57,8 +52,9 @@ def save(figure: Figure, out: str | os.PathLike) -> Path:
 
 def to_array(figure: Figure) -> np.ndarray:
     """Return the figure as a picture (H, W, 3) of uint8."""
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def shorten(text: str, length: int) -> str:

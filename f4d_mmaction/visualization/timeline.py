@@ -59,8 +59,8 @@ def _draw_rows(axes: Axes, timeline: Timeline, chosen: list[int]) -> None:
     # More windows than pixels: keep the peaks.
     first = np.unique(np.linspace(0, len(middles), COLUMNS, endpoint=False).astype(int))
     scores = np.maximum.reduceat(scores, first, axis=1)
-    shown = dict(cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    axes.imshow(scores, extent=extent, **shown)
+    image = axes.imshow(scores, "Blues", vmin=0, vmax=1, aspect="auto", extent=extent)
+    image.set_interpolation("nearest")
     axes.hlines(np.arange(1, len(chosen)) - 0.5, *extent[:2], color="white", linewidth=2)
     axes.set_xlim(timeline.edges[0], timeline.edges[-1])
     axes.set_facecolor("#f7f8fa")
@@ -106,7 +106,7 @@ def _play(timeline: Timeline, stage: Stage, fps: float) -> Iterator[np.ndarray]:
     middles = (timeline.starts + timeline.ends) / 2
     shown = 0
     for frame in stream_frames(timeline.path):
-        while shown / fps <= frame.time - timeline.edges[0]:
+        while frame.image is not None and shown / fps <= frame.time - timeline.edges[0]:
             picture = stage.show(frame.image, frame.time)
             scores = timeline.scores[np.abs(middles - frame.time).argmin()]
             name = shorten(timeline.classes[scores.argmax()], 50)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+from av import VideoStream
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -25,7 +26,7 @@ def write_video(
     codec: str = "libx264",
     pixel_format: str = "yuv420p",
     gop: int | None = None,
-    options: dict[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> Path:
     """Encode RGB frames (H, W, 3) of uint8 and of one size, ``fps`` a second, one at a time.
 
@@ -35,7 +36,7 @@ def write_video(
     keyframe to keyframe, None for the encoder's own choice.
 
     Raises:
-        ValueError: fps is not positive, or there is no frame.
+        ValueError: fps is not positive, there is no frame, or the codec is none of videos.
     """
     path = Path(path)
     if not fps > 0:
@@ -49,9 +50,12 @@ def write_video(
         for image in frames:
             height, width = (size // 2 * 2 for size in image.shape[:2])
             if stream is None:
-                stream = container.add_stream(codec, Fraction(fps).limit_denominator(1001))
+                added = container.add_stream(codec, Fraction(fps).limit_denominator(1001))
+                if not isinstance(added, VideoStream):
+                    raise ValueError(f"{codec} encodes no video")
+                stream = added
                 stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
-                stream.options = options
+                stream.options = dict(options)
                 if gop is not None:
                     stream.codec_context.gop_size = gop
             image = np.ascontiguousarray(image[:height, :width])

@@ -23,7 +23,7 @@ def test_frames_are_those_of_the_reader(tmp_path, suffix):
 def test_only_wanted_frames_are_converted(tmp_path):
     path = encode(tmp_path / "video.mp4")
     frames = list(stream_frames(path, lambda index: index % 5 == 0))
-    assert [frame.index for frame in frames if frame.image is not None] == [0, 5, 10, 15, 20]
+    assert [frame.number for frame in frames if frame.image is not None] == [0, 5, 10, 15, 20]
 
 
 def test_times_of_a_variable_frame_rate_are_the_files_own(tmp_path):

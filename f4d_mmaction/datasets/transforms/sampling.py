@@ -97,7 +97,7 @@ class SampleActionUnits(BaseTransform):
                 f"{name} has {total_frames} frames; action units need at least one. "
                 "Remove it from the annotation file or repair it."
             )
-        indices = self.sample(total_frames) + results["start_index"]
+        indices = self.sample(int(total_frames)) + results["start_index"]
         results["frame_inds"] = indices.reshape(-1)
         results["clip_len"] = self.clip_len
         results["frame_interval"] = self.frame_interval

@@ -166,12 +166,7 @@ class BadVideoHook(Hook):
             evaluator.metrics.insert(0, BadVideoMetric())
 
     def _after_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: object = None,
-        mode: str = "train",
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: object, mode: str = "train"
     ) -> None:
         """Log and list the bad videos of this batch; judge their share while training."""
         samples = data_batch["data_samples"]

@@ -39,7 +39,7 @@ class SafeCheckpointHook(CheckpointHook):
                 "keep 2 or more"
             )
         if self.backend_args is None and "://" not in str(self.out_dir):
-            self.backend_args = dict(backend="atomic")
+            self.backend_args: dict | None = dict(backend="atomic")
         self._buffers: list[dict] | None = None
 
     def before_train(self, runner: Runner) -> None:

@@ -43,11 +43,7 @@ class InvalidNumbersHook(Hook):
         self._scale = self._scaler.get_scale() if self._scaler else math.inf
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict
     ) -> None:
         """Look at the loss and at the loss scale."""
         losses = {name: torch.as_tensor(v).sum() for name, v in outputs.items() if "loss" in name}
@@ -64,10 +60,9 @@ class InvalidNumbersHook(Hook):
                 "are sound."
             )
         if self._scaler is not None:
-            self._watch_scale(runner)
+            self._watch_scale(runner, self._scaler.get_scale())
 
-    def _watch_scale(self, runner: Runner) -> None:
-        scale = self._scaler.get_scale()
+    def _watch_scale(self, runner: Runner, scale: float) -> None:
         if scale < self._scale:
             self._overflows += 1
             runner.logger.warning(

@@ -57,7 +57,7 @@ class PreemptionHook(Hook):
             signal.signal(signal.SIGTERM, self._former)
 
     def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
+        self, runner: Runner, batch_idx: int, data_batch: object, outputs: object
     ) -> None:
         """Save and exit if any process got SIGTERM, once accumulated gradients are applied."""
         if not self._anyone_asked(runner) or not runner.optim_wrapper.should_update():
@@ -68,7 +68,7 @@ class PreemptionHook(Hook):
         raise SystemExit(EXIT_CODE)
 
     def after_val_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None
+        self, runner: Runner, batch_idx: int, data_batch: object, outputs: object
     ) -> None:
         """Exit if this epoch is saved; otherwise training will."""
         saved = self._saver.filename_tmpl.format(runner.epoch)
