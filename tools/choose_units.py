@@ -27,7 +27,8 @@ def main() -> None:
         if args.videos is not None:
             paths = track(list_videos(args.videos), "Opening the videos")
             readers = [VideoReader(path, time_limit=30) for path in paths]
-            frames, rates = zip(*[(len(reader), reader.average_fps) for reader in readers])
+            frames = [len(reader) for reader in readers]
+            rates = [reader.average_fps for reader in readers]
         chosen, reasons = choose_units(frames, rates, args.action, args.clip_len)
         units, length = chosen["num_units"], chosen["clip_len"]
         print(*reasons, dict(type="SampleActionUnits", **chosen), sep="\n")

@@ -5,10 +5,12 @@ import json
 import sys
 from contextlib import nullcontext
 
+from mmengine.model import BaseModel
 from rich.progress import track
 
 from f4d_mmaction.apis import iter_recognize, list_videos, load_recognizer
 from f4d_mmaction.models.inference import prepare_for_inference
+from f4d_mmaction.structures import Recognition
 from f4d_mmaction.visualization import save_attention
 
 
@@ -55,14 +57,14 @@ def main() -> int:
     return 1 if bad else 0
 
 
-def wanted_blocks(model, location: str | None) -> list:
+def wanted_blocks(model: BaseModel, location: str | None) -> list[str | None]:
     known = list(getattr(model.backbone, "blocks4d", {}))
     if location not in (None, "all", *known):
         raise ValueError(f"--location {location}: the network has 4D blocks at {', '.join(known)}")
     return known if location == "all" else [location]
 
 
-def show(result) -> None:
+def show(result: Recognition) -> None:
     if result.error:
         print(f"BAD {result.error}", file=sys.stderr)
         return

@@ -46,7 +46,7 @@ def _shapes(pipeline: list) -> set[tuple]:
     end = next((i for i, name in enumerate(names) if name.startswith("Format")), 0)
     shapes = set()
     for size in TRIED if 0 <= start < end else ():
-        results = dict(imgs=[np.zeros((*size, 3), np.uint8)], img_shape=size, modality="RGB")
+        results: dict = dict(imgs=[np.zeros((*size, 3), np.uint8)], img_shape=size, modality="RGB")
         results |= dict(original_shape=size, label=0, num_clips=1, clip_len=1)
         try:
             shapes.add(Compose(pipeline[start + 1 : end])(results)["imgs"][0].shape)

@@ -87,7 +87,8 @@ def score_alone(window: SlidingWindow, video: str, index: int) -> tuple[np.ndarr
 def write_scores(timeline: Timeline, folder: Path) -> None:
     """Write every window's times, best class and all scores as JSON, and as a row of a table."""
     header = ["start", "end", "name", "score", *timeline.classes]
-    windows, rows = [], [header]
+    windows: list[dict] = []
+    rows: list[list] = [header]
     for start, end, scores in zip(timeline.starts, timeline.ends, timeline.scores):
         label = int(scores.argmax())
         start, end, name = round(float(start), 3), round(float(end), 3), timeline.classes[label]

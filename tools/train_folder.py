@@ -70,7 +70,7 @@ class Work:
         self.path = self.folder / "run.json"
         asked = {name: str(value) for name, value in vars(args).items()}
         asked |= {"videos": str(source), "work_dir": "", "workers": ""}
-        self.content = {"asked": asked, "said": [], "videos": []}
+        self.content: dict = {"asked": asked, "said": [], "videos": []}
         if self.path.exists():
             found = json.loads(self.path.read_text(encoding="utf-8"))
             if changed := [name for name in asked if asked[name] != found["asked"].get(name)]:
@@ -202,7 +202,7 @@ def main() -> None:
             f"python {tools}/train_folder.py {args.videos} --minutes {3 * args.minutes:g} "
             f"--work-dir {work.folder}_longer",
         ]
-        parts = {"Result": [table, "", *meaning], "Choices": work.content["said"], "Go on": go_on}
+        parts = dict(Result=[table, "", *meaning], Choices=work.content["said"]) | {"Go on": go_on}
         report = page.write(work.folder, checkpoint, parts)
     except (OSError, ValueError) as error:
         sys.exit(f"train_folder.py: {error}")

@@ -51,7 +51,7 @@ def train_splits(config: Config, splits: Sequence[int]) -> dict:
     names = next(iter(found.values()))
     columns = {name: [metrics[name] for metrics in found.values()] for name in names}
     several = len(found) > 1
-    result = dict(
+    result: dict = dict(
         mean={name: statistics.fmean(values) for name, values in columns.items()},
         spread={n: statistics.stdev(values) if several else None for n, values in columns.items()},
         splits=found,

@@ -75,9 +75,7 @@ def measure_focus(
     focus: dict[str, list[Focus]] = defaultdict(list)
     change, weights = [], defaultdict(list)
     for result in results:
-        if result.error:
-            raise ValueError(result.error)
-        change.append(change_of(result.frames))
+        change.append(change_of(frames_of(result)))
         for location in locations(result):
             if (pixels := pixel_weights(result, location)) is not None:
                 focus[location].extend(focus_by_frame(pixels, regions(result)))
@@ -111,6 +109,13 @@ def pace(change: list[np.ndarray], weights: list[np.ndarray]) -> Pace:
     return Pace(moving, still, own.mean(), half, other.mean())
 
 
+def frames_of(result: Recognition) -> np.ndarray:
+    """The frames (U, T, H, W, 3) that the network saw; ``ValueError`` where there are none."""
+    if result.frames is None:
+        raise ValueError(result.error or f"{result.path}: the network takes no units")
+    return result.frames
+
+
 def steps(frames: np.ndarray) -> np.ndarray:
     """Change of each pixel between neighboring frames of a unit, (U, T - 1, H, W)."""
     if frames.shape[1] < 3:
@@ -124,7 +129,7 @@ def moving_pixels(result: Recognition) -> np.ndarray:
     What is at a place now differs there from the frame before and the frame after; what has left or
     will come, from one of them only.
     """
-    step = steps(result.frames)
+    step = steps(frames_of(result))
     change = np.minimum(step[:, :-1], step[:, 1:])
     limit = np.quantile(change, 1 - MOVING, axis=(2, 3), keepdims=True)
     return np.pad(change > limit, ((0, 0), (1, 1), (0, 0), (0, 0)))
@@ -138,7 +143,7 @@ def change_of(frames: np.ndarray) -> np.ndarray:
 
 def moving_shapes(boxes: dict[str, dict[int, list[float]]], result: Recognition) -> np.ndarray:
     """The box of the moving shape in each frame (U, T, H, W), by video and frame."""
-    found = np.zeros(result.frames.shape[:4], bool)
+    found = np.zeros(frames_of(result).shape[:4], bool)
     y, x = np.indices(found.shape[2:])
     for place, index in np.ndenumerate(result.frame_inds):
         if index in boxes[result.path]:

@@ -111,7 +111,7 @@ class Case:
             hardware += f", memory: {self.memory}"
         return f"torch {torch.__version__}, Python {platform.python_version()}, {hardware}"
 
-    def build_step(self) -> Callable[[], None]:
+    def build_step(self) -> Callable[[], object]:
         """Build the network (no pretrained weights) and its input; return what runs it once.
 
         Within a process group it runs with DDP.
@@ -178,7 +178,7 @@ def time_cases(cases: Sequence[Case], rounds: int) -> list[list[float]]:
         return take_turns(candidates, rounds, warmup=2)
 
 
-_built: tuple[Callable[[], None], str]  # the step and device of a process of `time_cases`
+_built: tuple[Callable[[], object], str]  # the step and device of a process of `time_cases`
 
 
 def _build(case: Case) -> None:
@@ -298,9 +298,9 @@ def scaling(cases: Sequence[Case], values: Sequence[int], rounds: int, picture: 
     for axes, (key, letter) in zip(
         figure.subplots(1, 2, sharey=True), {"num_units": "U", "clip_len": "T"}.items()
     ):
+        changes: list[dict] = [{key: value} for value in values]
         measured = [
-            time_cases([replace(case, **{key: value}) for case in cases], rounds)
-            for value in values
+            time_cases([replace(case, **change) for case in cases], rounds) for change in changes
         ]
         rows = []
         for case, columns in zip(cases, zip(*measured)):
@@ -321,14 +321,14 @@ def scaling(cases: Sequence[Case], values: Sequence[int], rounds: int, picture: 
 # --------------------------------------------------------------------------------- stated ratios
 
 
-def measure(target: dict, rounds: int, **setting: str) -> float:
+def measure(target: dict, rounds: int, device: str, memory: str) -> float:
     """Measure one target's ratio, see :func:`check`."""
     kind = target["measure"]
     if kind == "loading":
         config = Config.fromfile(target["config"])
         init_default_scope(config.get("default_scope", "mmaction"))
         return benchmark_data.compare(config, frames=[target["frames"]], videos=6)[0].ratio()
-    of, to = (Case(**setting, **target[role]) for role in ("of", "to"))
+    of, to = (Case(device=device, memory=memory, **target[role]) for role in ("of", "to"))
     if kind == "memory":
         return peak_memory(of) / peak_memory(to)
     if kind not in ("speed", "time"):
@@ -341,7 +341,9 @@ def measure(target: dict, rounds: int, **setting: str) -> float:
     return time_ratio(others, times) * of.batch / to.batch
 
 
-def check(path: str | Path, only: str = "", rounds: int = 5, **setting: str) -> list[dict]:
+def check(
+    path: str | Path, only: str = "", rounds: int = 5, device: str = "cpu", memory: str = "plain"
+) -> list[dict]:
     """Hold this machine to the ratios stated in a JSON file.
 
     Each target names a ``measure``: ``speed`` (videos a second), ``time`` and ``memory`` (peak)
@@ -353,7 +355,8 @@ def check(path: str | Path, only: str = "", rounds: int = 5, **setting: str) -> 
         path: The file.
         only: Check the targets whose name has this text.
         rounds: Of each timing.
-        setting: ``device`` and ``memory`` of every case.
+        device: Of every case.
+        memory: Of every case.
 
     Returns:
         The targets with ``ratio`` and ``met``.
@@ -367,13 +370,13 @@ def check(path: str | Path, only: str = "", rounds: int = 5, **setting: str) -> 
         raise ValueError(f"{path} has no target whose name has {only!r}")
     results = []
     for target in targets:
-        ratio = measure(target, rounds, **setting)
+        ratio = measure(target, rounds, device, memory)
         met = target.get("at_least", ratio) <= ratio <= target.get("at_most", ratio)
         results.append(dict(target, ratio=ratio, met=met))
     return results
 
 
-def check_markdown(results: Sequence[dict], **setting: str) -> str:
+def check_markdown(results: Sequence[dict], device: str, memory: str) -> str:
     """Show targets, ratios and whether they were met."""
     rows = []
     for result in results:
@@ -382,7 +385,7 @@ def check_markdown(results: Sequence[dict], **setting: str) -> str:
         met = "yes" if result["met"] else "**no**"
         rows.append([result["name"], stated, f"{result['ratio']:.2f}", met])
     table = markdown_table(["target", "bound", "here", "met"], rows)
-    return f"{Case('', **setting).setting}.\n\n{table}"
+    return f"{Case('', device=device, memory=memory).setting}.\n\n{table}"
 
 
 def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
@@ -432,9 +435,8 @@ def main() -> int:
     all_met = True
     try:
         if args.check:
-            setting = dict(device=args.device, memory=args.memory)
-            results = check(args.check, args.only, args.rounds, **setting)
-            text = check_markdown(results, **setting)
+            results = check(args.check, args.only, args.rounds, args.device, args.memory)
+            text = check_markdown(results, args.device, args.memory)
             all_met = all(result["met"] for result in results)
         elif args.profile:
             text = profiles(cases_of(args))
@@ -444,7 +446,7 @@ def main() -> int:
             text = compare(cases_of(args), args.rounds)
         print(text)
         if args.markdown:
-            write_section(*args.markdown, text)
+            write_section(args.markdown[0], args.markdown[1], text)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
     return 0 if all_met else 1

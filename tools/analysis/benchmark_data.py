@@ -25,13 +25,13 @@ from f4d_mmaction.analysis.report import markdown_table, write_section
 from f4d_mmaction.analysis.timing import take_turns
 from f4d_mmaction.visualization import write_video
 
-STOCK = {
+STOCK: dict[str, dict] = {
     "InitVideo": {"type": "DecordInit", "num_threads": 1},
     "DecodeUnits": {"type": "DecordDecode"},
     "DecodeRawUnits": {"type": "RawFrameDecode"},
     "FormatActionUnits": {"type": "FormatShape", "input_format": "NCTHW"},
 }
-OURS = {
+OURS: dict[str, dict] = {
     "DecordInit": {"type": "InitVideo"},
     "DecordDecode": {"type": "DecodeUnits"},
     "RawFrameDecode": {"type": "DecodeRawUnits"},
@@ -86,7 +86,8 @@ def drifting_texture(frames: int, size: tuple[int, int], seed: int = 0) -> Itera
     """
     width, height = size
     noise = np.random.default_rng(seed).integers(0, 256, (height * 2, width * 2, 3), np.uint8)
-    texture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)
+    noise = cv2.GaussianBlur(noise, (0, 0), 3)
+    texture = cv2.normalize(noise, noise, 0, 255, cv2.NORM_MINMAX)
     for index in range(frames):
         top, left = index % height, 2 * index % width
         yield texture[top : top + height, left : left + width]
@@ -164,8 +165,9 @@ def loader_speed(config: Config, workers: int, videos: int = 32, frames: int = 9
     with tempfile.TemporaryDirectory() as folder:
         path = write_video(Path(folder, "0.mp4"), drifting_texture(frames, SIZE), 25, options={})
         sample = dict(filename=str(path), label=0, start_index=0, modality="RGB")
-        loader = DataLoader(
-            [sample] * videos * workers,
+        samples = [sample] * videos * workers
+        loader: DataLoader = DataLoader(
+            samples,  # type: ignore[arg-type]  # any sequence will do
             batch_size=8,
             num_workers=workers,
             collate_fn=partial(_load, Compose(pipeline)),
@@ -176,7 +178,7 @@ def loader_speed(config: Config, workers: int, videos: int = 32, frames: int = 9
         start = time.perf_counter()
         for _ in loader:
             pass
-        return len(loader.dataset) / (time.perf_counter() - start)
+        return len(samples) / (time.perf_counter() - start)
 
 
 def _load(pipeline: Compose, samples: Sequence[dict]) -> dict:
@@ -231,7 +233,7 @@ def main() -> None:
     text = "\n".join(comparison.to_markdown() for comparison in compare(config, **options))
     print(text)
     if document:
-        write_section(*document, text)
+        write_section(document[0], document[1], text)
 
 
 if __name__ == "__main__":

@@ -26,15 +26,11 @@ def compare(
     for path in paths:
         config = Config.fromfile(path)
         units, frames, views = protocol(config)
-        record = dict(name=Path(path).stem, costs=[], test=None)
-        for clip_len in clip_lens:
-            found = complexity(config, num_units, clip_len, size)
-            record["costs"].append(dict(asdict(found), params=found.params, macs=found.macs))
-        found = complexity(config, units, frames, size)
-        record["test"] = dict(
-            num_units=units, clip_len=frames, views=views, size=size, macs=views * found.macs
-        )
-        records.append(record)
+        found = [complexity(config, num_units, clip_len, size) for clip_len in clip_lens]
+        costs = [dict(asdict(each), params=each.params, macs=each.macs) for each in found]
+        macs = views * complexity(config, units, frames, size).macs
+        test = dict(num_units=units, clip_len=frames, views=views, size=size, macs=macs)
+        records.append(dict(name=Path(path).stem, costs=costs, test=test))
     return records
 
 
@@ -105,7 +101,7 @@ def main() -> None:
         records = compare(args.configs, args.num_units, args.clip_len, args.size)
         print(to_markdown(records))
         if args.markdown:
-            write_section(*args.markdown, to_markdown(records))
+            write_section(args.markdown[0], args.markdown[1], to_markdown(records))
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
     if args.json:

@@ -80,9 +80,10 @@ def tests(_: float, seconds: float) -> str:
     """Run the tests that have a device parameter, on the GPU; name those that fail."""
     folder = "tests/models" if ON_GPU else "tests/models/test_attention.py"
     command = ["pytest", "-q", "-p", "no:cacheprovider", "-k", DEVICE, folder]
-    run = dict(capture_output=True, text=True, timeout=seconds)
+    program = [sys.executable, "-m", *command]
     try:
-        lines = subprocess.run([sys.executable, "-m", *command], **run).stdout.splitlines()
+        done = subprocess.run(program, capture_output=True, text=True, timeout=seconds)
+        lines = done.stdout.splitlines()
     except subprocess.TimeoutExpired:
         lines = [f"not finished in {seconds:.0f} s"]
     said = [f"- {line}" for line in lines if line.startswith(("FAILED", "ERROR"))]
@@ -101,11 +102,11 @@ def case_of(
     options = {**case.options, **(options or {})}
     if name in ("F4D", "V4D", "SlowOnly"):  # whose configs say it
         options["model.backbone.channels_last"], channels_last = channels_last, False
-    settings = dict(batch=8, dtype=AMP, device=DEVICE) | settings
-    settings |= dict(training=training, channels_last=channels_last, options=options)
+    chosen: dict = dict(batch=8, dtype=AMP, device=DEVICE) | settings
+    chosen |= dict(training=training, channels_last=channels_last, options=options)
     if not ON_GPU:
-        settings |= dict(batch=2, size=64, clip_len=min(case.clip_len, 4 if case.num_units else 16))
-    return replace(case, **settings)
+        chosen |= dict(batch=2, size=64, clip_len=min(case.clip_len, 4 if case.num_units else 16))
+    return replace(case, **chosen)
 
 
 def measure(case: Case) -> Measured | str:
@@ -141,7 +142,7 @@ def measured(cases: Sequence[Case], row_seconds: float, seconds: float) -> Itera
     end, todo = time.monotonic() + seconds, list(cases)
     while todo:
         with ProcessPool(1, context=get_context("spawn")) as pool:
-            found = None
+            found: Measured | str = ""
             while todo and not str(found).startswith("failed"):  # CUDA's errors stay in a process
                 case, limit = todo.pop(0), min(row_seconds, end - time.monotonic())
                 if limit < 1:
@@ -196,9 +197,11 @@ def data_parallel(row_seconds: float, seconds: float) -> str:
             ]
             found = [outcome(rank, row_seconds) for rank in ranks]
         failed = [each for each in found if isinstance(each, str)]
-        total = failed[0] if failed else (count * min(rate for rate, _ in found), 0)
-        numbers = ON_GPU and not failed and not isinstance(alone, str)
-        share = f"{total[0] / count / alone[0]:.2f}" if numbers else ""
+        rates = [each[0] for each in found if not isinstance(each, str)]
+        total = failed[0] if failed else (count * min(rates), 0)
+        share = ""
+        if ON_GPU and not isinstance(total, str) and not isinstance(alone, str):
+            share = f"{total[0] / count / alone[0]:.2f}"
         rows.append(["DDP", count, show(total)[0], share])
     return markdown_table(["F4D, training in AMP", "GPUs", "videos/s", "of one without DDP"], rows)
 
@@ -225,8 +228,9 @@ def loading(row_seconds: float, seconds: float) -> str:
     for name, found in zip(
         ("F4D", "TSM"), measured([case_of("F4D"), case_of("TSM")], row_seconds, seconds)
     ):
-        numbers = ON_GPU and not isinstance(found, str)
-        need = math.ceil(found[0] * cores / rate) if numbers else ""
+        need = ""
+        if ON_GPU and not isinstance(found, str):
+            need = str(math.ceil(found[0] * cores / rate))
         rows.append([f"{name} trains in AMP", show(found)[0], need])
     return markdown_table(["", "videos/s", "workers for one GPU"], rows)
 

@@ -12,11 +12,11 @@ BINS = 15
 
 
 class Mistake(NamedTuple):
-    """How many videos of class ``truth`` were taken for ``taken``."""
+    """How many ``videos`` of class ``truth`` were taken for ``taken``."""
 
     truth: int
     taken: int
-    count: int
+    videos: int
 
 
 def mean_class_accuracy(confusion: np.ndarray) -> Estimate:
@@ -42,7 +42,7 @@ def mistakes(confusion: np.ndarray) -> list[Mistake]:
     """Every pair of classes that was confused, the most frequent first."""
     wrong = confusion - np.diag(np.diag(confusion))
     found = [Mistake(int(i), int(j), int(wrong[i, j])) for i, j in np.argwhere(wrong)]
-    return sorted(found, key=lambda mistake: -mistake.count)
+    return sorted(found, key=lambda mistake: -mistake.videos)
 
 
 def side_by_side(confusion: np.ndarray) -> np.ndarray:

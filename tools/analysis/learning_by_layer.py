@@ -16,6 +16,7 @@ from functools import partial
 import torch
 from mmengine.config import DictAction
 from mmengine.hooks import Hook
+from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
@@ -53,8 +54,9 @@ class LayerWatch(Hook):
         runner.train_loop.stop_training = runner.epoch + 1 >= self.epochs
 
     @torch.no_grad()
-    def look(self, model: nn.Module, epoch: int) -> None:
-        weights, branches = defaultdict(float), {}
+    def look(self, model: BaseModel, epoch: int) -> None:
+        weights: dict[str, float] = defaultdict(float)
+        branches: dict[str, float] = {}
         for name, weight in model.named_parameters():
             weights[block_of(name)] += float(weight.square().sum())
 

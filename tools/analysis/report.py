@@ -29,8 +29,9 @@ from judging import (
 from matplotlib.figure import Figure
 from mmaction.registry import DATASETS
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.model import BaseModel
 from rich.progress import track
-from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from f4d_mmaction.analysis.statistics import Estimate, confusion_of, wilson
@@ -68,7 +69,7 @@ class Tested:
 class WithErrors(Dataset):
     """A dataset that returns the error of a bad video in its place, each with its index."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: BaseDataset) -> None:
         self.dataset = dataset
 
     def __len__(self) -> int:
@@ -91,7 +92,7 @@ def changes(units: int) -> dict[str, list[int]]:
     return {REVERSED: whole[::-1], **without} if units > 1 else {}
 
 
-def read_test_set(config: Config, names: list[str]) -> tuple[Dataset, Tested]:
+def read_test_set(config: Config, names: list[str]) -> tuple[BaseDataset, Tested]:
     """Build the config's test set and list its videos.
 
     Raises:
@@ -143,7 +144,7 @@ def read_dump(path: str, tested: Tested) -> None:
 
 
 def score_videos(
-    model: nn.Module, dataset: Dataset, tested: Tested, ordered: set[int], dumped: bool
+    model: BaseModel, dataset: BaseDataset, tested: Tested, ordered: set[int], dumped: bool
 ) -> None:
     """Run the network, and again with changed units on the videos of ``ordered``."""
     options = model.cfg.test_dataloader
@@ -169,7 +170,7 @@ def score_videos(
 
 
 def draw_mistakes(
-    model: nn.Module | None, dataset: Dataset, tested: Tested, found: Iterable[Mistake]
+    model: BaseModel | None, dataset: BaseDataset, tested: Tested, found: Iterable[Mistake]
 ) -> list[dict]:
     """The videos of each confusion that the network was surest of, with attention."""
     shown = []
@@ -188,7 +189,7 @@ def draw_mistakes(
                     video["picture"] = data_uri(sheet)
             videos.append(video)
         names = tested.names[mistake.truth], tested.names[mistake.taken]
-        shown.append(dict(names=names, count=mistake.count, of=int(mine.sum()), videos=videos))
+        shown.append(dict(names=names, count=mistake.videos, of=int(mine.sum()), videos=videos))
     return shown
 
 
@@ -233,7 +234,7 @@ def judge_order(tested: Tested, mine: np.ndarray) -> dict:
 
 
 def write_report(
-    out: Path, tested: Tested, model: nn.Module | None, dataset: Dataset, about: dict
+    out: Path, tested: Tested, model: BaseModel | None, dataset: BaseDataset, about: dict
 ) -> None:
     """Write the page, and the rows of its classes beside it as CSV.
 
@@ -263,7 +264,7 @@ def write_report(
         absent=int((confusion.sum(1) == 0).sum()),
         sides=[tested.names[label] for label in order],
         cells=[(y, x, matrix[y, x], matrix[y].sum()) for y, x in np.argwhere(matrix)],
-        wrong=sum(mistake.count for mistake in found),
+        wrong=sum(mistake.videos for mistake in found),
         kinds=len(found),
         pairs=draw_mistakes(model, dataset, tested, found[:PAIRS]),
         bins=bins.tolist(),

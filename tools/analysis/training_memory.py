@@ -133,7 +133,7 @@ def main() -> None:
         text = to_markdown(args.config, args.num_units, args.clip_len, args.size)
         print(text)
         if args.markdown:
-            write_section(*args.markdown, text)
+            write_section(args.markdown[0], args.markdown[1], text)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
 

@@ -64,9 +64,8 @@ def _lines(report: SubsetReport) -> Iterator[str]:
     beside = f" (published: {published:,})" if published else ""
     yield f"{report.subset}: {report.entries:,} videos{beside} in {report.ann_file}"
     for unit, values in (("frames", report.frames), ("seconds", report.seconds)):
-        if values:
-            numbers = _statistics(values).items()
-            yield f"  {unit}: {', '.join(f'{name} {value:g}' for name, value in numbers)}"
+        if numbers := _statistics(values):
+            yield f"  {unit}: {', '.join(f'{name} {value:g}' for name, value in numbers.items())}"
     if report.sampler_span is not None and report.frames:
         yield (
             f"  shorter than the sampler's span of {report.sampler_span} frames: "

@@ -59,17 +59,17 @@ class Video(NamedTuple):
 
 
 class Frames(NamedTuple):
-    """A folder with frames `start` .. `start + count - 1`; `whole` if it holds no others."""
+    """A folder with frames `start` .. `start + total - 1`; `whole` if it holds no others."""
 
     path: str
-    count: int
+    total: int
     start: int
     filename_tmpl: str
     whole: bool
 
     def names(self) -> list[str]:
         """The images that the list promises."""
-        return [self.filename_tmpl.format(self.start + index) for index in range(self.count)]
+        return [self.filename_tmpl.format(self.start + index) for index in range(self.total)]
 
     def missing(self) -> tuple[str, str] | None:
         """Tell what a look at the folder says is wrong: (kind, message)."""
@@ -77,12 +77,12 @@ class Frames(NamedTuple):
             return "missing", "no such folder"
         present = set(os.listdir(self.path))
         holes = [name for name in self.names() if name not in present]
-        if len(holes) == self.count:
-            return "missing frames", f"none of {self.count}; is filename_tmpl {self.filename_tmpl}?"
+        if len(holes) == self.total:
+            return "missing frames", f"none of {self.total}; is filename_tmpl {self.filename_tmpl}?"
         if holes:
-            return "missing frames", f"{len(holes)} of {self.count}, first {holes[0]}"
-        if self.whole and self.filename_tmpl.format(self.start + self.count) in present:
-            return "wrong frame count", f"the list says {self.count}, the folder has more"
+            return "missing frames", f"{len(holes)} of {self.total}, first {holes[0]}"
+        if self.whole and self.filename_tmpl.format(self.start + self.total) in present:
+            return "wrong frame count", f"the list says {self.total}, the folder has more"
         return None
 
     def decode(self) -> tuple[int, None]:
@@ -101,7 +101,7 @@ class Frames(NamedTuple):
             except (OSError, SyntaxError) as error:
                 size = os.path.getsize(path)
                 raise ValueError(f"{name} ({size} bytes): {error}") from None
-        return self.count, None
+        return self.total, None
 
 
 @dataclass
@@ -239,7 +239,7 @@ def look(media: list[Video | Frames], report: SubsetReport) -> list[Video | Fram
     present = []
     for item in progress(media, len(media), f"{report.subset}: files"):
         if isinstance(item, Frames):
-            report.frames.append(item.count)
+            report.frames.append(item.total)
         if problem := item.missing():
             report.findings.append(Finding(problem[0], item.path, problem[1]))
         else:

@@ -86,5 +86,5 @@ def recognize_list(path: str | PurePath) -> tuple[Dataset, int] | None:
     if match is None or match[1] not in DATASETS:
         return None
     dataset = DATASETS[match[1]]
-    counts = dataset.counts.get(match[3] and int(match[3]))
+    counts = dataset.counts.get(int(match[3]) if match[3] else None)
     return None if counts is None else (dataset, counts[match[2]])

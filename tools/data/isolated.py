@@ -37,7 +37,7 @@ def run_isolated(
         raise ValueError(
             f"expected workers >= 1 and time_limit > 0, got {workers} and {time_limit}"
         )
-    todo, running = iter(items), deque()
+    todo, running = iter(items), deque[Future]()
     pool = ProcessPool(workers, initializer=silence, context=CONTEXT)
     try:
         while True:

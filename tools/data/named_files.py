@@ -30,7 +30,7 @@ GESTURES = (
 # Every fifth serial is a fold. As pictures, frame rates and times of creation show, neighbors share
 # places (2 to 7 above all), cameras, or a quarter of an hour, and 1 is like 8 to 10: blocks of them
 # ask for gestures in places that were not seen.
-FOLDS = {
+FOLDS: dict[str, Sequence[Sequence[int]]] = {
     "fold": [range(first, 23, 5) for first in range(1, 6)],
     "place": [(1, *range(8, 11)), range(2, 8), range(11, 15), range(15, 19), range(19, 23)],
 }
@@ -73,9 +73,11 @@ def prepare_egogestar(
     """
     names = [f"testvideo_{name}_{serial}.mp4" for name, serial in product(GESTURES, range(1, 23))]
     found, problems = _find(Path(media), names, "testvideo_unclassified_")
-    parts = [(path, *path.stem.split("_")[1:]) for path in found]
-    clips = [Clip(p.name, GESTURES.index(name), int(serial), (p,)) for p, name, serial in parts]
-    splits = {}
+    clips = []
+    for path in found:
+        _, name, serial = path.stem.split("_")
+        clips.append(Clip(path.name, GESTURES.index(name), int(serial), (path,)))
+    splits: dict[str, set[int]] = {}
     for kind, folds in FOLDS.items():
         for number, tested in enumerate(folds, start=1):
             validated = {*folds[number % 5]}  # the next fold, for choices without test clips
@@ -112,10 +114,10 @@ def prepare_utd_mhad(
     expected = {f"a{a}_s{s}_t{t}{suffix}": (a, s, t) for a, s, t in sorted(takes)}
     found, problems = _find(media, expected)
     paths = {expected[path.name]: path for path in found}
+    classes: Sequence[str] = ACTIONS
     if sequences > 1:
         classes, clips = _sequences(paths, sequences, seed)
     else:
-        classes = ACTIONS
         clips = [
             Clip(path.name if color else f"a{a}_s{s}_t{t}.mp4", a - 1, s, (path,))
             for (a, s, t), path in paths.items()

@@ -75,7 +75,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
             yield line.strip(), f"{path.name}:{number}"
 
 
-def _sthv1_entries(folder: Path, split: None) -> Iterator[Entry | str]:
+def _sthv1_entries(folder: Path, split: int | None) -> Iterator[Entry | str]:
     """`id;label text`, where the id is the name of the frame folder."""
     for subset, name in (("train", "train"), ("val", "validation")):
         for line, source in numbered_lines(find_file(folder, f"something-something-v1-{name}.csv")):
@@ -91,7 +91,7 @@ def _sthv1_classes(folder: Path, entries: Sequence[Entry]) -> list[str]:
     return [line for line, _ in numbered_lines(path)]
 
 
-def _sthv2_entries(folder: Path, split: None) -> Iterator[Entry | str]:
+def _sthv2_entries(folder: Path, split: int | None) -> Iterator[Entry | str]:
     """A list of objects with an id and a template, in which [something] marks a place."""
     for subset, name in (("train", "train.json"), ("val", "validation.json")):
         path, entries = _sthv2_json(folder, name, list)
@@ -124,7 +124,7 @@ def _sthv2_json(folder: Path, name: str, kind: type) -> tuple[Path, Any]:
     return path, value
 
 
-def _kinetics_entries(folder: Path, split: None) -> Iterator[Entry | str]:
+def _kinetics_entries(folder: Path, split: int | None) -> Iterator[Entry | str]:
     """CSV of YouTube ids and seconds; a name is `{id}_{start:06d}_{end:06d}`, any extension."""
     columns = ["label", "youtube_id", "time_start", "time_end", "split"]
     for subset, *others in (("train",), ("val", "validate.csv")):
@@ -164,7 +164,7 @@ def _kinetics_classes(folder: Path, entries: Sequence[Entry]) -> list[str]:
     return sorted(labels, key=lambda label: label.replace(" ", "_"))
 
 
-def _ucf101_entries(folder: Path, split: int) -> Iterator[Entry | str]:
+def _ucf101_entries(folder: Path, split: int | None) -> Iterator[Entry | str]:
     """`Class/video.avi number` counted from 1 in training, without the number in testing."""
     for subset, name, fields in (("train", "trainlist", 2), ("val", "testlist", 1)):
         for line, source in numbered_lines(find_file(folder, f"{name}{split:02d}.txt")):
@@ -179,7 +179,7 @@ def _ucf101_entries(folder: Path, split: int) -> Iterator[Entry | str]:
 
 
 def _ucf101_classes(folder: Path, entries: Sequence[Entry]) -> list[str]:
-    names = []
+    names: list[str] = []
     for line, source in numbered_lines(find_file(folder, "classInd.txt")):
         number, _, name = line.partition(" ")
         if number != str(len(names) + 1) or not name.strip():
@@ -188,7 +188,7 @@ def _ucf101_classes(folder: Path, entries: Sequence[Entry]) -> list[str]:
     return names
 
 
-def _hmdb51_entries(folder: Path, split: int) -> Iterator[Entry | str]:
+def _hmdb51_entries(folder: Path, split: int | None) -> Iterator[Entry | str]:
     """A file a class of `video.avi use`, where 1 is training, 2 is testing and 0 is unused."""
     subsets = {"0": None, "1": "train", "2": "val"}
     for label in _hmdb51_classes(folder):
@@ -196,8 +196,8 @@ def _hmdb51_entries(folder: Path, split: int) -> Iterator[Entry | str]:
             video, _, use = line.rpartition(" ")
             if use not in subsets or not video.strip():
                 yield f"{source}: {line!r}, expected 'name.avi 0|1|2'"
-            elif subsets[use]:
-                yield Entry(subsets[use], f"{label}/{video.strip()}", label, source)
+            elif subset := subsets[use]:
+                yield Entry(subset, f"{label}/{video.strip()}", label, source)
 
 
 def _hmdb51_classes(folder: Path, entries: Sequence[Entry] = ()) -> list[str]:

@@ -186,8 +186,10 @@ def _lines(
     problems: dict[str, list[str]],
 ) -> dict[str, list[str]]:
     """The lists' lines, with every video that is not whole on disk left out and noted."""
-    find = _frame_finder if facts.filename_tmpl else _video_finder
-    locate = find(facts, media, {entry.name for entry in entries})
+    if facts.filename_tmpl:
+        locate = _frame_finder(facts.filename_tmpl, media)
+    else:
+        locate = _video_finder(facts, media, {entry.name for entry in entries})
     lines: dict[str, list[str]] = {"train": [], "val": []}
     for entry in entries:
         fault, *found = locate(entry.name)
@@ -210,15 +212,15 @@ def _lines(
     return lines
 
 
-# Called with a name, returns None and the fields of its line, or a kind of problem and a message.
-Locate = Callable[[str], tuple[str | None, ...]]
+# Called with a name, returns "" and the fields of its line, or a kind of problem and a message.
+Locate = Callable[[str], tuple[str, ...]]
 
 
-def _frame_finder(facts: Dataset, media: Path, names: set[str]) -> Locate:
+def _frame_finder(filename_tmpl: str, media: Path) -> Locate:
     """Return a finder of frame folders. Frames count from 1; an empty file is a missing frame."""
-    named = facts.filename_tmpl.format
+    named = filename_tmpl.format
 
-    def locate(name: str) -> tuple[str | None, ...]:
+    def locate(name: str) -> tuple[str, ...]:
         if not os.path.isdir(media / name):  # also False for a name that no disk can hold
             return "missing", ""
         present = {
@@ -230,12 +232,12 @@ def _frame_finder(facts: Dataset, media: Path, names: set[str]) -> Locate:
         }
         last = max(present, default=0)
         if last == 0:
-            return "empty", f": no {facts.filename_tmpl} in it"
+            return "empty", f": no {filename_tmpl} in it"
         holes = [number for number in range(1, last) if number not in present]
         if holes:
             told = f"{len(holes)} of {last} frames missing or empty, first {named(holes[0])}"
             return "incomplete", f": {told}"
-        return None, name, str(last)
+        return "", name, str(last)
 
     return locate
 
@@ -251,11 +253,11 @@ def _video_finder(facts: Dataset, media: Path, names: set[str]) -> Locate:
     known = {path.as_posix() if facts.uniform else path.stem: path for path in reversed(paths)}
     unlisted, hints = known.keys() - names, iter(range(HINTS))
 
-    def locate(name: str) -> tuple[str | None, ...]:
+    def locate(name: str) -> tuple[str, ...]:
         if name in known:
             path = known[name].as_posix()
             whole = (media / path).stat().st_size
-            return (None, path) if whole else ("empty", ": 0 bytes")
+            return ("", path) if whole else ("empty", ": 0 bytes")
         hint = ""
         if next(hints, None) is not None:  # a file that is in no list may be this video, misspelled
             folder = os.path.dirname(name)

@@ -20,6 +20,7 @@ import torch
 from mmaction.registry import DATASETS
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
@@ -36,7 +37,7 @@ SPATIAL_STEPS = ("Resize", "CenterCrop", "ThreeCrop")
 CALIBRATION_VIDEOS = 32
 TIMED_ROUNDS = 11
 
-Scorer = Callable[[np.ndarray], "tuple[np.ndarray, np.ndarray]"]  # frames to scores and logits
+Scorer = Callable[[np.ndarray], "tuple[np.ndarray, ...]"]  # frames to scores and logits
 
 
 class FramesToScores(nn.Module):
@@ -46,7 +47,10 @@ class FramesToScores(nn.Module):
         ValueError: the recognizer's backbone does not read units.
     """
 
-    def __init__(self, recognizer: nn.Module) -> None:
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, recognizer: BaseModel) -> None:
         super().__init__()
         if not isinstance(recognizer.backbone, Blocks4dMixin) or recognizer.with_neck:
             raise ValueError(
@@ -175,7 +179,7 @@ def save_onnx(program: torch.export.ExportedProgram, path: Path, metadata: dict[
     By the exporter that reads ``torch.export``'s graph: the older one, which traces TorchScript,
     cannot follow memory in channels-last order.
     """
-    onnx = torch.onnx.export(
+    onnx: torch.onnx.ONNXProgram = torch.onnx.export(  # type: ignore[assignment]  # by dynamo
         program,
         dynamo=True,
         input_names=["frames"],
@@ -256,7 +260,7 @@ def read_samples(dataset: dict, count: int) -> list[dict]:
 
 
 def compare(
-    recognizer: nn.Module, files: dict[str, tuple[Path | None, Scorer]], samples: list[dict]
+    recognizer: BaseModel, files: dict[str, tuple[Path | None, Scorer]], samples: list[dict]
 ) -> list[Check]:
     """Run every file's scorer on the same videos, beside the recognizer's own test step."""
     frames = [sample["inputs"].numpy()[None] for sample in samples]

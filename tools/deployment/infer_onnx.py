@@ -11,6 +11,7 @@ import importlib
 import json
 import sys
 import types
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,9 @@ reading.__path__ = [str(here), str(here / "../../f4d_mmaction/datasets")]
 VideoReader = importlib.import_module("reading.video_reader").VideoReader
 
 
-def unit_indices(total, num_units, clip_len, frame_interval, short):
+def unit_indices(
+    total: int, num_units: int, clip_len: int, frame_interval: int, short: str
+) -> np.ndarray:
     """Frame indices (U, T): a unit of T frames in the middle of each of U equal sections."""
     edges = np.arange(num_units + 1) * total / num_units
     first = np.minimum(np.ceil(edges[:-1]), np.floor(edges[:-1]) + (np.diff(edges) >= 1))
@@ -43,7 +46,7 @@ def unit_indices(total, num_units, clip_len, frame_interval, short):
     return np.clip(indices, 0, total - 1).astype(int)
 
 
-def resize(frames, scale, keep_ratio=True):
+def resize(frames: np.ndarray, scale: Sequence[int], keep_ratio: bool = True) -> np.ndarray:
     """Resize (F, H, W, 3) bilinearly, as OpenCV does; (-1, s) means a short side of s."""
     height, width = frames.shape[1:3]
     long, short = (np.inf, max(scale)) if -1 in scale else (max(scale), min(scale))
@@ -58,13 +61,15 @@ def resize(frames, scale, keep_ratio=True):
     ).astype(np.uint8)
 
 
-def weights(size, new_size):
+def weights(size: int, new_size: int) -> np.ndarray:
     """Matrix (new_size, size) of linear interpolation between pixel centers."""
     place = np.clip((np.arange(new_size) + 0.5) * size / new_size - 0.5, 0, size - 1)
     return np.maximum(1 - np.abs(place[:, None] - np.arange(size)), 0).astype(np.float32)
 
 
-def crops(frames, crop_size, places):
+def crops(
+    frames: np.ndarray, crop_size: int | Sequence[int], places: Sequence[float]
+) -> list[np.ndarray]:
     """Cut windows of (F, H, W, 3) at the given places between the top left, 0, and the end, 1."""
     size = (crop_size, crop_size) if isinstance(crop_size, int) else crop_size  # width, height
     width, height = size
@@ -73,7 +78,7 @@ def crops(frames, crop_size, places):
     return [frames[:, y : y + height, x : x + width] for y, x in tops_lefts]
 
 
-def read_views(path, sampling, steps):
+def read_views(path: str, sampling: dict, steps: Sequence[dict]) -> np.ndarray:
     """Read a video as the network's input: (1, views, U, 3, T, H, W) of uint8."""
     video = VideoReader(path, time_limit=60)
     indices = unit_indices(len(video), **sampling)
@@ -89,7 +94,7 @@ def read_views(path, sampling, steps):
     return np.ascontiguousarray(units.transpose(0, 1, 5, 2, 3, 4)[None])
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", help="ONNX file of tools/deployment/export.py")
     parser.add_argument("videos", nargs="+")

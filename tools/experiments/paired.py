@@ -64,4 +64,5 @@ def opposite_share(results: Sequence[dict], opposites: Mapping[int, int]) -> flo
 
 def confusion(results: Sequence[dict], num_classes: int) -> np.ndarray:
     """Count predicted classes (columns) by label (rows) over all seeds and splits."""
-    return sum(confusion_of(each["labels"], each["predictions"], num_classes) for each in results)
+    counts = [confusion_of(each["labels"], each["predictions"], num_classes) for each in results]
+    return np.sum(counts, axis=0)

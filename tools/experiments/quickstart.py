@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import mmcv
 import numpy as np
 from studies import Study, make_benchmark, sweep
 from sweep_report import plot_curves, summarize, table
@@ -16,7 +17,7 @@ from sweep_report import plot_curves, summarize, table
 
 def stack_pictures(pictures: Sequence[Path], out: Path) -> Path:
     """Write pictures below each other, each at the width of the widest, on white."""
-    images = [cv2.imread(str(picture)) for picture in pictures]
+    images = [mmcv.imread(picture) for picture in pictures]
     width = max(image.shape[1] for image in images)
     rows = []
     for image in images:

@@ -69,8 +69,8 @@ class Study:
     rows: dict
     tables: dict
     curves: dict
-    results: str | Path
-    document: str | Path
+    results: Path
+    document: Path
     work_dirs: str
     splits: dict = field(default_factory=lambda: {"": {}})
     reference: str | None = None
@@ -127,11 +127,13 @@ class Study:
         Raises:
             ValueError: an unknown row or seed.
         """
-        for name, asked, known in (("row", only, self.rows), ("seed", seeds, self.seeds)):
-            if set(asked) - set(known):
+        for name, unknown, known in (
+            ("row", set(only) - set(self.rows), self.rows),
+            ("seed", set(seeds) - set(self.seeds), self.seeds),
+        ):
+            if unknown:
                 raise ValueError(
-                    f"unknown {name} {sorted(set(asked) - set(known))}; expected some of "
-                    f"{list(known)}"
+                    f"unknown {name} {sorted(unknown)}; expected some of {list(known)}"
                 )
         runs: dict[str, Run] = {}
         for seed in seeds or self.seeds:

@@ -63,7 +63,7 @@ def _in_folders(root: Path, say: Say) -> Iterator[Video]:
     """Videos by class folder; a level train/, val/, test/ above the classes is a given split."""
     tops = {path.name for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
     has_splits = bool(tops) and {name.lower() for name in tops} <= SPLITS.keys()
-    seen, labels, others = set(), set(), Counter()
+    seen, labels, others = set(), set(), Counter[str]()
 
     def unreadable(error: OSError) -> None:
         say(f"left out {error.filename}: {error.strerror}")

@@ -53,10 +53,10 @@ def group_videos(videos: Sequence[Video], root: Path, pattern: str | None, say: 
             say(f"{len(hits)} {kind}s by the names of {named} videos, for example {min(hits)!r}")
             break
     else:
-        kind, groups = "scene", find_scenes(videos)
+        kind, groups = "scene", [str(scene) for scene in find_scenes(videos)]
         say(f"{len(set(groups))} scenes: videos whose background looks the same")
     for video, group in zip(videos, groups):
-        video.group = str(group)
+        video.group = group
     return kind
 
 
@@ -131,7 +131,7 @@ def draw(videos: Sequence[Video], shares: dict[str, float], seed: int) -> None:
     labels = sorted({video.label for video in videos})
     counts = np.array([[sum(v.label == c for v in g) for c in labels] for g in groups.values()])
     wanted = np.outer(list(shares.values()), counts.sum(0)) / sum(shares.values())
-    best = None
+    tries = []
     for attempt in range(TRIES):
         order = np.random.default_rng([seed, attempt]).permutation(len(groups))
         order = order[np.argsort(-counts[order].sum(1), kind="stable")]
@@ -140,10 +140,9 @@ def draw(videos: Sequence[Video], shares: dict[str, float], seed: int) -> None:
             change = (have + counts[row] - wanted) ** 2 - (have - wanted) ** 2
             places[row] = (change / wanted).sum(1).argmin()
             have[places[row]] += counts[row]
-        cost = ((have == 0).sum(), ((have - wanted) ** 2 / wanted).sum())
-        if best is None or cost < best[0]:
-            best = cost, places
-    for place, members in zip(best[1], groups.values()):
+        tries.append(((have == 0).sum(), ((have - wanted) ** 2 / wanted).sum(), places))
+    *_, places = min(tries, key=lambda each: each[:2])
+    for place, members in zip(places, groups.values()):
         for video in members:
             video.split = list(shares)[place]
 

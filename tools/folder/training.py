@@ -47,8 +47,8 @@ def measure(path: Path) -> float:
 
 
 def _measure(path: str) -> float:
-    free = re.search(r"MemAvailable:\s+(\d+)", Path("/proc/meminfo").read_text())
-    most = int(SHARE_OF_MEMORY * 1024 * int(free[1]))
+    (free,) = re.findall(r"MemAvailable:\s+(\d+)", Path("/proc/meminfo").read_text())
+    most = int(SHARE_OF_MEMORY * 1024 * int(free))
     resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
     warnings.simplefilter("ignore")
     config = load_config(path, None, {}, "none")
@@ -78,15 +78,20 @@ def train(config: Path, work_dir: Path) -> Path:
         return last
     work_dir.mkdir(exist_ok=True)
     command = [sys.executable, str(TRAIN), str(config), "--work-dir", str(work_dir), "--resume"]
-    pipe = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                preexec_fn=_end_with_parent)  # fmt: skip
     with (
         open(work_dir / "output.log", "a", encoding="utf-8") as log,
-        subprocess.Popen(command, **pipe) as process,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            preexec_fn=_end_with_parent,
+        ) as process,
         Progress() as bar,
     ):
         task = bar.add_task(f"Training {work_dir.name}", total=epochs)
-        for line in process.stdout:
+        for line in process.stdout or ():
             print(line, end="", file=log, flush=True)
             if step := re.search(r"Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\]", line):
                 bar.update(task, completed=int(step[1]) - 1 + int(step[2]) / int(step[3]))
@@ -107,5 +112,9 @@ def score(config: Path, checkpoint: Path, videos: list[str], reverse: bool = Fal
     model = load_recognizer(str(config), str(checkpoint))
     if reverse:
         model.data_preprocessor.register_forward_pre_hook(reverse_units)
-    results = iter_recognize(model, videos, batch_size=8, attention=False)
-    return np.stack([result.scores for result in results])
+    scores = []
+    for result in iter_recognize(model, videos, batch_size=8, attention=False):
+        if result.scores is None:
+            raise ValueError(result.error)
+        scores.append(result.scores)
+    return np.stack(scores)

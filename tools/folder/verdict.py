@@ -45,12 +45,12 @@ def lead(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def judge(truth: Sequence[str], answers: Mapping[str, Sequence[str]]) -> tuple[str, list[str]]:
     """Return the table in Markdown, and what it means; an interval around 0 is no difference."""
-    truth = np.array(truth)
-    right = {name: np.array(answer) == truth for name, answer in answers.items()}
+    labels = np.array(truth)
+    right = {name: np.array(answer) == labels for name, answer in answers.items()}
     leads = {name: lead(right[F4D], right[name]) for name in answers}
     rows = []
     for name, hits in right.items():
-        by_class = [hits[truth == label].mean() for label in np.unique(truth)]
+        by_class = [hits[labels == label].mean() for label in np.unique(labels)]
         interval = "{:.1%} to {:.1%}".format(*wilson(int(hits.sum()), len(hits))[1:])
         ahead = "" if name == F4D else "{:+.1f} ({:+.1f} to {:+.1f})".format(*leads[name])
         rows.append([name, f"{hits.mean():.1%}", interval, f"{np.mean(by_class):.1%}", ahead])

@@ -30,11 +30,10 @@ def main() -> int:
 
         port = check_address(args.host, args.port)
         asked = {f.name: getattr(args, f"max_{f.name}") for f in dataclasses.fields(Limits)}
-        asked = Limits(**asked)
         model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
         start_processes()
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # after clearing temporary files
-        page = serving(model, args.host, port, args.samples, asked)
+        page = serving(model, args.host, port, args.samples, Limits(**asked))
         with suppress(KeyboardInterrupt), page as running:
             print(f"open {running.local_url} (Ctrl+C ends)", flush=True)
             signal.pause()

@@ -19,9 +19,10 @@ from unittest.mock import patch
 import gradio
 import numpy as np
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from torch import nn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from untrusted_video import MEGABYTE, Limits, check_video
 
 from f4d_mmaction.apis.recognition import VIDEO_SUFFIXES, recognize
@@ -59,7 +60,7 @@ HEADERS = [
 
 @contextmanager
 def serving(
-    model: nn.Module,
+    model: BaseModel,
     host: str = "127.0.0.1",
     port: int = 0,
     samples: Sequence[str | os.PathLike] | None = None,
@@ -88,8 +89,8 @@ def serving(
         # Another site's name that resolves to this machine is refused.
         names = ["127.0.0.1", "localhost", "[::1]", host]
         middleware.append(Middleware(TrustedHostMiddleware, names, www_redirect=False))
-    with tempfile.TemporaryDirectory(prefix="f4d_web_") as folder:
-        folder = Path(folder).resolve()
+    with tempfile.TemporaryDirectory(prefix="f4d_web_") as temporary:
+        folder = Path(temporary).resolve()
         settings = dict(GRADIO_TEMP_DIR=str(folder / "served"), HF_HUB_OFFLINE="1")
         with patch.dict(os.environ, settings, GRADIO_ANALYTICS_ENABLED="False"):
             page = build_page(model, samples, limits, folder)
@@ -141,13 +142,13 @@ def check_address(host: str, port: int) -> int:
 class KeepToItself:
     """ASGI layer: no request makes Gradio fetch an address, no page loads from elsewhere."""
 
-    def __init__(self, app) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    async def __call__(self, scope: dict, receive, send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
 
-        async def answer(message: dict) -> None:
+        async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
             await send(message)
@@ -173,7 +174,7 @@ def sample_videos(config: Config, count: int = SAMPLES) -> list[str]:
 
 
 def build_page(
-    model: nn.Module, samples: Sequence[str | os.PathLike], limits: Limits, folder: Path
+    model: BaseModel, samples: Sequence[str | os.PathLike], limits: Limits, folder: Path
 ) -> gradio.Blocks:
     """Lay out the page; what it draws goes into a folder, the last drawing over the one before."""
 
@@ -246,7 +247,7 @@ def build_page(
                 )
         refuse_addresses(upload)
         # One visitor at a time, who also gets the drawings before the next one's are made.
-        shared = dict(api_visibility="private", concurrency_limit=1, concurrency_id="network")
+        shared: dict = dict(api_visibility="private", concurrency_limit=1, concurrency_id="network")
         upload.change(show, upload, [top, overlay, sheet], **shared)
         gallery.select(show_sample, None, [top, overlay, sheet], **shared)
     return page
@@ -265,7 +266,7 @@ def refuse_addresses(component: gradio.components.Component) -> None:
             raise gradio.Error("No such video on this page.", print_exception=False)
         return await accept(path)
 
-    component.async_move_resource_to_block_cache = accept_file
+    vars(component).update(async_move_resource_to_block_cache=accept_file)
 
 
 def thumbnail(path: str | os.PathLike) -> np.ndarray:

@@ -62,8 +62,8 @@ def test_counts_equal_those_of_plain_loops():
     )
     confusion = confusion_of(labels, scores.argmax(1), 9)
     found = mistakes(confusion)
-    assert [m.count for m in found] == sorted((m.count for m in found), reverse=True)
-    assert sum(m.count for m in found) == (scores.argmax(1) != labels).sum()
+    assert [m.videos for m in found] == sorted((m.videos for m in found), reverse=True)
+    assert sum(m.videos for m in found) == (scores.argmax(1) != labels).sum()
     bins, error = calibration(scores, labels)
     total = 0.0
     for index in range(15):

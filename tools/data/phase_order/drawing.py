@@ -53,7 +53,7 @@ def _draw(
 
 def _color(hue: float) -> tuple[int, ...]:
     """Return a bright RGB color; ``hue`` in turns, 0 is red."""
-    hsv = np.uint8([[[round(hue % 1 * 180) % 180, 200, 235]]])
+    hsv = np.array([[[round(hue % 1 * 180) % 180, 200, 235]]], np.uint8)
     return tuple(int(c) for c in cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0])
 
 

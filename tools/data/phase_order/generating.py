@@ -24,7 +24,7 @@ from .options import SPLITS, PhaseOrderOptions
 GENERATOR_VERSION = 3  # raise it when the same options no longer give the same files
 FPS = 16
 # Not H.264: with libx264 equal frames do not give equal files.
-ENCODER = {"codec": "mpeg4", "options": {"qmin": "2", "qmax": "2"}}
+CODEC, QUALITY = "mpeg4", {"qmin": "2", "qmax": "2"}
 
 
 def generate(
@@ -113,7 +113,7 @@ def _is_made(root: Path, options: PhaseOrderOptions) -> bool:
 
 
 def _write_all(root: Path, options: PhaseOrderOptions, workers: int) -> None:
-    meta = {
+    meta: dict = {
         "generator": GENERATOR_VERSION,
         "options": asdict(options),
         "classes": class_names(options),
@@ -137,7 +137,7 @@ def _write_all(root: Path, options: PhaseOrderOptions, workers: int) -> None:
 def _make_video(path: Path, options: PhaseOrderOptions, split: str, index: int) -> None:
     frames = render_video(options, split, index)
     if options.storage == "mp4":
-        write_video(path, frames, FPS, **ENCODER)
+        write_video(path, frames, FPS, CODEC, options=QUALITY)
         return
     path.mkdir()
     for number, frame in enumerate(frames, start=1):
