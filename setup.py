@@ -57,6 +57,7 @@ test = [
     "pytorchcv==0.0.67",  # has SE and CBAM; later versions want torchvision
     "hypothesis>=6",
     "codespell>=2.4",
+    "mypy>=2.4",
     "ruff>=0.12",
 ]
 
@@ -83,6 +84,7 @@ setup(
         "Topic :: Scientific/Engineering :: Image Recognition",
     ],
     packages=find_packages(include=["f4d_mmaction", "f4d_mmaction.*"]),
+    package_data={"f4d_mmaction": ["py.typed"]},
     cmdclass={"build_py": BuildWithConfigs},
     python_requires=">=3.10",
     install_requires=[

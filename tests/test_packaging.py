@@ -34,6 +34,7 @@ def test_wheel_installs_one_top_level_package(wheel: zipfile.ZipFile) -> None:
     """A top-level ``configs`` or ``tools`` would hide MMAction2's."""
     tops = {name.split("/")[0] for name in wheel.namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"f4d_mmaction"}
+    assert "f4d_mmaction/py.typed" in wheel.namelist()
 
 
 def test_wheel_carries_every_config_and_tool(wheel: zipfile.ZipFile, root: Path) -> None:

@@ -9,4 +9,5 @@ export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 ruff check .
 ruff format --check .
 codespell
+mypy
 exec python -m pytest -n "${TEST_PROCESSES:-$(getconf _NPROCESSORS_ONLN)}" --dist loadfile "$@"
