@@ -12,9 +12,9 @@ from .checkpoint import network_of
 
 @HOOKS.register_module()
 class FastInferenceHook(Hook):
-    """Apply :func:`prepare_for_inference` before the test, when the checkpoint is loaded.
+    """Apply :func:`~f4d_mmaction.models.prepare_for_inference` before the test.
 
-    For testing alone: the network cannot be trained any more.
+    When the checkpoint is loaded, and for testing alone: the network cannot be trained any more.
     """
 
     def before_test(self, runner: Runner) -> None:
