@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import pytest
 import torch
+from pages import ROOT, block
 from tiny_run import train, write_config
 
-ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 CHANGES = """
 _base_.train_cfg.max_epochs = 1
@@ -32,7 +31,8 @@ def test_an_attention_of_a_foreign_file_is_trained_and_drawn(
     benchmark: Path, tmp_path: Path, run_tool: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two steps of training; without a map the last tool would refuse to draw."""
-    module, config = map(textwrap.dedent, re.findall(r"```python\n(.*?)```", TEXT, re.S))
+    module = block("CONTRIBUTING.md", "class FrameAttention")
+    config = block("CONTRIBUTING.md", "custom_imports")
     (tmp_path / "my_attention.py").write_text(module)
     monkeypatch.syspath_prepend(tmp_path)
     path = write_config(tmp_path, benchmark, CHANGES + config)

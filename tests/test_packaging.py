@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pages import block
 
 SOURCES = ("f4d_mmaction", "configs", "tools", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
@@ -49,8 +50,7 @@ def test_carried_config_builds_far_from_the_repository(
 ) -> None:
     site = tmp_path / "site"
     wheel.extractall(site)
-    base = '__import__("f4d_mmaction").__path__[0] + "/.mim/configs/recognition/'
-    (tmp_path / "own.py").write_text(f'_base_ = {base}v4d/v4d_r18_phase_order.py"\n')
+    (tmp_path / "own.py").write_text(block("docs/inference.md", ".mim/configs"))
     code = (
         "from mmengine.config import Config\n"
         "cfg = Config.fromfile('own.py')\n"
