@@ -50,6 +50,8 @@ test = [
     *export,
     *mat,
     *web,
+    "ipykernel",  # with nbclient runs the notebook
+    "nbclient",
     "tensorboard",
     "seaborn",  # of MMAction2's own plots
     "selenium>=4.10",

@@ -146,3 +146,23 @@ def test_a_config_for_ones_own_data(benchmark: Path, tmp_path: Path) -> None:
         assert dataset.metainfo["classes"] == ["a", "b", "c"]
         batch = dict(inputs=[packed["inputs"]], data_samples=[packed["data_samples"]])
         assert model.eval().test_step(batch)[0].pred_score.shape == (3,)
+
+
+@pytest.mark.slow
+def test_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole, in a kernel of its own; what it trains reads the order of units."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    notebook = nbformat.read(ROOT / "demo/f4d_tutorial.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells), "stored without outputs"
+    NotebookClient(notebook, resources=dict(metadata=dict(path=str(tmp_path)))).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    said = "".join(output.get("text", "") for output in outputs)
+    forward, reverse = re.findall(r"(\d+)% the true class, (\d+)% its reverse", said)
+    assert int(forward[0]) > 60
+    assert int(reverse[1]) > 60
+    shown = [output.get("data", {}) for output in outputs]
+    assert sum("image/png" in data for data in shown) == 3
+    assert any(data.get("text/plain", "").endswith("True)") for data in shown), "MMAction2 agrees"
