@@ -1,5 +1,6 @@
 """Installs f4d_mmaction; its wheel carries configs and tools inside the package, under ``.mim``."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -65,11 +66,17 @@ test = [
     "ruff>=0.12",
 ]
 
+# A package index shows the README alone: pictures and links of the repository lead nowhere there.
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = re.sub(r"!\[[^]]*\]\((?!https:)[^)]*\)\n*", "", README)
+README = re.sub(r"\[([^]]*)\]\((?!https:)[^)]*\)", r"\1", README)
+README += "\nPaths are those of the source distribution, which holds the pages and pictures.\n"
+
 setup(
     name="f4d_mmaction",
     version=version["__version__"],
     description="F4D: factorized 4D CNNs with attention for video-level recognition, on MMAction2",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description=README,
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     author="The f4d_mmaction authors",
@@ -78,13 +85,14 @@ setup(
         *("attention", "MMAction2", "OpenMMLab", "PyTorch"),
     ],
     classifiers=[
-        "Development Status :: 4 - Beta",
+        "Development Status :: 5 - Production/Stable",
         "Intended Audience :: Science/Research",
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Image Recognition",
     ],
     packages=find_packages(include=["f4d_mmaction", "f4d_mmaction.*"]),

@@ -1,3 +1,3 @@
 """The version of f4d_mmaction."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

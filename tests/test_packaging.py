@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,13 @@ def test_wheel_carries_every_config_and_tool(wheel: zipfile.ZipFile, root: Path)
     for folder, pattern in (("configs", "*.py"), ("tools", "*.py"), ("tools", "*.sh")):
         for path in (root / folder).rglob(pattern):
             assert f"f4d_mmaction/.mim/{path.relative_to(root).as_posix()}" in carried
+
+
+def test_package_index_shows_no_link_that_leads_nowhere(wheel: zipfile.ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    text = wheel.read(name).decode()
+    assert "# f4d_mmaction" in text
+    assert all(target.startswith("https:") for target in re.findall(r"\]\(([^)]*)\)", text))
 
 
 def test_carried_config_builds_far_from_the_repository(
