@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,8 @@ from mmengine.config import Config
 @pytest.fixture(scope="module", autouse=True)
 def away_from_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Names of classes are read from the benchmark, if there is one where the tests are started."""
-    with chdir(tmp_path_factory.mktemp("empty")):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("empty"))
         yield
 
 
