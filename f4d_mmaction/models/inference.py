@@ -130,7 +130,8 @@ def can_compile(device: torch.device) -> bool:
 def best_dtype(device: torch.device) -> torch.dtype:
     """Name the fastest type that the device computes in natively."""
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        native = torch.cuda.get_device_capability(device) >= (8, 0)  # older ones emulate bfloat16
+        return torch.bfloat16 if native else torch.float16
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # in torch.cpu, where known
     native = device.type == "cpu" and any(getattr(torch.cpu, n, bool)() for n in names)
     return torch.bfloat16 if native else torch.float32
