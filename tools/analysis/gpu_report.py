@@ -80,14 +80,17 @@ def tests(_: float, seconds: float) -> str:
     """Run the tests that have a device parameter, on the GPU; name those that fail."""
     folder = "tests/models" if ON_GPU else "tests/models/test_attention.py"
     command = ["pytest", "-q", "-p", "no:cacheprovider", "-k", DEVICE, folder]
-    program = [sys.executable, "-m", *command]
-    try:
-        done = subprocess.run(program, capture_output=True, text=True, timeout=seconds)
-        lines = done.stdout.splitlines()
-    except subprocess.TimeoutExpired:
-        lines = [f"not finished in {seconds:.0f} s"]
+    stop = ["timeout", "--signal=INT", "--kill-after=10", f"{seconds:.0f}"]  # pytest then sums up
+    done = subprocess.run(
+        [*stop, sys.executable, "-m", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    lines = done.stdout.splitlines() or ["it said nothing"]
+    late = f", not finished in {seconds:.0f} s" if done.returncode in (124, 137) else ""
     said = [f"- {line}" for line in lines if line.startswith(("FAILED", "ERROR"))]
-    return "\n".join([f"`{' '.join(command)}`: {lines[-1]}", "", *said]).strip()
+    return "\n".join([f"`{' '.join(command)}`: {lines[-1]}{late}", "", *said]).strip()
 
 
 def case_of(
