@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import sys
 from collections.abc import Callable
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
 import mmcv
@@ -83,6 +86,16 @@ def test_mmcv_missing_or_out_of_range_says_what_to_install(
     said = run_python("-c", "import f4d_mmaction").stderr.splitlines()[-1]
     assert message in said
     assert 'pip install "mmcv-lite' in said
+
+
+@pytest.mark.parametrize("module", ["mmengine", "mmcv"])
+def test_nothing_overwrites_the_installed_host(module: str) -> None:
+    """mmcv, mmcv-lite and the forks install the same modules: one of them may be there."""
+    (name,) = packages_distributions()[module]
+    for path in distribution(name).files:
+        if path.hash and path.suffix == ".py":
+            digest = hashlib.new(path.hash.mode, path.locate().read_bytes()).digest()
+            assert base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == path.hash.value, path
 
 
 def test_mmcv_that_mmaction_refuses_runs(run_python: Callable) -> None:

@@ -49,6 +49,14 @@ def test_scores_stay_within_the_types_rounding(kind, dtype, tolerance):
     assert list(fast.state_dict()) == names
 
 
+@pytest.mark.parametrize(
+    ("capability", "dtype"), [((7, 5), torch.float16), ((8, 0), torch.bfloat16)]
+)
+def test_gpus_that_only_emulate_bfloat16_take_float16(monkeypatch, capability, dtype):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert inference.best_dtype(torch.device("cuda")) == dtype
+
+
 def test_attention_maps_are_still_there():
     model = prepare_for_inference(recognizer("f4d"), compile=False)
     maps: dict = {}
