@@ -31,8 +31,8 @@ def conv3d(
 ) -> Tensor:
     """Return what ``F.conv3d`` returns of (N, C, T, H, W) and (C', C / groups, t, h, w).
 
-    On the CPU, oneDNN 3.12 leaves taps of a bfloat16 kernel's gradient unwritten where a padded
-    axis is shorter than the kernel, so a recorded pass pads such an axis by itself.
+    On the CPU, a padded axis shorter than the kernel is padded here: in bfloat16, oneDNN to 3.12
+    leaves taps of the kernel's gradient unwritten there, and with AMX reads what is no input.
     """
     t, h, w = weight.shape[2:]
     if x.is_contiguous(memory_format=torch.channels_last_3d) and not _frozen(x):
@@ -45,7 +45,7 @@ def conv3d(
             line = (stride[0], 1), (padding[0], 0), (dilation[0], 1)
             y = F.conv2d(x.flatten(3), weight.squeeze(4), bias, *line, groups)
             return y.unflatten(3, x.shape[3:])
-    if x.device.type == "cpu" and torch.is_grad_enabled():
+    if x.device.type == "cpu":
         small = [p if size < k else 0 for size, k, p in zip(x.shape[2:], (t, h, w), padding)]
         if any(small):
             x = F.pad(x, [p for p in reversed(small) for _ in range(2)])

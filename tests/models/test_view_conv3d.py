@@ -80,3 +80,15 @@ def test_low_precision_gradients_on_axes_of_two(
     y.float().square().sum().backward()
     difference = other.weight.grad - plain.weight.grad
     assert difference.norm() < 0.02 * plain.weight.grad.norm()
+
+
+def test_low_precision_of_single_frames_with_odd_channels() -> None:
+    """oneDNN to 3.12 with AMX reads memory that is no input there."""
+    torch.manual_seed(0)
+    conv, x = ViewConv3d(9, 9, 3, padding=1), torch.randn(2, 9, 1, 5, 4)
+    for _ in range(3):
+        freed = [torch.full((size,), 1e20) for size in (200, 500, 2000, 8000) for _ in range(20)]
+        del freed
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            y = conv(x)
+        torch.testing.assert_close(y.float(), conv(x), rtol=0, atol=0.02)
