@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import dropwhile
 from typing import Any
 
 import torch
@@ -164,7 +163,9 @@ class Blocks4dMixin(nn.Module):
     ) -> Tensor | tuple[Tensor, ...]:
         """Go on from features (N, U, C', T', H', W') of :meth:`forward_early`."""
         U, x, outs = x.shape[1], self._fold(x), []
-        for name, layer in dropwhile(lambda step: step[0] == TRUNK, self._steps()):
+        steps = self._steps()
+        first = [name == TRUNK for name, _ in steps].index(False)
+        for name, layer in steps[first:]:
             if layer is None:
                 outs.append(x)
             elif name == TRUNK:
