@@ -31,8 +31,8 @@ def conv3d(
 ) -> Tensor:
     """Return what ``F.conv3d`` returns of (N, C, T, H, W) and (C', C / groups, t, h, w).
 
-    On the CPU, a padded axis shorter than the kernel is padded here: in bfloat16, oneDNN to 3.12
-    leaves taps of the kernel's gradient unwritten there, and with AMX reads what is no input.
+    On the CPU, an axis along which every window meets padding is padded here: in bfloat16, oneDNN
+    to 3.12 leaves taps of the kernel's gradient unwritten there; with AMX it reads past x.
     """
     t, h, w = weight.shape[2:]
     if x.is_contiguous(memory_format=torch.channels_last_3d) and not _frozen(x):
@@ -46,7 +46,8 @@ def conv3d(
             y = F.conv2d(x.flatten(3), weight.squeeze(4), bias, *line, groups)
             return y.unflatten(3, x.shape[3:])
     if x.device.type == "cpu":
-        small = [p if size < k else 0 for size, k, p in zip(x.shape[2:], (t, h, w), padding)]
+        sizes = zip(x.shape[2:], (t, h, w), stride, padding)
+        small = [p if size < k + -p % s else 0 for size, k, s, p in sizes]
         if any(small):
             x = F.pad(x, [p for p in reversed(small) for _ in range(2)])
             padding = [p - done for p, done in zip(padding, small)]
