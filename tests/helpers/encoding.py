@@ -79,7 +79,9 @@ def copy_streams(sources: list[Path], target: Path, cut: int = 0) -> Path:
     with ExitStack() as stack:
         videos = [stack.enter_context(av.open(str(source))) for source in sources]
         copy = stack.enter_context(av.open(str(target), "w"))
-        streams = [copy.add_stream_from_template(video.streams.video[0]) for video in videos]
+        streams = [
+            copy.add_stream_from_template(video.streams.video[0], opaque=True) for video in videos
+        ]
         for video, stream in zip(videos, streams):
             for packet in video.demux(video=0):
                 if packet.size:
