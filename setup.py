@@ -28,7 +28,7 @@ class BuildWithConfigs(build_py):
             if name in ("configs", "tools") and not source.is_dir():
                 raise FileNotFoundError(f"{source} is missing: build from the whole repository")
             if source.is_dir():
-                ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+                ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "ruff.toml")
                 shutil.copytree(source, target / name, dirs_exist_ok=True, ignore=ignore)
             elif source.is_file():
                 target.mkdir(parents=True, exist_ok=True)

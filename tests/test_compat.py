@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import distribution, packages_distributions
@@ -103,6 +104,13 @@ def test_mmcv_that_mmaction_refuses_runs(run_python: Callable) -> None:
     assert "incompatible" in run_python("-c", code.format("mmaction")).stderr
     done = run_python("-c", code.format("f4d_mmaction, mmaction.models"))
     assert done.stdout.strip() == "2.3.6", done.stderr
+
+
+def test_tools_import_mmaction_after_the_package(root: Path) -> None:
+    """It refuses mmcv 2.2 and later otherwise."""
+    for path in (root / "tools").rglob("*.py"):
+        roots = re.findall(r"^(?:from|import) (mmaction|f4d_mmaction)\b", path.read_text(), re.M)
+        assert roots[:1] != ["mmaction"], path
 
 
 def test_applying_the_workarounds_again_changes_nothing() -> None:

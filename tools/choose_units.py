@@ -2,12 +2,12 @@
 
 import argparse
 
-from folder.choosing import choose_units
 from rich.progress import track
 
 from f4d_mmaction.analysis.complexity import complexity
 from f4d_mmaction.apis import list_videos
 from f4d_mmaction.datasets.video_reader import VideoReader
+from folder.choosing import choose_units
 
 
 def main() -> None:

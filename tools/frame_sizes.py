@@ -6,8 +6,6 @@ The host pads the frames of a batch to the largest: a run then trains on padding
 from __future__ import annotations
 
 import numpy as np
-from mmaction.registry import DATASETS
-from mmaction.utils import get_str_type
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
@@ -16,6 +14,8 @@ from f4d_mmaction.datasets.unwrapping import unwrapped
 from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.datasets.video_reader import open_video
 from f4d_mmaction.engine.launch import ConfigError
+from mmaction.registry import DATASETS
+from mmaction.utils import get_str_type
 
 TRIED = (360, 640), (640, 360), (480, 480)  # heights and widths that a pipeline is tried on
 LOOKED_AT = 200  # videos, where the pipeline keeps their sizes

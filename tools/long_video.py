@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmaction.structures import ActionDataSample
 
 from f4d_mmaction.apis import SlidingWindow, Timeline, average_fps, load_recognizer
 from f4d_mmaction.apis.recognition import predict
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.visualization import draw_timeline, timeline_video
+from mmaction.structures import ActionDataSample
 
 
 def main() -> None:

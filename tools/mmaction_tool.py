@@ -8,9 +8,8 @@ import runpy
 import sys
 from pathlib import Path
 
-import mmaction
-
 import f4d_mmaction  # noqa: F401
+import mmaction
 
 REPLACED = {
     "benchmark": "tools/analysis/benchmark.py CONFIG",

@@ -3,11 +3,10 @@
 import argparse
 from pathlib import Path
 
-from missing_files import require_files
-
 from f4d_mmaction.datasets.unwrapping import pack_also
 from f4d_mmaction.engine.launch import add_common_arguments, build_runner, load_config, run
 from f4d_mmaction.models.weights import load_checked
+from missing_files import require_files
 
 
 def main() -> None:

@@ -3,9 +3,6 @@
 import argparse
 from pathlib import Path
 
-from frame_sizes import require_one_size
-from missing_files import require_files
-
 from f4d_mmaction.engine.launch import (
     add_common_arguments,
     build_runner,
@@ -14,6 +11,8 @@ from f4d_mmaction.engine.launch import (
     run,
     use_mixed_precision,
 )
+from frame_sizes import require_one_size
+from missing_files import require_files
 
 
 def main() -> None:

@@ -19,6 +19,9 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from mmengine.config import Config
+
+from f4d_mmaction.engine.checkpoints import AtomicBackend
 from folder import page, verdict
 from folder.choosing import choose_units
 from folder.finding import Video, find_videos
@@ -26,9 +29,6 @@ from folder.looking import look
 from folder.recipe import SUBSETS, make_config, write_config, write_lists
 from folder.splitting import group_videos, split_videos
 from folder.training import measure, score, train
-from mmengine.config import Config
-
-from f4d_mmaction.engine.checkpoints import AtomicBackend
 
 FEW_EPOCHS, MOST_EPOCHS, MOST_VIDEOS = 10, 150, 16
 SHARE = 0.85  # of the minutes left, to train in; the rest is validation and test

@@ -16,8 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from mmaction.apis import init_recognizer
-from mmaction.registry import DATASETS
 from mmengine.config import Config
 from scipy.stats import spearmanr
 
@@ -26,6 +24,8 @@ from f4d_mmaction.apis import load_recognizer
 from f4d_mmaction.apis.recognition import iter_recognize
 from f4d_mmaction.structures import Recognition
 from f4d_mmaction.visualization.heat import frame_weights, locations, pixel_weights
+from mmaction.apis import init_recognizer
+from mmaction.registry import DATASETS
 
 MOVING = 0.1  # of the pixels of a frame
 Regions = Callable[[Recognition], np.ndarray]

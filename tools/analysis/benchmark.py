@@ -22,7 +22,6 @@ from pathlib import Path
 
 import benchmark_data
 import torch
-from mmaction.registry import MODELS
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from torch.nn.parallel import DistributedDataParallel
@@ -31,6 +30,7 @@ from f4d_mmaction.analysis.report import markdown_table, write_section
 from f4d_mmaction.analysis.timing import take_turns, time_ratio, timed
 from f4d_mmaction.models import prepare_for_inference
 from f4d_mmaction.models.inference import use_channels_last
+from mmaction.registry import MODELS
 
 MODES = ("eager", "compiled", "fast")
 # How PyTorch and malloc get memory on the CPU; they read these variables as a process starts.

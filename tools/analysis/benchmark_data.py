@@ -15,7 +15,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmaction.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
@@ -24,6 +23,7 @@ from torch.utils.data import DataLoader
 from f4d_mmaction.analysis.report import markdown_table, write_section
 from f4d_mmaction.analysis.timing import take_turns
 from f4d_mmaction.visualization import write_video
+from mmaction.registry import DATASETS, TRANSFORMS
 
 STOCK: dict[str, dict] = {
     "InitVideo": {"type": "DecordInit", "num_threads": 1},

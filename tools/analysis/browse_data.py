@@ -6,13 +6,13 @@ import argparse
 import os
 from pathlib import Path
 
-from mmaction.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from f4d_mmaction.datasets.unwrapping import known_names, unit_frames
 from f4d_mmaction.structures import Recognition
 from f4d_mmaction.visualization import contact_sheet
+from mmaction.registry import DATASETS
 
 
 def browse_data(

@@ -22,7 +22,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import benchmark_data
-import mmaction
 import torch
 from benchmark import PLAIN_BLOCKS, Case
 from mmengine.config import Config
@@ -33,13 +32,14 @@ from torch import distributed
 from f4d_mmaction.analysis.report import markdown_table, write_section
 from f4d_mmaction.analysis.timing import timed
 from f4d_mmaction.models.inference import best_dtype
+from mmaction import __file__ as host
 
 ON_GPU = torch.cuda.is_available()
 DEVICE = "cuda" if ON_GPU else "cpu"
 AMP = str(best_dtype(torch.device(DEVICE)) if ON_GPU else torch.bfloat16).removeprefix("torch.")
 WARMUP, STEPS = (3, 10) if ON_GPU else (1, 1)
 OURS = "configs/recognition"
-HOST = f"{Path(mmaction.__file__).parent}/.mim/configs/recognition"
+HOST = f"{Path(host).parent}/.mim/configs/recognition"
 I3D = f"{HOST}/i3d/i3d_imagenet-pretrained-r50_8xb8-32x2x1-100e_kinetics400-rgb.py"
 MVIT = f"{HOST}/mvit/mvit-small-p244_32xb16-16x4x1-200e_kinetics400-rgb.py"
 NO_DROP_PATH = {"model.backbone.drop_path_rate": 0.0}  # its rates are NumPy's: no graph takes them

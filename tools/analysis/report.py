@@ -27,7 +27,6 @@ from judging import (
     top_hits,
 )
 from matplotlib.figure import Figure
-from mmaction.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.model import BaseModel
@@ -40,6 +39,7 @@ from f4d_mmaction.apis.recognition import predict, recognize_packed
 from f4d_mmaction.datasets.unwrapping import pack_also
 from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
 from f4d_mmaction.visualization.attention import draw_sheet
+from mmaction.registry import DATASETS
 
 PAIRS, VIDEOS = 10, 3  # shown with pictures
 REVERSED = "units reversed"

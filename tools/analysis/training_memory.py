@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Callable, Sequence
 
 import torch
-from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -14,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from f4d_mmaction.analysis.report import markdown_table, write_section
+from mmaction.registry import MODELS
 
 GIB = 2**30
 CARDS = (8, 12, 16, 24, 40, 80)

@@ -19,9 +19,6 @@ from typing import NamedTuple
 
 from annotation_lists import Finding, ListFormat, read_list
 from isolated import run_isolated
-from mmaction.datasets import RawframeDataset, VideoDataset
-from mmaction.registry import DATASETS
-from mmaction.utils import get_str_type
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.utils import track_iter_progress
@@ -29,6 +26,9 @@ from PIL import Image
 
 from f4d_mmaction.datasets.unwrapping import unwrapped
 from f4d_mmaction.datasets.video_reader import VideoReader
+from mmaction.datasets import RawframeDataset, VideoDataset
+from mmaction.registry import DATASETS
+from mmaction.utils import get_str_type
 
 LOST = {"error": "not decodable", "crashed": "crashes the decoder", "hung": "hangs the decoder"}
 CHUNK_BYTES = 2**28  # decoded frames held at once

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmaction.registry import DATASETS
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
@@ -30,6 +29,7 @@ from f4d_mmaction.datasets.unwrapping import find_sampler
 from f4d_mmaction.engine.launch import load_config
 from f4d_mmaction.models.inference import prepare_for_inference
 from f4d_mmaction.models.resnet4d import Blocks4dMixin
+from mmaction.registry import DATASETS
 
 FORMATS = ("onnx", "pt2", "int8")
 # What a test pipeline may do to a frame between decoding and packing.
