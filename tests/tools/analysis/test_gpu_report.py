@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,8 @@ import torch
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "performance_gpu.md"
+SCRIPT = ROOT / "tools" / "analysis" / "gpu_report.sh"
+SECTIONS = re.findall(r"\{\*:-(.*?)\}", SCRIPT.read_text())[0].split()
 TINY = replace(gpu_report.case_of("F4D"), batch=1, num_units=2, clip_len=1, size=16, device="cpu")
 
 
@@ -63,6 +67,27 @@ def test_numbers_of_a_toy_are_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_the_page_has_every_section_of_the_script() -> None:
-    script = (ROOT / "tools" / "analysis" / "gpu_report.sh").read_text()
-    (sections,) = re.findall(r"\{\*:-(.*?)\}", script)
-    assert [s for s in sections.split() if f"<!-- {s} -->" not in PAGE.read_text()] == []
+    assert [name for name in SECTIONS if f"<!-- {name} -->" not in PAGE.read_text()] == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(gpu_report.ON_GPU, reason="measures, and is no toy")
+def test_without_a_gpu_the_whole_report_runs_and_leaves_the_page_alone(
+    subprocess_env: dict[str, str], tmp_path: Path
+) -> None:
+    for name in ("configs", "docs", "f4d_mmaction", "tests", "tools"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    env = {**subprocess_env, "PYTHONPATH": str(tmp_path)}
+    command = ["bash", str(tmp_path / SCRIPT.relative_to(ROOT))]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].endswith("at a toy size: nothing was measured")
+    assert (tmp_path / "docs" / PAGE.name).read_text() == PAGE.read_text()
+    toy = (tmp_path / "work_dirs" / "gpu_report" / "toy.md").read_text()
+    for name in SECTIONS:
+        _, _, text = toy.partition(f"<!-- {name} -->\n")
+        assert not text.startswith("Not measured"), name
+        assert text.startswith("**Nothing was measured") or name == "accuracy"
+    assert "failed" not in toy
+    assert "F4D, bf16 |" in toy  # trained and tested
