@@ -1,15 +1,22 @@
-"""Score a long, untrimmed video: a window of U units slides along it by one unit."""
+"""Score a long video or a live stream: a window of U units slides along it by one unit.
+
+Of a stream a line of JSON is printed for each window as soon as it is scored.
+"""
 
 from __future__ import annotations
 
 import argparse
 import csv
 import json
+import os
+import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
+from live_stream import Reader, StreamError, is_live, score_live
 
 from f4d_mmaction.apis import SlidingWindow, Timeline, average_fps, load_recognizer
 from f4d_mmaction.apis.recognition import predict
@@ -18,9 +25,13 @@ from f4d_mmaction.visualization import draw_timeline, timeline_video
 from mmaction.structures import ActionDataSample
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("video")
+    parser.add_argument(
+        "video",
+        help="file; or, scored while it runs, an http or rtsp address, a camera's number or - for "
+        "standard input",
+    )
     parser.add_argument("--config", required=True)
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--labels", help="class names, one a line, in the order of the labels")
@@ -38,9 +49,23 @@ def main() -> None:
     parser.add_argument(
         "--compare", type=int, metavar="N", help="also run N windows by themselves and compare"
     )
+    live = parser.add_argument_group("of streams")
+    live.add_argument(
+        "--timeout", type=float, default=10, help="seconds without a frame until it is broken off"
+    )
+    live.add_argument(
+        "--reconnect", type=int, default=3, metavar="N",
+        help="how often in a row to open it again when it breaks off",
+    )  # fmt: skip
+    live.add_argument(
+        "--keep-all", action="store_true", help="let it wait for the network; drop no frames"
+    )
+    live.add_argument("--view", action="store_true", help="show it; closing the window ends this")
     args = parser.parse_args()
 
     try:
+        if is_live(args.video):
+            return watch(args)
         fps = average_fps(args.video)
         model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
         window = SlidingWindow(model, fps, args.window)
@@ -65,6 +90,63 @@ def main() -> None:
     print(draw_timeline(timeline, out / "timeline.png"))
     if not args.no_video:
         print(timeline_video(timeline, out / "annotated.mp4"))
+    return 0
+
+
+def watch(args: argparse.Namespace) -> int:
+    """Score a stream until it ends, or somebody closes the view or interrupts; the exit code."""
+    if args.view and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise ValueError("--view needs a display, and DISPLAY is not set")
+    model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
+    names, windows, failed, title = model.class_names, 0, 0, "f4d"
+    reader = Reader(
+        args.video,
+        lambda fps: SlidingWindow(model, fps, args.window),
+        args.timeout,
+        args.reconnect,
+        args.keep_all,
+    )
+    reader.start()
+    if args.view:
+        cv2.namedWindow(title, cv2.WINDOW_NORMAL)
+    try:
+        for found in score_live(reader):
+            if found:
+                windows += 1
+                image, label = found.pop("image"), int(found["scores"].argmax())
+                found |= {key: round(found[key], 3) for key in ("start", "end", "delay")}
+                scores = found["scores"] = found["scores"].astype(float).round(6).tolist()
+                found |= dict(label=label, name=names[label], score=scores[label])
+                counts = {key: getattr(reader, key) for key in ("frames", "dropped", "reopened")}
+                print(json.dumps(found | counts), flush=True)
+            if found and args.view:
+                image = cv2.resize(image[..., ::-1], None, fx=4, fy=4)
+                text = f"{names[label]} {scores[label]:.0%}"
+                cv2.putText(image, text, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 255, 255))
+                cv2.imshow(title, image)
+            if args.view and is_closed(title):
+                break
+    except StreamError as error:
+        print(error, file=sys.stderr)
+        failed = 1
+    except KeyboardInterrupt:
+        pass
+    reader.stop()
+    print(
+        f"{windows} windows; {reader.frames} frames read, {reader.dropped} dropped, opened again "
+        f"{reader.reopened} times",
+        file=sys.stderr,
+    )
+    return failed
+
+
+def is_closed(title: str) -> bool:
+    """Handle the events of a window and say whether somebody has closed it."""
+    cv2.waitKey(1)
+    try:
+        return cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) < 1
+    except cv2.error:  # of Qt, after its last window
+        return True
 
 
 def score_alone(window: SlidingWindow, video: str, index: int) -> tuple[np.ndarray, float]:
@@ -102,4 +184,4 @@ def write_scores(timeline: Timeline, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

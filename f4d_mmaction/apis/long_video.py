@@ -23,7 +23,7 @@ from ..datasets.streaming import average_fps, stream_frames
 from ..datasets.transforms import DecodeUnits, FormatActionUnits, SampleActionUnits
 from ..models.resnet4d import Blocks4dMixin
 from ..structures import Timeline
-from .recognition import video_pipeline
+from .recognition import scores_of, video_pipeline
 
 
 class SlidingWindow:
@@ -131,19 +131,10 @@ class SlidingWindow:
         # What is left after the last whole section starts no section of its own.
         edges[whole:] = edges[whole : whole + 1] if len(edges) > whole else [last]
 
-    def _inputs(self, units: list[np.ndarray]) -> Tensor:
-        """Normalize formatted units as the model does: (N, U, C, T, H, W)."""
-        data = {
-            "inputs": [torch.from_numpy(unit) for unit in units],
-            "data_samples": [ActionDataSample() for _ in units],
-        }
-        return self.model.data_preprocessor(data, False)["inputs"].flatten(0, 1)
-
     def _early(self, sections: Iterator[np.ndarray], batch_size: int) -> Iterator[Tensor]:
         """Run the trunk up to the first block over units: batches of (units, C, T, H, W)."""
         while units := list(islice(sections, batch_size)):
-            with torch.no_grad():
-                yield self.model.backbone.forward_early(self._inputs(units)).squeeze(1)
+            yield self.see(units)
 
     def _scores(self, batches: Iterator[Tensor]) -> Iterator[np.ndarray]:
         """Score the windows that each batch of units completes: (windows, classes)."""
@@ -152,13 +143,22 @@ class SlidingWindow:
             recent = features if recent is None else torch.cat((recent, features))
             count = len(recent) - self.units + 1
             if count > 0:
-                windows = torch.stack([recent[i : i + self.units] for i in range(count)])
-                with torch.no_grad():
-                    yield self._classify(self.model.backbone.forward_late(windows))
+                yield self.score(torch.stack([recent[i : i + self.units] for i in range(count)]))
                 recent = recent[count:].clone()  # lets the rest of the batch go
 
-    def _classify(self, features: Tensor) -> np.ndarray:
-        samples = self.model.cls_head.predict(
-            features, [ActionDataSample() for _ in range(len(features))]
-        )
-        return torch.stack([sample.pred_score for sample in samples]).float().cpu().numpy()
+    @torch.no_grad()
+    def see(self, units: list[np.ndarray]) -> Tensor:
+        """Run units of :meth:`format`, one each, up to the first block: (units, C', T', H', W')."""
+        data = {
+            "inputs": [torch.from_numpy(unit) for unit in units],
+            "data_samples": [ActionDataSample() for _ in units],
+        }
+        inputs = self.model.data_preprocessor(data, False)["inputs"].flatten(0, 1)
+        return self.model.backbone.forward_early(inputs).squeeze(1)
+
+    @torch.no_grad()
+    def score(self, windows: Tensor) -> np.ndarray:
+        """Score windows (N, U, C', T', H', W') of units that were seen: (N, classes)."""
+        samples = [ActionDataSample() for _ in windows]
+        features = self.model.backbone.forward_late(windows)
+        return scores_of(self.model, self.model.cls_head.predict(features, samples))

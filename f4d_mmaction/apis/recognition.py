@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmaction.structures import ActionDataSample
 from mmaction.utils import get_str_type
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
@@ -198,7 +199,6 @@ def predict(
         samples = model.cls_head.predict(features, samples)
     else:
         samples = model(inputs, samples, mode="predict")
-    scores = torch.stack([sample.pred_score for sample in samples]).float().cpu().numpy()
     found = {
         location: {
             name: weights.unflatten(0, (len(packed), -1))[:, 0].float().cpu().numpy()
@@ -207,7 +207,13 @@ def predict(
         for location, by_name in maps.items()
         if by_name
     }
-    return scores, found
+    return scores_of(model, samples), found
+
+
+def scores_of(model: nn.Module, samples: Sequence[ActionDataSample]) -> np.ndarray:
+    """Stack predictions (N, classes); a head of several labels, of logits, gives each its own."""
+    scores = torch.stack([sample.pred_score for sample in samples]).float()
+    return (scores.sigmoid() if model.cls_head.multi_class else scores).cpu().numpy()
 
 
 def list_videos(source: str | os.PathLike) -> list[str]:

@@ -1,0 +1,271 @@
+"""Scores of a live stream, a camera, an address or a pipe, in bounded memory and delay.
+
+A thread reads the source and keeps the latest units of one window. The network takes those that
+wait; where it is slower than the source, the oldest are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from errno import EIO
+
+import av
+import numpy as np
+import torch
+from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
+
+from f4d_mmaction.apis import SlidingWindow
+from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
+from f4d_mmaction.datasets.video_reader import MAX_PIXELS, decode_all, to_rgb
+
+# What FFmpeg may open for an address of each kind. Redirects and names inside what it reads are not
+# followed: a stream must not choose files or hosts of this machine's network.
+PROTOCOLS = {"http": "http,tcp", "https": "https,httpproxy,tls,tcp", "rtsp": "tcp",
+             "rtsps": "tls,tcp"}  # fmt: skip
+FORMATS = "mpegts,mov,matroska,flv,live_flv,mpeg,avi,ogg,nut,mjpeg,mpjpeg,h264,hevc"
+PAUSE = 1.0  # seconds before a source is opened again
+
+
+class StreamError(ValueError):
+    """A source that cannot be read, or no longer; one sentence."""
+
+
+class Pipe:
+    """Standard input, whose silence ends in an error."""
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+
+    def read(self, size: int) -> bytes:
+        if not select.select([0], [], [], self.timeout)[0]:
+            raise TimeoutError
+        return os.read(0, size)
+
+
+def is_live(name: str) -> bool:
+    """Whether a name is that of a pipe, a camera or an address, not of a file."""
+    return name == "-" or name.isdecimal() or "://" in name
+
+
+def without_password(text: str) -> str:
+    return re.sub("//[^/@]*@", "//", text)
+
+
+def open_live(name: str, timeout: float) -> InputContainer:
+    """Open '-' (standard input), a camera by its number, or an http or rtsp address.
+
+    Raises:
+        StreamError: another kind of address, no answer, or no video in it.
+    """
+    scheme = name.partition("://")[0].lower()
+    allowed, formats, kind, source = PROTOCOLS.get(scheme), FORMATS, None, name
+    if name == "-":
+        allowed, source = "pipe", Pipe(timeout)
+    elif name.isdecimal():
+        allowed, formats, kind, source = "file", "v4l2", "v4l2", f"/dev/video{name}"
+    elif allowed is None:
+        raise StreamError(f"{scheme}://: expected an address of {', '.join(PROTOCOLS)}")
+    elif scheme.startswith("rtsp"):
+        formats = "rtsp"
+    options = dict(protocol_whitelist=allowed, format_whitelist=formats, rtsp_transport="tcp",
+                   max_redirects="0")  # fmt: skip
+    started = time.monotonic()
+    try:
+        video = av.open(source, format=kind, container_options=options, timeout=timeout)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", str(error))
+        if isinstance(error, TimeoutError) or time.monotonic() - started >= timeout:
+            reason = f"no answer within {timeout:g} s"  # rtsp then calls its data invalid
+        elif isinstance(error, av.ArgumentError):
+            reason = f"none of the formats {formats}; name a stream itself, not a playlist"
+        elif error.errno == EIO:
+            reason += "; redirects are not followed"
+        raise StreamError(reason) from None
+    context = video.streams.video[0].codec_context if video.streams.video else None
+    if context is None or context.codec is None:
+        video.close()
+        raise StreamError("no video that can be decoded")
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    context.thread_type = "SLICE"  # threads by frames would hold frames back
+    return video
+
+
+@dataclass
+class Unit:
+    """The formatted frames of one section, (1, 1, C, T, H, W).
+
+    Attributes:
+        inputs: The frames.
+        start: When the section's first frame is shown, in seconds of the stream's own clock.
+        end: When its last frame ends.
+        read: When it was read, by this machine's monotonic clock.
+        follows: Whether it comes right after the unit before it.
+    """
+
+    inputs: np.ndarray
+    start: float
+    end: float
+    read: float
+    follows: bool
+
+
+class Reader(threading.Thread):
+    """Reads a source, opens it again when it breaks off, and keeps its latest units.
+
+    Args:
+        name: As ``open_live`` takes it.
+        make_window: Makes the sliding window for a number of frames per second.
+        timeout: Seconds without an answer or frame after which a connection counts as broken.
+        tries: How often, in a row without a frame, a source that was open is opened again.
+        keep_all: Let the source wait for the network, and drop nothing.
+
+    Attributes:
+        window: Once the source is open.
+        frames: Number read so far.
+        dropped: Of these, those of units for which the network was too slow.
+        reopened: How often the source was opened again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make_window: Callable[[float], SlidingWindow],
+        timeout: float = 10.0,
+        tries: int = 3,
+        keep_all: bool = False,
+    ) -> None:
+        super().__init__(daemon=True)
+        self.source, self.make_window, self.timeout = name, make_window, timeout
+        self.tries, self.keep_all = tries, keep_all
+        self.shown = "standard input" if name == "-" else without_password(name)
+        self.window: SlidingWindow | None = None
+        self.frames = self.dropped = self.reopened = 0
+        self.stopped = threading.Event()
+        self._units: deque[Unit] = deque()
+        self._changed = threading.Condition()
+        self._error: Exception | None = None
+        self._heard = time.monotonic()
+
+    def run(self) -> None:
+        try:
+            self._read_again()
+        except Exception as error:  # of any transform, for the thread that takes the units
+            self._error = error
+        self.stop()
+
+    def stop(self) -> None:
+        """Read no further."""
+        with self._changed:
+            self.stopped.set()
+            self._changed.notify_all()
+
+    def take(self, seconds: float) -> list[Unit] | None:
+        """Take the units that wait, each right after the other; none if none comes in time.
+
+        Returns:
+            At most as many as a window has; None at the end.
+
+        Raises:
+            StreamError: the source cannot be opened, has broken off for good, or hangs.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._units or self.stopped.is_set(), seconds)
+            if not self._units:
+                if self._error:
+                    raise self._error
+                if time.monotonic() - self._heard > 3 * self.timeout:  # a driver that hangs
+                    raise StreamError(f"{self.shown}: silent for {3 * self.timeout:g} s")
+                return None if self.stopped.is_set() else []
+            units = [self._units.popleft()]
+            while self._units and self._units[0].follows:
+                units.append(self._units.popleft())
+            self._changed.notify_all()
+            return units
+
+    def _read_again(self) -> None:
+        left = self.tries
+        while not self.stopped.is_set():
+            before, self._heard = self.frames, time.monotonic()
+            try:
+                with open_live(self.source, self.timeout) as video:
+                    self._read(video)
+                    if self.source == "-" or video.duration:  # a file that was read to its end
+                        return
+                reason = "the stream ended"
+            except (StreamError, BadVideoError) as error:
+                late = getattr(error, "kind", None) is BadVideoKind.TIMEOUT
+                reason = without_password(str(error).removeprefix(f"{self.shown}: "))
+                reason = f"no frame within {self.timeout:g} s" if late else reason
+            left = self.tries if self.frames > before else left - 1
+            if self.source == "-" or not self.frames or left <= 0:
+                raise StreamError(f"{self.shown}: {reason}")
+            print(f"{self.shown}: {reason}; opening it again", file=sys.stderr)
+            self.stopped.wait(PAUSE)
+            self.reopened += 1
+
+    def _read(self, video: InputContainer) -> None:
+        stream, reformatter = video.streams.video[0], VideoReformatter()
+        rate = float(stream.average_rate or stream.guessed_rate or 25)
+        window = self.window = self.window or self.make_window(rate)
+        offsets, index, images, size = window.offsets.tolist(), 0, {}, None
+        for frame in decode_all(video, self.shown, strict=False):
+            if self.stopped.is_set():
+                return
+            if size not in (None, (frame.width, frame.height)):  # begin anew
+                index = 0
+            size, self._heard = (frame.width, frame.height), time.monotonic()
+            shown = index / rate if frame.pts is None else float(frame.pts * stream.time_base)
+            place = index % window.section
+            if place == 0:
+                start, images = shown, {}
+            if place in offsets:
+                images[place] = to_rgb(frame, reformatter, self.shown)
+            index, self.frames = index + 1, self.frames + 1
+            if place == window.section - 1:
+                inputs = window.format([images[offset] for offset in offsets], 1)
+                follows = index > window.section
+                self._put(Unit(inputs, start, shown + 1 / rate, self._heard, follows))
+
+    def _put(self, unit: Unit) -> None:
+        with self._changed:
+            if self.keep_all:
+                self._changed.wait_for(lambda: not self._units or self.stopped.is_set())
+            self._units.append(unit)
+            if len(self._units) > self.window.units:
+                self._units.popleft()
+                self._units[0].follows = False
+                self.dropped += self.window.section
+            self._changed.notify_all()
+
+
+def score_live(reader: Reader, patience: float = 0.1) -> Iterator[dict | None]:
+    """Score the latest window whenever new units have come; None where none came in time.
+
+    A result has the window's ``start`` and ``end``, its ``scores``, the newest of its ``frames``
+    (H, W, 3), and the seconds from the reading of its last frame, ``delay``.
+    """
+    units, recent = [], None  # the latest window so far, and its features
+    while (taken := reader.take(patience)) is not None:
+        if not taken:
+            yield None
+            continue
+        window = reader.window
+        seen = window.see([unit.inputs for unit in taken])
+        if taken[0].follows and units:
+            seen, taken = torch.cat((recent, seen)), units + taken
+        recent, units = seen[-window.units :], taken[-window.units :]
+        if len(units) == window.units:
+            scores = window.score(recent[None])[0]
+            delay = time.monotonic() - units[-1].read
+            image = units[-1].inputs[0, 0, :, -1].transpose(1, 2, 0)
+            yield dict(start=units[0].start, end=units[-1].end, scores=scores, delay=delay,
+                       image=image)  # fmt: skip
