@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from encoding import write_texture
+from serving import give, served
 from tiny_run import finish, start
 
 from f4d_mmaction.apis import extract_features, load_recognizer
@@ -68,6 +69,10 @@ def test_every_tool_gives_the_same_scores(run, video, config_path, checkpoint, t
     run("long_video.py", video, *trained, "--no-video", "--out-dir", tmp_path)
     (window,) = json.loads((tmp_path / "scores.json").read_text())["windows"]
     found["long video"] = window["scores"]
+    with served(give(video.read_bytes())) as (address, _):
+        said = run("long_video.py", f"{address}/video.mp4", *trained)
+    (line,) = [line for line in said.splitlines() if line.startswith('{"start"')]
+    found["stream"] = json.loads(line)["scores"]
 
     run(
         "deployment/export.py",
