@@ -47,10 +47,11 @@ def subprocess_env() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small copy of the shipped benchmark, made once: 16 training and 8 test videos."""
-    from phase_order import generate, options_of
+    from phase_order import generate, options_of, write_first_and_last
 
     folder = tmp_path_factory.mktemp("phase_order")
     generate(folder, options_of("easy", num_train=16, num_test=8, num_frames=32, size=32))
+    write_first_and_last(folder)
     return folder
 
 

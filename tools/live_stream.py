@@ -15,7 +15,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from errno import EIO
+from errno import EINVAL, EIO
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -67,7 +68,8 @@ def open_live(name: str, timeout: float) -> InputContainer:
         StreamError: another kind of address, no answer, or no video in it.
     """
     scheme = name.partition("://")[0].lower()
-    allowed, formats, kind, source = PROTOCOLS.get(scheme), FORMATS, None, name
+    allowed, formats, kind = PROTOCOLS.get(scheme), FORMATS, None
+    source: str | Pipe = name
     if name == "-":
         allowed, source = "pipe", Pipe(timeout)
     elif name.isdecimal():
@@ -80,14 +82,14 @@ def open_live(name: str, timeout: float) -> InputContainer:
                    max_redirects="0")  # fmt: skip
     started = time.monotonic()
     try:
-        video = av.open(source, format=kind, container_options=options, timeout=timeout)
+        video = av.open(source, "r", format=kind, container_options=options, timeout=timeout)
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", str(error))
         if isinstance(error, TimeoutError) or time.monotonic() - started >= timeout:
             reason = f"no answer within {timeout:g} s"  # rtsp then calls its data invalid
-        elif isinstance(error, av.ArgumentError):
+        elif getattr(error, "errno", None) == EINVAL:
             reason = f"none of the formats {formats}; name a stream itself, not a playlist"
-        elif error.errno == EIO:
+        elif getattr(error, "errno", None) == EIO:
             reason += "; redirects are not followed"
         raise StreamError(reason) from None
     context = video.streams.video[0].codec_context if video.streams.video else None
@@ -214,16 +216,18 @@ class Reader(threading.Thread):
 
     def _read(self, video: InputContainer) -> None:
         stream, reformatter = video.streams.video[0], VideoReformatter()
+        unit = stream.time_base or Fraction(1)
         rate = float(stream.average_rate or stream.guessed_rate or 25)
         window = self.window = self.window or self.make_window(rate)
-        offsets, index, images, size = window.offsets.tolist(), 0, {}, None
+        offsets, index, size = window.offsets.tolist(), 0, None
+        images: dict[int, np.ndarray] = {}
         for frame in decode_all(video, self.shown, strict=False):
             if self.stopped.is_set():
                 return
             if size not in (None, (frame.width, frame.height)):  # begin anew
                 index = 0
             size, self._heard = (frame.width, frame.height), time.monotonic()
-            shown = index / rate if frame.pts is None else float(frame.pts * stream.time_base)
+            shown = index / rate if frame.pts is None else float(frame.pts * unit)
             place = index % window.section
             if place == 0:
                 start, images = shown, {}
@@ -233,32 +237,33 @@ class Reader(threading.Thread):
             if place == window.section - 1:
                 inputs = window.format([images[offset] for offset in offsets], 1)
                 follows = index > window.section
-                self._put(Unit(inputs, start, shown + 1 / rate, self._heard, follows))
+                self._put(Unit(inputs, start, shown + 1 / rate, self._heard, follows), window)
 
-    def _put(self, unit: Unit) -> None:
+    def _put(self, unit: Unit, window: SlidingWindow) -> None:
         with self._changed:
             if self.keep_all:
                 self._changed.wait_for(lambda: not self._units or self.stopped.is_set())
             self._units.append(unit)
-            if len(self._units) > self.window.units:
+            if len(self._units) > window.units:
                 self._units.popleft()
                 self._units[0].follows = False
-                self.dropped += self.window.section
+                self.dropped += window.section
             self._changed.notify_all()
 
 
 def score_live(reader: Reader, patience: float = 0.1) -> Iterator[dict | None]:
     """Score the latest window whenever new units have come; None where none came in time.
 
-    A result has the window's ``start`` and ``end``, its ``scores``, the newest of its ``frames``
-    (H, W, 3), and the seconds from the reading of its last frame, ``delay``.
+    A result has the window's ``start`` and ``end``, its ``scores`` (classes,), its last frame as
+    the network sees it, ``image`` (H, W, 3), and the seconds since that was read, ``delay``.
     """
-    units, recent = [], None  # the latest window so far, and its features
+    units: list[Unit] = []  # the latest window so far
+    recent = torch.empty(0)  # and its features
     while (taken := reader.take(patience)) is not None:
-        if not taken:
+        window = reader.window
+        if not taken or window is None:
             yield None
             continue
-        window = reader.window
         seen = window.see([unit.inputs for unit in taken])
         if taken[0].follows and units:
             seen, taken = torch.cat((recent, seen)), units + taken

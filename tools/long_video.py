@@ -16,12 +16,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from live_stream import Reader, StreamError, is_live, score_live
 
 from f4d_mmaction.apis import SlidingWindow, Timeline, average_fps, load_recognizer
 from f4d_mmaction.apis.recognition import predict
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.visualization import draw_timeline, timeline_video
+from live_stream import Reader, StreamError, is_live, score_live
 from mmaction.structures import ActionDataSample
 
 

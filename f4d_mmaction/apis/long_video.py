@@ -23,6 +23,7 @@ from ..datasets.streaming import average_fps, stream_frames
 from ..datasets.transforms import DecodeUnits, FormatActionUnits, SampleActionUnits
 from ..models.resnet4d import Blocks4dMixin
 from ..structures import Timeline
+from .loading import class_names
 from .recognition import scores_of, video_pipeline
 
 
@@ -81,42 +82,30 @@ class SlidingWindow:
         """
         started = time.perf_counter()
         edges: list[float] = []
-        scores = list(self._scores(self._early(self._sections(path, edges), batch_size)))
+        sections = self._sections(path, edges)
+        batches = iter(lambda: list(islice(sections, batch_size)), [])
+        scores = list(self._scores(map(self.see, batches)))
         if not scores:
             raise ValueError(
                 f"{path}: too short: {len(edges) - 1} sections of {self.section} frames, a window "
                 f"has {self.units}; choose a shorter window, or recognize the video as a whole"
             )
-        names = getattr(self.model, "class_names", None)
-        count = scores[0].shape[1]
-        return Timeline(
-            str(path),
-            names or [f"class {index}" for index in range(count)],
-            np.array(edges),
-            self.units,
-            np.concatenate(scores),
-            time.perf_counter() - started,
-        )
+        names = getattr(self.model, "class_names", None) or class_names(self.model)
+        spent, all_scores = time.perf_counter() - started, np.concatenate(scores)
+        return Timeline(str(path), names, np.array(edges), self.units, all_scores, spent)
 
     def format(self, images: list[np.ndarray], units: int) -> np.ndarray:
         """Transform the frames of some units as the test pipeline does: (1, units, C, T, H, W)."""
         shape = images[0].shape[:2]
-        results = dict(
-            imgs=list(images),
-            num_clips=units,
-            clip_len=len(images) // units,
-            modality="RGB",
-            img_shape=shape,
-            original_shape=shape,
-        )
+        results = dict(imgs=list(images), num_clips=units, clip_len=len(images) // units)
+        results |= dict(modality="RGB", img_shape=shape, original_shape=shape)
         return self.transform(results)["imgs"]
 
     def _sections(self, path: str | os.PathLike, edges: list[float]) -> Iterator[np.ndarray]:
         """Yield the unit of each whole section, (1, 1, C, T, H, W), and note when it starts."""
         needed = set(self.offsets.tolist())
         unit: dict[int, np.ndarray] = {}
-        step, last = 1 / average_fps(path), 0.0
-        whole = 0
+        step, last, whole = 1 / average_fps(path), 0.0, 0
         for frame in stream_frames(path, lambda index: index % self.section in needed):
             place = frame.number % self.section
             if place == 0:
@@ -131,11 +120,6 @@ class SlidingWindow:
         # What is left after the last whole section starts no section of its own.
         edges[whole:] = edges[whole : whole + 1] if len(edges) > whole else [last]
 
-    def _early(self, sections: Iterator[np.ndarray], batch_size: int) -> Iterator[Tensor]:
-        """Run the trunk up to the first block over units: batches of (units, C, T, H, W)."""
-        while units := list(islice(sections, batch_size)):
-            yield self.see(units)
-
     def _scores(self, batches: Iterator[Tensor]) -> Iterator[np.ndarray]:
         """Score the windows that each batch of units completes: (windows, classes)."""
         recent = None  # the last U - 1 units: what later windows share with earlier ones
@@ -149,10 +133,8 @@ class SlidingWindow:
     @torch.no_grad()
     def see(self, units: list[np.ndarray]) -> Tensor:
         """Run units of :meth:`format`, one each, up to the first block: (units, C', T', H', W')."""
-        data = {
-            "inputs": [torch.from_numpy(unit) for unit in units],
-            "data_samples": [ActionDataSample() for _ in units],
-        }
+        samples = [ActionDataSample() for _ in units]
+        data = dict(inputs=[torch.from_numpy(unit) for unit in units], data_samples=samples)
         inputs = self.model.data_preprocessor(data, False)["inputs"].flatten(0, 1)
         return self.model.backbone.forward_early(inputs).squeeze(1)
 

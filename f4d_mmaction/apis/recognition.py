@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -210,17 +211,18 @@ def predict(
     return scores_of(model, samples), found
 
 
-def scores_of(model: nn.Module, samples: Sequence[ActionDataSample]) -> np.ndarray:
-    """Stack predictions (N, classes); a head of several labels, of logits, gives each its own."""
-    scores = torch.stack([sample.pred_score for sample in samples]).float()
-    return (scores.sigmoid() if model.cls_head.multi_class else scores).cpu().numpy()
+def scores_of(model: BaseModel, samples: Sequence[ActionDataSample]) -> np.ndarray:
+    """Stack predictions (N, classes); of several labels a video, logits become probabilities."""
+    head, scores = model.cls_head, torch.stack([sample.pred_score for sample in samples]).float()
+    several = head.multi_class and head.average_clips != "prob"
+    return (scores.sigmoid() if several else scores).cpu().numpy()
 
 
 def list_videos(source: str | os.PathLike) -> list[str]:
     """List the videos that a path names: a video, a folder, or a text file with a path a line.
 
-    A folder is searched through for files with a video's suffix. Lines of a list may end in a
-    label, as annotation files do; paths in it are relative to the list.
+    A folder is searched through for files with a video's suffix. Lines of a list may end in
+    labels, as annotation files do; paths in it are relative to the list.
 
     Raises:
         FileNotFoundError: there is no such path.
@@ -238,9 +240,9 @@ def list_videos(source: str | os.PathLike) -> list[str]:
         return [str(source)]
     found = []
     for line in filter(None, map(str.strip, source.read_text(encoding="utf-8").splitlines())):
-        name, *label = line.rsplit(maxsplit=1)
-        labeled = label and label[0].isdigit() and not Path(source.parent, line).exists()
-        found.append(str(source.parent / (name if labeled else line)))
+        while not Path(source.parent, line).exists() and re.search(r"\s\d+$", line):
+            line = line.rsplit(maxsplit=1)[0]  # without a label
+        found.append(str(source.parent / line))
     if not found:
         raise ValueError(f"{source} lists no video")
     return found

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from mmaction.utils import get_str_type
 from mmengine.dataset import BaseDataset
+from torch import Tensor
 
 Data = TypeVar("Data", dict, BaseDataset)
 
@@ -50,6 +51,13 @@ def unit_frames(packed: dict) -> np.ndarray | None:
     """Return the frames (U, T, H, W, 3) of a packed sample's first view, None without units."""
     video = packed["inputs"]  # (views, U, C, T, H, W)
     return video[0].permute(0, 2, 3, 4, 1).contiguous().numpy() if video.ndim == 6 else None
+
+
+def labels_of(label: int | Tensor) -> list[int]:
+    """Return the classes of a sample's label: a number, or a vector (classes,) of 0 and 1."""
+    if isinstance(label, Tensor) and label.numel() > 1:
+        return label.nonzero().flatten().tolist()
+    return [int(label)]
 
 
 def known_names(metainfo: Mapping | None) -> list[str] | None:

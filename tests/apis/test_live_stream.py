@@ -197,6 +197,9 @@ def test_what_a_source_names_is_not_opened(kind, video):
         assert not asked
 
 
+@pytest.mark.skipif(
+    av.library_versions["libavformat"] < (62, 12, 0), reason="PyAV before 17 follows them"
+)
 def test_redirects_are_not_followed(video):
     def redirect(handler):
         handler.send_response(302)

@@ -29,10 +29,13 @@ def batch(config: Config, subset: str, videos: int, views: int) -> dict:
     """What the subset's data loader gives, from noise."""
     step = sampler(config, subset)
     size = (views, step.num_units, 3, step.clip_len, SIZE, SIZE)
-    classes = config.model.cls_head.num_classes
+    head = config.model.cls_head
+    labels = [head.num_classes - 1 - index for index in range(videos)]
+    if head.get("multi_class"):
+        labels = torch.eye(head.num_classes)[labels]
     return dict(
         inputs=[torch.randint(0, 256, size, dtype=torch.uint8) for _ in range(videos)],
-        data_samples=[ActionDataSample().set_gt_label(classes - 1 - i) for i in range(videos)],
+        data_samples=[ActionDataSample().set_gt_label(label) for label in labels],
     )
 
 
@@ -59,7 +62,8 @@ def test_trains_a_step_and_predicts(path: Path) -> None:
     with torch.no_grad():
         (sample,) = model.val_step(batch(config, "val", videos=1, views=1))
     assert sample.pred_score.shape == (config.model.cls_head.num_classes,)
-    torch.testing.assert_close(sample.pred_score.sum().item(), 1.0)
+    if config.model.cls_head.average_clips == "prob":
+        torch.testing.assert_close(sample.pred_score.sum().item(), 1.0)
 
 
 BUILD_ALL = """

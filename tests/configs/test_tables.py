@@ -25,6 +25,7 @@ DATASETS = {
     "ucf101": "UCF101",
     "hmdb51": "HMDB51",
     "phase_order": "shipped benchmark",
+    "first_last": "shipped benchmark, two labels a video",
     "egogestar": "EgoGestAR, fold 1",
     "utd_mhad": "UTD-MHAD depth",
     "utd_mhad_sequences": "UTD-MHAD, two actions in order",
@@ -99,12 +100,14 @@ def facts(path: Path) -> dict[str, str]:
 
 
 def trained() -> dict[str, str]:
-    """Top-1 accuracy in % of each network that a metafile lists."""
-    return {
-        model["Name"]: f"{model['Results'][0]['Metrics']['Top 1 Accuracy']:.1f}"
-        for metafile in METAFILES
-        for model in yaml.safe_load(metafile.read_text())["Models"]
-    }
+    """Top-1 accuracy in %, or the mAP so called, of each network that a metafile lists."""
+    found = {}
+    for metafile in METAFILES:
+        for model in yaml.safe_load(metafile.read_text())["Models"]:
+            ((metric, value),) = model["Results"][0]["Metrics"].items()
+            name = metric.removeprefix("Top 1 Accuracy")
+            found[model["Name"]] = f"{name} {value:.1f}".strip()
+    return found
 
 
 def backbone(path: Path) -> torch.nn.Module:
@@ -133,7 +136,7 @@ def test_every_row_of_a_metafile_is_a_trained_network_with_its_command() -> None
             assert Path(model["Config"]).stem == model["Name"]
             assert (ROOT / model["Config"]).is_file()
             assert (ROOT / model["Metadata"]["Training Command"].split()[1]).is_file()
-            assert 0 < model["Results"][0]["Metrics"]["Top 1 Accuracy"] <= 100
+            assert 0 < next(iter(model["Results"][0]["Metrics"].values())) <= 100
 
 
 @pytest.mark.parametrize(("table", "count"), [(2, 8), (3, 5), (4, 7), (5, 5)])

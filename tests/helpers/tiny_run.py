@@ -22,12 +22,13 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 
 _CONFIG = """
-_base_ = "{root}/configs/recognition/f4d/f4d_r18_phase_order.py"
+_base_ = "{root}/configs/recognition/f4d/{base}.py"
 
 for loader in (_base_.train_dataloader, _base_.val_dataloader, _base_.test_dataloader):
-    loader.dataset.ann_file = "{data}/" + loader.dataset.ann_file.split("/")[-1]
+    loader.dataset.ann_file = loader.dataset.ann_file.replace("data/phase_order", "{data}")
     loader.dataset.data_prefix.video = "{data}/"
-    loader.dataset.metainfo = dict(classes="{data}/classes.txt")
+    names = loader.dataset.metainfo.classes
+    loader.dataset.metainfo = dict(classes=names.replace("data/phase_order", "{data}"))
     loader.batch_size = 4
 _base_.model.backbone.base_channels = 8
 _base_.model.backbone.block4d.dropout = 0.5
@@ -45,11 +46,13 @@ _server.set_forkserver_preload(
 )
 
 
-def write_config(folder: Path, data: Path, changes: str = "") -> Path:
+def write_config(
+    folder: Path, data: Path, changes: str = "", base: str = "f4d_r18_phase_order"
+) -> Path:
     """Write the config of three epochs of four iterations, followed by ``changes``."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "tiny.py"
-    path.write_text(_CONFIG.format(root=ROOT, data=data) + changes)
+    path.write_text(_CONFIG.format(root=ROOT, base=base, data=data) + changes)
     return path
 
 

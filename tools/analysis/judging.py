@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from f4d_mmaction.analysis.statistics import Estimate, Z
+from mmaction.evaluation import mean_average_precision
 
 BINS = 15
 
@@ -36,6 +37,17 @@ def top_hits(scores: np.ndarray, labels: np.ndarray, k: int) -> int:
     """Number of videos whose true class is among the k best."""
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return int((best == labels[:, None]).any(1).sum())
+
+
+def average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Average precision of each class (K,) by MMAction2; NaN for a class without videos.
+
+    Of scores and labels (N, K), labels of 0 and 1. Their mean over the classes that have videos is
+    its ``mean_average_precision``.
+    """
+    with np.errstate(invalid="ignore"):
+        columns = zip(scores.T[..., None], labels.T[..., None])
+        return np.array([mean_average_precision(score, label) for score, label in columns])
 
 
 def mistakes(confusion: np.ndarray) -> list[Mistake]:

@@ -19,6 +19,7 @@ import jinja2
 import numpy as np
 from judging import (
     Mistake,
+    average_precisions,
     calibration,
     mean_class_accuracy,
     mistakes,
@@ -31,6 +32,7 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.model import BaseModel
 from rich.progress import track
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from f4d_mmaction.analysis.statistics import Estimate, confusion_of, wilson
@@ -51,7 +53,7 @@ class Tested:
 
     Attributes:
         paths: Of the videos.
-        labels: (N,), the true classes.
+        labels: (N,), the true classes; (N, K) of 0 and 1 where a video may have several.
         names: Of the K classes.
         scores: (N, K), probabilities; NaN for a bad video.
         changed: Class (N,) that was best after a change of the units; -1 where it was not tried.
@@ -97,18 +99,19 @@ def read_test_set(config: Config, names: list[str]) -> tuple[BaseDataset, Tested
 
     Raises:
         FileNotFoundError: no annotation file.
-        ValueError: a video without one label of the network's classes.
+        ValueError: a video without a label, or labels, of the network's classes.
     """
     pack_also(config.test_dataloader.dataset, ["frame_inds", "avg_fps", "total_frames"])
     dataset = DATASETS.build(config.test_dataloader.dataset)
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
     for info in infos:
         label = info["label"]
-        if not isinstance(label, int) or not 0 <= label < len(names):
+        several = isinstance(label, Tensor) and len(label) == len(names)
+        if not several and (not isinstance(label, int) or not 0 <= label < len(names)):
             raise ValueError(
-                f"{path_of(info)}: expected one label from 0 to {len(names) - 1}, got {label}"
+                f"{path_of(info)}: expected labels from 0 to {len(names) - 1}, got {label}"
             )
-    labels = np.array([info["label"] for info in infos])
+    labels = np.array([np.asarray(info["label"]) for info in infos])
     scores = np.full((len(infos), len(names)), np.nan, np.float32)
     return dataset, Tested([path_of(info) for info in infos], labels, names, scores)
 
@@ -129,7 +132,7 @@ def read_dump(path: str, tested: Tested) -> None:
     for index, sample in enumerate(samples):
         name, score = path_of(sample), sample["pred_score"].float().numpy()
         differs = name not in ("None", tested.paths[index])
-        if differs or sample["gt_label"].tolist() != [tested.labels[index]]:
+        if differs or sample["gt_label"].tolist() != np.atleast_1d(tested.labels[index]).tolist():
             raise ValueError(
                 f"{path}: video {index} is {name} with label {sample['gt_label'].tolist()}, in the "
                 f"test set {tested.paths[index]} with {tested.labels[index]}"
@@ -242,9 +245,17 @@ def write_report(
         ValueError: no video could be read.
     """
     good = ~np.isnan(tested.scores[:, 0])
+    bad = [tested.bad[index] for index in sorted(tested.bad)]
     if not good.any():
         reasons = "; the first: " + str(next(iter(tested.bad.values()))) if tested.bad else ""
         raise ValueError(f"none of the {len(good)} videos of the test set could be read{reasons}")
+    if tested.labels.ndim == 2:
+        classes, total = judge_precision(tested, good)
+        count = int(good.sum())
+        render(out, dict(about=about, count=count, several=total, classes=classes, bad=bad))
+        header = dict(name="class", videos="videos", precision="average precision", chance="chance")
+        write_rows(out.with_suffix(".csv"), [r.values() for r in (header, total, *classes)])
+        return
     tested.scores[good] = probabilities(tested.scores[good])
     scores, labels, count = tested.scores[good], tested.labels[good], int(good.sum())
     confusion = confusion_of(labels, scores.argmax(1), len(tested.names))
@@ -271,13 +282,34 @@ def write_report(
         calibration_error=error,
         order=judge_order(tested, good),
         ordered=sorted((r for r in classes if "lost" in r), key=lambda r: -r["lost"]),
-        bad=[tested.bad[index] for index in sorted(tested.bad)],
+        bad=bad,
     )
+    render(out, page)
+    write_table(out.with_suffix(".csv"), totals, count, page["order"], classes)
+
+
+def judge_precision(tested: Tested, good: np.ndarray) -> tuple[list[dict], dict]:
+    """A row for each class that has videos, the best first, and one for their mean.
+
+    Chance is the share of its videos: the average precision of a random order, nearly.
+    """
+    scores, labels = tested.scores[good], tested.labels[good]
+    found, counts = average_precisions(scores, labels), labels.sum(0).astype(int)
+    rows = [
+        dict(name=name, videos=int(count), precision=float(value), chance=count / len(labels))
+        for name, count, value in zip(tested.names, counts, found)
+        if count
+    ]
+    mean = {key: float(np.mean([row[key] for row in rows])) for key in ("precision", "chance")}
+    total = dict(name="mean average precision", videos=len(labels), **mean)
+    return sorted(rows, key=lambda row: (-row["precision"], row["name"])), total
+
+
+def render(out: Path, page: dict) -> None:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     template = jinja2.Environment(loader=loader, autoescape=True).get_template("report.html.j2")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(template.render(page), encoding="utf-8")
-    write_table(out.with_suffix(".csv"), totals, count, page["order"], classes)
 
 
 def write_table(
@@ -291,10 +323,13 @@ def write_table(
     for row in classes:
         told = row["name"], row["videos"], *row["accuracy"], row["mistaken"], row["times"]
         rows.append([*told, *row.get("changed", {}).values()])
+    write_rows(path, [[*header, *changed], *rows])
+
+
+def write_rows(path: Path, rows: Iterable[Iterable]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([*header, *changed])
-        writer.writerows([f"{v:.4f}" if isinstance(v, float) else v for v in row] for row in rows)
+        lines = ([f"{v:.4f}" if isinstance(v, float) else v for v in row] for row in rows)
+        csv.writer(file).writerows(lines)
 
 
 def main() -> None:
@@ -320,7 +355,8 @@ def main() -> None:
         dataset, tested = read_test_set(model.cfg, model.class_names)
         if args.dump:
             read_dump(args.dump, tested)
-        spread = np.linspace(0, len(dataset) - 1, min(max(args.order, 0), len(dataset)))
+        tried = 0 if tested.labels.ndim == 2 else min(max(args.order, 0), len(dataset))
+        spread = np.linspace(0, len(dataset) - 1, tried)
         ordered = set(spread.round().astype(int).tolist())
         score_videos(model, dataset, tested, ordered, bool(args.dump))
         about = dict(config=args.config, checkpoint=args.checkpoint, videos=len(dataset))

@@ -1,9 +1,16 @@
-"""Make the benchmark of long-range order: videos, annotation lists and ground truth."""
+"""Make the benchmark of long-range order: videos, lists of one or two labels, and ground truth."""
 
 import argparse
 from dataclasses import fields
 
-from phase_order import PRESETS, PhaseOrderOptions, generate, options_of, preview
+from phase_order import (
+    PRESETS,
+    PhaseOrderOptions,
+    generate,
+    options_of,
+    preview,
+    write_first_and_last,
+)
 
 
 def main() -> None:
@@ -26,7 +33,7 @@ def main() -> None:
     picture, rows = args.pop("preview"), args.pop("preview_videos")
 
     try:
-        generate(out, options_of(preset, **args), workers)
+        write_first_and_last(generate(out, options_of(preset, **args), workers))
     except ValueError as error:
         parser.exit(2, f"{error}\n")
     if picture:

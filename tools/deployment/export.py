@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from f4d_mmaction.analysis.timing import take_turns, timed
 from f4d_mmaction.apis import load_recognizer
-from f4d_mmaction.datasets.unwrapping import find_sampler
+from f4d_mmaction.datasets.unwrapping import find_sampler, labels_of
 from f4d_mmaction.engine.launch import load_config
 from f4d_mmaction.models.inference import prepare_for_inference
 from f4d_mmaction.models.resnet4d import Blocks4dMixin
@@ -69,7 +69,8 @@ class FramesToScores(nn.Module):
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Map frames (N, views, U, C, T, H, W) to scores (N, K) and logits (N, views, K).
 
-        Frames are of 0 to 255; scores are probabilities if the head's ``average_clips`` is 'prob'.
+        Frames are of 0 to 255; scores are probabilities if the head's ``average_clips`` is 'prob',
+        or a video has several labels.
         """
         views = frames.shape[1]
         if self.swap_channels:
@@ -77,7 +78,9 @@ class FramesToScores(nn.Module):
         video = (frames.flatten(0, 1).float() - self.mean) / self.std
         logits = self.head(self.backbone(video)).unflatten(0, (-1, views))
         each = logits.softmax(2) if self.head.average_clips == "prob" else logits
-        return each.mean(1), logits
+        scores = each.mean(1)
+        several = self.head.multi_class and self.head.average_clips != "prob"
+        return scores.sigmoid() if several else scores, logits
 
     @torch.no_grad()
     def score(self, frames: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -264,7 +267,7 @@ def compare(
 ) -> list[Check]:
     """Run every file's scorer on the same videos, beside the recognizer's own test step."""
     frames = [sample["inputs"].numpy()[None] for sample in samples]
-    truth = np.array([int(sample["data_samples"].gt_label) for sample in samples])
+    truth = [labels_of(sample["data_samples"].gt_label) for sample in samples]
     with torch.no_grad():
         wanted = [recognizer.test_step(pseudo_collate([sample]))[0] for sample in samples]
     top1 = np.array([int(result.pred_score.argmax()) for result in wanted])
@@ -281,7 +284,7 @@ def compare(
                 megabytes=path.stat().st_size / 1e6 if path else megabytes_of(recognizer),
                 logit_error=max(float(np.abs(a - b).max()) for a, b in zip(logits, reference)),
                 agreeing=int((chosen == top1).sum()),
-                correct=int((chosen == truth).sum()),
+                correct=sum(each in labels for each, labels in zip(chosen, truth)),
                 videos=len(samples),
                 milliseconds=1e3 * statistics.median(seconds),
             )

@@ -81,8 +81,8 @@ class BadVideoMetric(BaseMetric):
     """Count bad videos, and make their predictions wrong for the metrics that follow.
 
     It has to come first in the evaluator, whose metrics share the predictions; ``BadVideoHook``
-    puts it there. The true class gets the lowest score, so the video is wrong in top-k for every k
-    below the number of classes.
+    puts it there. True classes get the lowest score, so the video is wrong in top-k for every k
+    below the number of classes, and comes last in the average precision of its classes.
     """
 
     default_prefix = "bad_videos"
@@ -211,9 +211,9 @@ def _report(error: BadVideoError) -> dict[str, str]:
 
 
 def _wrong(score: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-    """Scores (classes,) that are lowest where ``label`` (class indices, or one-hot) says."""
-    wrong = torch.zeros_like(score)
-    wrong[label.to(score.device) if label.numel() < score.numel() else label.bool()] = -1
+    """Scores (classes,) below all others where ``label`` (one, or many-hot) says, else above."""
+    wrong = torch.full_like(score, 1e4)
+    wrong[label.to(score.device) if label.numel() < score.numel() else label.bool()] = -1e4
     return wrong
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmaction.registry import HOOKS
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 
@@ -37,7 +38,8 @@ class CheckLabelsHook(Hook):
         if num_classes is None:
             return  # another kind of model has rules of its own
         for dataset in unwrapped(loop.dataloader.dataset):
-            infos = (dataset.get_data_info(i) for i in range(len(dataset)))
+            # MMEngine's: MMAction2 makes a vector of several labels, where -1 is the last class.
+            infos = (BaseDataset.get_data_info(dataset, i) for i in range(len(dataset)))
             wrong = [info for info in infos if not in_range(info.get("label"), num_classes)]
             if wrong:
                 name = wrong[0].get("filename") or wrong[0].get("frame_dir")

@@ -10,7 +10,7 @@ text format, with the ground truth of every frame in ``meta.json``.
 """
 
 from .drawing import plan_video, render_video
-from .generating import generate, read_meta
+from .generating import generate, read_meta, write_first_and_last
 from .options import PRESETS, PhaseOrderOptions, options_of
 from .preview import preview
 
@@ -23,4 +23,5 @@ __all__ = [
     "preview",
     "read_meta",
     "render_video",
+    "write_first_and_last",
 ]

@@ -62,6 +62,27 @@ def generate(
     return root
 
 
+def write_first_and_last(root: str | os.PathLike) -> None:
+    """Write lists of two labels a video, its first phase and its last, into ``first_last``.
+
+    Its files have the names and form of the benchmark's own; ``VideoDataset`` and
+    ``RawframeDataset`` read them with ``multi_class``.
+    """
+    root, folder = Path(root), Path(root, "first_last")
+    folder.mkdir(exist_ok=True)
+    orders = [name.split(" > ") for name in read_meta(root)["classes"]]
+    phases = sorted({phase for order in orders for phase in order})
+    names = [f"{place} {phase}\n" for place in ("first", "last") for phase in phases]
+    (folder / "classes.txt").write_text("".join(names))
+    for split in SPLITS:
+        lines = []
+        for line in (root / f"{split}.txt").read_text().splitlines():
+            video, label = line.rsplit(maxsplit=1)
+            first, *_, last = (phases.index(phase) for phase in orders[int(label)])
+            lines.append(f"{video} {first} {len(phases) + last}\n")
+        (folder / f"{split}.txt").write_text("".join(lines))
+
+
 def read_meta(root: str | os.PathLike) -> dict:
     """Return ``meta.json``: 'options', 'classes' and, by split, 'videos' as `plan_video` says.
 
