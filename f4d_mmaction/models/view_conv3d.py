@@ -45,7 +45,7 @@ def conv3d(
             line = (stride[0], 1), (padding[0], 0), (dilation[0], 1)
             y = F.conv2d(x.flatten(3), weight.squeeze(4), bias, *line, groups)
             return y.unflatten(3, x.shape[3:])
-    if x.device.type == "cpu":
+    if x.device.type == "cpu" and not (_frozen(x) and x.dtype == torch.float32):  # keeps U free
         sizes = zip(x.shape[2:], (t, h, w), stride, padding)
         small = [p if size < k + -p % s else 0 for size, k, s, p in sizes]
         if any(small):
