@@ -65,10 +65,10 @@ def conv4d(
         return y.unflatten(2, (U, T))
     kernel = weight.unflatten(4, (h, w))
     padded = F.pad(x, (0, 0, 0, 0, 0, 0, u // 2, u // 2)).transpose(1, 2)
-    taps = [
+    taps = (
         conv3d(padded[:, i : i + U].flatten(0, 1), kernel[:, :, i], padding=(t // 2, *space))
         for i in range(u)
-    ]
-    y = sum(taps[1:], start=taps[0])
+    )
+    y = sum(taps, start=next(taps))
     y = y if bias is None else y + bias.view(-1, 1, 1, 1)
     return act(y).unflatten(0, (-1, U)).transpose(1, 2)

@@ -49,8 +49,8 @@ class Conv4d(nn.Module):
         (u, t, h, w), U = self.kernel_size, x.shape[2]
         kernel = self.weight.unflatten(4, (h, w))
         x = F.pad(x, [size // 2 for size in (w, w, h, h, t, t, u, u)]).transpose(1, 2)
-        taps = [F.conv3d(x[:, i : i + U].flatten(0, 1), kernel[:, :, i]) for i in range(u)]
-        y = sum(taps[1:], start=taps[0]).unflatten(0, (-1, U)).transpose(1, 2)
+        taps = (F.conv3d(x[:, i : i + U].flatten(0, 1), kernel[:, :, i]) for i in range(u))
+        y = sum(taps, start=next(taps)).unflatten(0, (-1, U)).transpose(1, 2)
         return y if self.bias is None else y + self.bias.view(-1, 1, 1, 1, 1)
 
 
