@@ -75,7 +75,9 @@ def measure_focus(
     focus: dict[str, list[Focus]] = defaultdict(list)
     change, weights = [], defaultdict(list)
     for result in results:
-        change.append(change_of(frames_of(result)))
+        frames_seen = frames_of(result)
+        if frames_seen.shape[1] > 1:
+            change.append(change_of(frames_seen))
         for location in locations(result):
             if (pixels := pixel_weights(result, location)) is not None:
                 focus[location].extend(focus_by_frame(pixels, regions(result)))
@@ -118,8 +120,6 @@ def frames_of(result: Recognition) -> np.ndarray:
 
 def steps(frames: np.ndarray) -> np.ndarray:
     """Change of each pixel between neighboring frames of a unit, (U, T - 1, H, W)."""
-    if frames.shape[1] < 3:
-        raise ValueError(f"units of {frames.shape[1]} frames: 3 are needed to see what moves")
     return np.abs(np.diff(frames.astype(np.float32).mean(-1), axis=1))
 
 
@@ -130,6 +130,8 @@ def moving_pixels(result: Recognition) -> np.ndarray:
     will come, from one of them only.
     """
     step = steps(frames_of(result))
+    if step.shape[1] < 2:
+        raise ValueError(f"units of {step.shape[1] + 1} frames: 3 are needed to see what moves")
     change = np.minimum(step[:, :-1], step[:, 1:])
     limit = np.quantile(change, 1 - MOVING, axis=(2, 3), keepdims=True)
     return np.pad(change > limit, ((0, 0), (1, 1), (0, 0), (0, 0)))

@@ -49,6 +49,18 @@ def test_the_measure_tells_looking_from_not_looking(benchmark, kind):
     assert f"{focus.inside:.3f}" in to_markdown(found, {})
 
 
+def test_boxes_need_no_neighboring_frames_and_moving_pixels_say_so(benchmark):
+    paths, regions = choose_videos(str(benchmark), None, 1)
+    video, inds = read_meta(benchmark)["videos"]["test"][0], np.arange(0, 32, 8)[:, None]
+    maps = {"SpatioTemporalAttention": maps_of("on", video, inds, 32)}
+    result = result_of(paths[0], maps, np.zeros((4, 1, 32, 32, 3), np.uint8), inds)
+    focus, pace = measure_focus([result], regions)
+    assert focus["layer2_1"].peak_inside == 1
+    assert pace == {}
+    with pytest.raises(ValueError, match="units of 1 frames: 3 are needed"):
+        measure_focus([result], moving_pixels)
+
+
 def test_in_any_video_a_spot_that_moves_is_found_in_space_and_its_speed_in_time():
     """A bright spot, wider and faster from unit to unit: where it is, and when it moves most."""
     random, inds = np.random.default_rng(0), np.arange(16).reshape(4, 4)
