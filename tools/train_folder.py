@@ -202,7 +202,7 @@ def main() -> None:
             f"python {tools}/train_folder.py {args.videos} --minutes {3 * args.minutes:g} "
             f"--work-dir {work.folder}_longer",
         ]
-        parts = dict(Result=[table, "", *meaning], Choices=work.content["said"]) | {"Go on": go_on}
+        parts = {"Result": [table, "", *meaning], "Choices": work.content["said"], "Go on": go_on}
         report = page.write(work.folder, checkpoint, parts)
     except (OSError, ValueError) as error:
         sys.exit(f"train_folder.py: {error}")

@@ -15,12 +15,14 @@ from mmengine.runner import CheckpointLoader
 from ..datasets.unwrapping import known_names
 from ..models.weights import load_checked, load_whole
 
+Labels = str | os.PathLike | Sequence[str] | None
+
 
 def load_recognizer(
     config: str | os.PathLike | Config,
     checkpoint: str | os.PathLike,
     device: str | torch.device | None = None,
-    labels: str | os.PathLike | Sequence[str] | None = None,
+    labels: Labels = None,
 ) -> BaseModel:
     """Build a recognizer, load all of its weights and find the names of its classes.
 
@@ -43,9 +45,8 @@ def load_recognizer(
     """
     if not isinstance(config, Config):
         config = Config.fromfile(_existing(config, "config"))
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    model = init_recognizer(config, None, device)
-    path = str(checkpoint)
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    model, path = init_recognizer(config, None, device or best), str(checkpoint)
     if "://" in path:
         loaded = CheckpointLoader.load_checkpoint(path, map_location="cpu")
     else:
@@ -55,11 +56,7 @@ def load_recognizer(
     return model
 
 
-def class_names(
-    model: BaseModel,
-    labels: str | os.PathLike | Sequence[str] | None = None,
-    meta: dict | None = None,
-) -> list[str]:
+def class_names(model: BaseModel, labels: Labels = None, meta: dict | None = None) -> list[str]:
     """Return the name of each class; where they come from says :func:`load_recognizer`.
 
     Raises:

@@ -19,7 +19,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..datasets.unwrapping import unit_frames
 from ..datasets.video_errors import BadVideoError
@@ -212,10 +212,14 @@ def predict(
 
 
 def scores_of(model: BaseModel, samples: Sequence[ActionDataSample]) -> np.ndarray:
-    """Stack predictions (N, classes); of several labels a video, logits become probabilities."""
-    head, scores = model.cls_head, torch.stack([sample.pred_score for sample in samples]).float()
-    several = head.multi_class and head.average_clips != "prob"
-    return (scores.sigmoid() if several else scores).cpu().numpy()
+    """Stack predictions: (N, classes)."""
+    scores = torch.stack([sample.pred_score for sample in samples]).float()
+    return each_label(model.cls_head, scores).cpu().numpy()
+
+
+def each_label(head: nn.Module, scores: Tensor) -> Tensor:
+    """Where a video may have several labels, make probabilities of a head's averaged logits."""
+    return scores.sigmoid() if head.multi_class and head.average_clips != "prob" else scores
 
 
 def list_videos(source: str | os.PathLike) -> list[str]:

@@ -60,6 +60,11 @@ def labels_of(label: int | Tensor) -> list[int]:
     return [int(label)]
 
 
+def names_of(label: int | Tensor, names: Sequence[str] | None) -> str:
+    """Name the classes of a sample's label."""
+    return " + ".join(names[k] if names else f"class {k}" for k in labels_of(label))
+
+
 def known_names(metainfo: Mapping | None) -> list[str] | None:
     """Return the class names in a dataset's metainfo; None for the path of a missing file."""
     classes = (metainfo or {}).get("classes")

@@ -9,7 +9,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from f4d_mmaction.datasets.unwrapping import known_names, labels_of, unit_frames
+from f4d_mmaction.datasets.unwrapping import known_names, names_of, unit_frames
 from f4d_mmaction.structures import Recognition
 from f4d_mmaction.visualization import contact_sheet
 from mmaction.registry import DATASETS
@@ -41,8 +41,7 @@ def browse_data(
         info, packed = dataset.get_data_info(index), dataset[index]
         path = info.get("filename") or info.get("frame_dir")
         result = Recognition(path, frames=unit_frames(packed), error="its pipeline packs no units")
-        labels = labels_of(info["label"])
-        truth = " + ".join(names[k] if names else f"class {k}" for k in labels)
+        truth = names_of(info["label"], names)
         picture = Path(out_dir, f"{subset}_{index:05}_{Path(path).stem}.png")
         pictures.append(contact_sheet(result, picture, truth=truth))
     return pictures

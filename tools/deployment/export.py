@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from f4d_mmaction.analysis.timing import take_turns, timed
 from f4d_mmaction.apis import load_recognizer
+from f4d_mmaction.apis.recognition import each_label
 from f4d_mmaction.datasets.unwrapping import find_sampler, labels_of
 from f4d_mmaction.engine.launch import load_config
 from f4d_mmaction.models.inference import prepare_for_inference
@@ -78,9 +79,7 @@ class FramesToScores(nn.Module):
         video = (frames.flatten(0, 1).float() - self.mean) / self.std
         logits = self.head(self.backbone(video)).unflatten(0, (-1, views))
         each = logits.softmax(2) if self.head.average_clips == "prob" else logits
-        scores = each.mean(1)
-        several = self.head.multi_class and self.head.average_clips != "prob"
-        return scores.sigmoid() if several else scores, logits
+        return each_label(self.head, each.mean(1)), logits
 
     @torch.no_grad()
     def score(self, frames: np.ndarray) -> tuple[np.ndarray, ...]:

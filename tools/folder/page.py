@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from f4d_mmaction.engine.checkpoints import AtomicBackend
@@ -13,7 +13,7 @@ from f4d_mmaction.engine.checkpoints import AtomicBackend
 DETAILS = Path(__file__).resolve().parents[1] / "analysis" / "report.py"
 
 
-def write(folder: Path, checkpoint: Path, parts: dict[str, Sequence[str]]) -> Path:
+def write(folder: Path, checkpoint: Path, parts: Mapping[str, Sequence[str]]) -> Path:
     """Write the parts, by title, above what `tools/analysis/report.py` shows of the test set."""
     path = folder / "report.html"
     if path.exists():

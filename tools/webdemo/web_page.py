@@ -266,7 +266,8 @@ def refuse_addresses(component: gradio.components.Component) -> None:
             raise gradio.Error("No such video on this page.", print_exception=False)
         return await accept(path)
 
-    vars(component).update(async_move_resource_to_block_cache=accept_file)
+    # Gradio has no other place for a rule on one component alone.
+    component.async_move_resource_to_block_cache = accept_file  # type: ignore[assignment]
 
 
 def thumbnail(path: str | os.PathLike) -> np.ndarray:

@@ -58,7 +58,7 @@ class StandIns:
             try:
                 packed = self.pipeline(data_info | kept)
             except BadVideoError as error:
-                reports.append(_report(error))
+                reports.append(dict(path=error.path, kind=error.kind.value, message=str(error)))
                 index = (index + 1) % size if testing else np.random.randint(size)
                 data_info = self.dataset.get_data_info(index)
                 continue
@@ -204,10 +204,6 @@ def _stand_in(dataloader: DataLoader, patience: int | None = None) -> None:
     for dataset in unwrapped(dataloader.dataset):
         if not isinstance(dataset.pipeline, StandIns):
             dataset.pipeline = StandIns(dataset, patience)
-
-
-def _report(error: BadVideoError) -> dict[str, str]:
-    return {"path": error.path, "kind": error.kind.value, "message": str(error)}
 
 
 def _wrong(score: torch.Tensor, label: torch.Tensor) -> torch.Tensor:

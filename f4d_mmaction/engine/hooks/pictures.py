@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...apis.recognition import recognize_packed
-from ...datasets.unwrapping import known_names, labels_of
+from ...datasets.unwrapping import known_names, names_of
 from ...datasets.video_errors import BadVideoError
 from .checkpoint import network_of
 
@@ -81,8 +81,6 @@ class AttentionVisualizationHook(Hook):
             except BadVideoError as error:
                 runner.logger.warning(f"no attention drawn: {error}")
                 continue
-            labels = labels_of(info["label"])
-            truth = " + ".join(names[k] if names else f"class {k}" for k in labels)
-            sheet = to_array(draw_sheet(result, self.location, truth))
+            sheet = to_array(draw_sheet(result, self.location, names_of(info["label"], names)))
             name = f"attention_{index:05}_{Path(path).stem}"
             runner.visualizer.add_image(name, sheet, step=runner.epoch)
