@@ -8,6 +8,7 @@ reads it.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import statistics
 import sys
@@ -17,11 +18,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmcv.cnn import ConvModule
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from f4d_mmaction.analysis.timing import take_turns, timed
 from f4d_mmaction.apis import load_recognizer
@@ -115,11 +119,12 @@ def export(
     fixed_units: bool = False,
     num_videos: int = 32,
     labels: str | Sequence[str] | None = None,
+    keep_conv3d: bool = False,
 ) -> list[Check]:
     """Export a checkpoint and check each file against PyTorch on videos of the config's test set.
 
-    Files are named as the config; 'int8' quantizes the ONNX file. Returns PyTorch's own check,
-    then one for each file.
+    Files are named as the config; 'int8' quantizes the ONNX file, in which 2D convolutions do the
+    work of 3D ones unless ``keep_conv3d``. Returns PyTorch's own check, then one for each file.
 
     Raises:
         FileNotFoundError: the checkpoint or the config's annotation file is missing.
@@ -143,7 +148,7 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, tuple[Path | None, Scorer]] = {"PyTorch": (None, network.score)}
     if "onnx" in formats:
-        path = save_onnx(program, folder / f"{name}.onnx", metadata)
+        path = save_onnx(program, folder / f"{name}.onnx", metadata, keep_conv3d)
         files["onnx"] = path, onnx_scorer(path)
     if "pt2" in formats:
         path = folder / f"{name}.pt2"
@@ -162,7 +167,16 @@ def export(
 def export_program(
     network: FramesToScores, example: Tensor, fixed_units: bool = False
 ) -> torch.export.ExportedProgram:
-    """Capture the network for inputs like ``example``, (N, views, U, C, T, H, W) of uint8."""
+    """Capture the network for inputs like ``example``, (N, views, U, C, T, H, W) of uint8.
+
+    The trunk's normalizations are folded into its convolutions, as the blocks fold theirs: next to
+    a reshaping no runtime can.
+    """
+    network = copy.deepcopy(network)
+    for module in network.modules():
+        if isinstance(module, ConvModule) and module.with_norm:
+            module.conv = fuse_conv_bn_eval(module.conv, module.norm)
+            setattr(module, module.norm_name, nn.Identity())
     axes = range(2 if fixed_units else 3)
     # An axis of size 1 would be captured as the constant 1.
     shape = [max(size, 2) if axis in axes else size for axis, size in enumerate(example.shape)]
@@ -175,12 +189,19 @@ def export_program(
         )
 
 
-def save_onnx(program: torch.export.ExportedProgram, path: Path, metadata: dict[str, str]) -> Path:
+def save_onnx(
+    program: torch.export.ExportedProgram,
+    path: Path,
+    metadata: dict[str, str],
+    keep_conv3d: bool = False,
+) -> Path:
     """Write a captured network as ONNX: ``frames`` to ``scores`` and ``logits``.
 
     By the exporter that reads ``torch.export``'s graph: the older one, which traces TorchScript,
     cannot follow memory in channels-last order.
     """
+    if not keep_conv3d:
+        program = program.run_decompositions({torch.ops.aten.conv3d.default: conv3d_by_2d})
     onnx: torch.onnx.ONNXProgram = torch.onnx.export(  # type: ignore[assignment]  # by dynamo
         program,
         dynamo=True,
@@ -191,6 +212,32 @@ def save_onnx(program: torch.export.ExportedProgram, path: Path, metadata: dict[
     onnx.model.metadata_props.update(metadata)
     onnx.save(str(path))
     return path
+
+
+def conv3d_by_2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sequence[int] = (1, 1, 1),
+    padding: Sequence[int] = (0, 0, 0),
+    dilation: Sequence[int] = (1, 1, 1),
+    groups: int = 1,
+) -> Tensor:
+    """Return ``F.conv3d`` of (N, C, T, H, W) and a kernel that spans time or space by one in 2D.
+
+    ONNX Runtime's fast kernels, above all those of 8 bits, are of 2D convolutions. Another kernel
+    stays in 3D, which a table of decompositions says with ``NotImplemented``.
+    """
+    t, h, w = weight.shape[2:]
+    if h == w == 1 and (*stride[1:], *padding[1:]) == (1, 1, 0, 0):
+        line = (stride[0], 1), (padding[0], 0), (dilation[0], 1)
+        y = F.conv2d(x.flatten(3), weight.squeeze(4), bias, *line, groups)
+        return y.unflatten(3, x.shape[3:])
+    if t == 1 and (stride[0], padding[0]) == (1, 0):
+        frames, kernel = x.transpose(1, 2).flatten(0, 1), weight.squeeze(2)
+        y = F.conv2d(frames, kernel, bias, stride[1:], padding[1:], dilation[1:], groups)
+        return y.unflatten(0, (-1, x.shape[2])).transpose(1, 2)
+    return NotImplemented
 
 
 def quantize(path: Path, out: Path, calibration: Sequence[dict]) -> Path:
@@ -317,6 +364,11 @@ def main() -> int:
     parser.add_argument("--out-dir", default="work_dirs/export", help="where the files go")
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=["onnx", "pt2"])
     parser.add_argument("--fixed-units", action="store_true", help="keep U as the config tests")
+    parser.add_argument(
+        "--keep-conv3d",
+        action="store_true",
+        help="3D convolutions in the ONNX file: faster in OpenVINO, slower in ONNX Runtime",
+    )
     parser.add_argument("--num-videos", type=int, default=32, help="test videos to check on")
     parser.add_argument("--labels", help="text file with a class name a line")
     parser.add_argument(
@@ -333,6 +385,7 @@ def main() -> int:
             args.fixed_units,
             args.num_videos,
             args.labels,
+            args.keep_conv3d,
         )
     except (ImportError, ValueError, OSError) as error:
         needs = '; it needs: pip install "f4d_mmaction[export]"'

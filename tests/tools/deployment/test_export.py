@@ -70,6 +70,7 @@ def exported(request, root: Path, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
     torch.export.save(program, folder / "net.pt2")
     save_onnx(program, folder / "net.onnx", {"labels": '["a"]'})
+    save_onnx(program, folder / "net_3d.onnx", {}, keep_conv3d=True)
     return recognizer, folder
 
 
@@ -85,6 +86,7 @@ def test_exported_files_give_the_recognizers_scores(exported, shape) -> None:
     assert logits.std() > 1e-2  # the answer depends on something
     results = {
         "onnx": onnx_scorer(folder / "net.onnx")(frames.numpy()),
+        "3D": onnx_scorer(folder / "net_3d.onnx")(frames.numpy()),
         "pt2": torch.export.load(folder / "net.pt2").module()(frames),
     }
     for found_scores, found_logits in results.values():
@@ -92,6 +94,33 @@ def test_exported_files_give_the_recognizers_scores(exported, shape) -> None:
         torch.testing.assert_close(
             torch.as_tensor(found_logits).flatten(0, 1), logits, rtol=1e-4, atol=1e-4
         )
+
+
+def test_only_kernels_over_time_and_space_are_left_in_3d(exported) -> None:
+    _, folder = exported
+    three = {}
+    for name in ("net", "net_3d"):
+        graph = onnx.load(folder / f"{name}.onnx").graph
+        shapes = {each.name: tuple(each.dims)[2:] for each in graph.initializer}
+        kernels = [shapes[node.input[1]] for node in graph.node if node.op_type == "Conv"]
+        three[name] = [kernel for kernel in kernels if len(kernel) == 3]
+        assert "BatchNormalization" not in {node.op_type for node in graph.node}
+    assert len(three["net_3d"]) > 15
+    assert all(t > 1 and h > 1 for t, h, w in three["net"])
+
+
+@pytest.mark.parametrize("stride", [(1, 1, 1), (1, 2, 2), (2, 1, 1)])
+@pytest.mark.parametrize("kernel", [(1, 1, 1), (3, 1, 1), (1, 3, 3), (1, 7, 5)])
+def test_a_convolution_in_2d_is_the_one_in_3d(kernel, stride) -> None:
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(2, 4, 6, 9, 8), torch.randn(6, 2, *kernel), torch.randn(6)
+    for padding in ((0, 0, 0), tuple(k // 2 for k in kernel)):
+        options = (bias, stride, padding, (1, 1, 1), 2)
+        found = export_tool.conv3d_by_2d(x, weight, *options)
+        if found is NotImplemented:
+            assert stride != (1, 1, 1)  # over space along time, or over time along space
+        else:
+            torch.testing.assert_close(found, torch.conv3d(x, weight, *options))
 
 
 def test_fixed_units_refuse_another_number_of_units(root, tmp_path) -> None:
