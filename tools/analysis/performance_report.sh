@@ -22,4 +22,8 @@ $benchmark "$f4d" "$v4d" --mode eager fast --profile --markdown $page profile
 $benchmark "$f4d" "$v4d" --training --clip-len 4 --profile --markdown $page training_profile
 $benchmark "$f4d" "$v4d" "$trunk" --batch 1 --size 112 --markdown $page scaling \
     --plot docs/performance_scaling.png
+python tools/deployment/runtimes.py "$f4d" --rounds 7 --markdown $page runtimes
+THP_MEM_ALLOC_ENABLE=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=18446744073709551615 \
+    python tools/deployment/runtimes.py "$f4d" --only "inference mode" "OpenVINO, 3D" \
+    --markdown $page runtimes_kept
 python tools/analysis/benchmark_data.py "$f4d" --frames 40 300 --markdown $page loading
