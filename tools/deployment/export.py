@@ -130,7 +130,7 @@ def export(
         FileNotFoundError: the checkpoint or the config's annotation file is missing.
         ValueError: a format, network or pipeline that cannot be exported, or a checkpoint or labels
             that do not fit.
-        ImportError: a package of the extra ``export`` is missing.
+        ImportError: PyTorch is too old, or a package of the extra ``export`` is missing.
     """
     if not set(formats) <= set(FORMATS) or ("int8" in formats and "onnx" not in formats):
         raise ValueError(
@@ -171,7 +171,15 @@ def export_program(
 
     The trunk's normalizations are folded into its convolutions, as the blocks fold theirs: next to
     a reshaping no runtime can.
+
+    Raises:
+        ImportError: PyTorch is too old to leave sizes open.
     """
+    if not hasattr(torch.export.Dim, "DYNAMIC"):
+        raise ImportError(
+            f"PyTorch {torch.__version__} cannot export with sizes left open; checkpoints of it "
+            'can be exported elsewhere, where PyTorch 2.13 was tried: pip install "torch>=2.13"'
+        )
     network = copy.deepcopy(network)
     for module in network.modules():
         if isinstance(module, ConvModule) and module.with_norm:
@@ -389,7 +397,7 @@ def main() -> int:
         )
     except (ImportError, ValueError, OSError) as error:
         needs = '; it needs: pip install "f4d_mmaction[export]"'
-        missing = needs if isinstance(error, ImportError) else ""
+        missing = needs if isinstance(error, ModuleNotFoundError) else ""
         print(f"export.py: {error}{missing}", file=sys.stderr)
         return 2
     for check in checks:
