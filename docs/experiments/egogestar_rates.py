@@ -1,0 +1,47 @@
+"""The rate of each network, chosen inside the training clips of EgoGestAR's first fold."""
+
+from small_videos import OPTIONS, networks
+
+results = "egogestar_rates.jsonl"
+document = "../experiments.md"
+prefix = "egogestar_rates_"
+seeds = [0]
+benchmark = dict(
+    root="data/egogestar",
+    command="python tools/data/prepare.py egogestar --media testvideo --out data/egogestar",
+)
+options = OPTIONS
+
+
+def inner(number):
+    """Train on some training clips of a fold, and validate on its others; no test clip is read."""
+    val = dict(dataset=dict(ann_file=f"val_fold{number}_inner.txt"))
+    train = dict(dataset=dict(ann_file=f"train_fold{number}_inner.txt"))
+    return dict(train_dataloader=train, val_dataloader=val, test_dataloader=val)
+
+
+def at_rate(row, rate):
+    return dict(row, options={**row["options"], "param_scheduler.0.eta_max": rate})
+
+
+splits = {"_inner1": inner(1)}
+RATES = {"0.1": 0.1, "0.03": 0.03}
+NAMES = {"F4D": "f4d", "V4D": "v4d"}
+rows = {
+    f"{name}_{text}": at_rate(networks("egogestar")[name], rate)
+    for name in NAMES.values()
+    for text, rate in RATES.items()
+}
+tables = dict(
+    networks=dict(
+        title="Rates",
+        rows={
+            f"{title}, rate {text}": f"{name}_{text}"
+            for title, name in NAMES.items()
+            for text in RATES
+        },
+    )
+)
+curves = {}
+reference = "f4d_0.1"
+opposites = {3: 9, 9: 3, 4: 5, 5: 4}  # down and up, left and right
