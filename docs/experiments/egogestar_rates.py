@@ -21,6 +21,7 @@ def inner(number):
 
 
 def at_rate(row, rate):
+    """A row with another highest rate of its one cycle."""
     return dict(row, options={**row["options"], "param_scheduler.0.eta_max": rate})
 
 
