@@ -1,16 +1,11 @@
 """The rate of each network, chosen inside the training clips of EgoGestAR's first fold."""
 
-from small_videos import OPTIONS, networks
+from small_videos import networks
 
+_base_ = "egogestar.py"
 results = "egogestar_rates.jsonl"
-document = "../experiments.md"
 prefix = "egogestar_rates_"
 seeds = [0]
-benchmark = dict(
-    root="data/egogestar",
-    command="python tools/data/prepare.py egogestar --media testvideo --out data/egogestar",
-)
-options = OPTIONS
 
 
 def inner(number):
@@ -25,15 +20,16 @@ def at_rate(row, rate):
     return dict(row, options={**row["options"], "param_scheduler.0.eta_max": rate})
 
 
-splits = {"_inner1": inner(1)}
+splits = {"_delete_": True, "_inner1": inner(1)}
 RATES = {"0.1": 0.1, "0.03": 0.03}
 NAMES = {"F4D": "f4d", "V4D": "v4d"}
-rows = {
+rows = {"_delete_": True} | {
     f"{name}_{text}": at_rate(networks("egogestar")[name], rate)
     for name in NAMES.values()
     for text, rate in RATES.items()
 }
 tables = dict(
+    _delete_=True,
     networks=dict(
         title="Rates",
         rows={
@@ -41,8 +37,7 @@ tables = dict(
             for title, name in NAMES.items()
             for text in RATES
         },
-    )
+    ),
 )
-curves = {}
+curves = dict(_delete_=True)
 reference = "f4d_0.1"
-opposites = {3: 9, 9: 3, 4: 5, 5: 4}  # down and up, left and right
