@@ -70,7 +70,9 @@ def accuracies_in(folder: Path) -> dict[str, float]:
     return {name: value for name, value in measured.items() if name.startswith("acc/")}
 
 
-@pytest.mark.parametrize(("processes", "videos"), [(2, 7), (3, 1)])
+@pytest.mark.parametrize(
+    ("processes", "videos"), [(2, 7), pytest.param(3, 1, marks=pytest.mark.slow)]
+)
 def test_any_number_of_processes_tests_as_one(
     config: Path, trained: Path, benchmark: Path, tmp_path: Path, launch: Launch, processes: int,
     videos: int,
@@ -97,6 +99,7 @@ def test_any_number_of_processes_tests_as_one(
     torch.testing.assert_close(*scores)
 
 
+@pytest.mark.slow
 def test_two_nodes_train_as_one(
     config: Path, trained: Path, tmp_path: Path, launch: Launch
 ) -> None:
@@ -125,7 +128,8 @@ def test_dying_process_ends_the_job_with_its_own_error(
     assert "process 1 has had enough" in output[output.index("Root Cause") :]
 
 
-@pytest.mark.parametrize("kind", ["SIGTERM", pytest.param("SIGKILL", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["SIGTERM", "SIGKILL"])
 def test_restarted_job_goes_on_by_itself(
     config: Path, trained: Path, tmp_path: Path, launch: Launch, kind: str
 ) -> None:

@@ -55,7 +55,8 @@ def assert_equal(folder: Path, uninterrupted: Path) -> None:
     assert best_score(folder) == best_score(uninterrupted)
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [2, 50])
 def test_killed_at_random_moments(
     config: Path, uninterrupted: Path, tmp_path: Path, kills: int
 ) -> None:

@@ -58,6 +58,7 @@ def test_only_a_training_step_changes_weights(
     assert torch.equal(model.cls_head.fc_cls.weight, before) != training
 
 
+@pytest.mark.slow
 def test_peak_memory_grows_with_the_input() -> None:
     small = benchmark.peak_memory(Case(**{**TINY, "size": 32}, training=True))
     large = benchmark.peak_memory(Case(**{**TINY, "size": 128, "batch": 8}, training=True))

@@ -25,6 +25,7 @@ def in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
+@pytest.mark.slow
 def test_rows_are_measured_time_out_and_fail_on_their_own() -> None:
     wrong = replace(TINY, options={"model.backbone.depth": 7})
     slow = replace(TINY, batch=64, size=448)

@@ -130,6 +130,7 @@ def test_a_study_runs_goes_on_and_shares(study):
         assert (study.results.parent / f"some_{picture}").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_not_kept_and_tried_again(study):
     def kill() -> None:
         [run] = study.runs(["f4d"], [0])

@@ -163,6 +163,7 @@ def test_too_large_an_upload_is_refused(client, tmp_path) -> None:
         assert client.post("/gradio_api/upload", content=content, headers=kind).status_code >= 400
 
 
+@pytest.mark.slow
 def test_many_visitors_at_once_are_served_or_told_to_wait(page, client, benchmark) -> None:
     def visit(number: int) -> dict:
         with visitor(page) as client:
