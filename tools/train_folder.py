@@ -30,7 +30,7 @@ from folder.recipe import SUBSETS, make_config, write_config, write_lists
 from folder.splitting import group_videos, split_videos
 from folder.training import measure, score, train
 
-FEW_EPOCHS, MOST_EPOCHS, MOST_VIDEOS = 10, 150, 16
+FEW_EPOCHS, MOST_EPOCHS, MOST_VIDEOS, LEAST_WIDTH = 10, 150, 16, 8
 SHARE = 0.85  # of the minutes left, to train in; the rest is validation and test
 
 
@@ -143,7 +143,7 @@ def plan(args: argparse.Namespace, work: Work, started: float) -> None:
 
 
 def step_seconds(args: argparse.Namespace, make: Callable[..., Config], work: Work) -> float:
-    """Seconds of a step of both networks together, with a batch that fits into the memory."""
+    """Seconds of a step of both networks together, with batch and width that fit the memory."""
     trial = work.folder / "trial.py"
     while True:
         try:
@@ -153,10 +153,14 @@ def step_seconds(args: argparse.Namespace, make: Callable[..., Config], work: Wo
                 seconds += measure(trial)
             return seconds
         except MemoryError:
-            if args.batch == 1:
+            width = make(averaged=False).model.backbone.base_channels
+            work.say(f"a step of {args.batch} videos at width {width} does not fit into the memory")
+            if args.batch > 1:
+                args.batch //= 2
+            elif width > LEAST_WIDTH and not args.checkpoint:
+                args.width = width // 2
+            else:
                 raise ValueError("no video fits into the memory: give a smaller --size") from None
-            work.say(f"a step of {args.batch} videos does not fit into the memory")
-            args.batch //= 2
         finally:
             trial.unlink(missing_ok=True)
 

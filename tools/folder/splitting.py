@@ -24,6 +24,7 @@ PATTERNS = {
     "subject": r"(?:^|[/_\- ])((?:s|sub|subj|subject|person|actor|user|p)[_\- ]?\d+)(?=[/_\- ]|$)",
 }
 SAME_SCENE = 0.35  # mean difference of two median frames, in their standard deviations
+NEXT_NUMBER = 2.0  # times that, where clip 7 and clip 8 may be cut from one take
 TRIES = 50
 
 
@@ -63,18 +64,33 @@ def group_videos(videos: Sequence[Video], root: Path, pattern: str | None, say: 
 def find_scenes(videos: Sequence[Video], limit: float = SAME_SCENE) -> list[int]:
     """Number the scenes: videos whose median frames are alike, directly or through others.
 
-    Where a third of all videos would be one scene, only closer ones count as the same.
+    Videos with consecutive numbers in their names need to be less alike. Where a third of all
+    videos would be one scene, only closer ones count as the same.
     """
     frames = pixels(videos)
     frames -= frames.mean(1, keepdims=True)
     frames /= frames.std(1, keepdims=True) + 5
-    near = [np.flatnonzero(np.abs(frames - frame).mean(1) < limit) for frame in frames]
+    near, neighbors = [], find_neighbors([video.path for video in videos])
+    for frame, next_to_it in zip(frames, neighbors):
+        apart = np.abs(frames - frame).mean(1)
+        apart[next_to_it] /= NEXT_NUMBER
+        near.append(np.flatnonzero(apart < limit))
     rows = np.repeat(np.arange(len(near)), [len(row) for row in near])
     graph = coo_array((np.ones(len(rows)), (rows, np.concatenate(near))), [len(near)] * 2)
     scenes = connected_components(graph, directed=False)[1]
     if limit > SAME_SCENE / 8 and np.bincount(scenes).max() > len(videos) / 3:
         return find_scenes(videos, limit / 2)
     return scenes.tolist()
+
+
+def find_neighbors(paths: Sequence[str]) -> list[list[int]]:
+    """List, for each path, where those are that differ from it by 1 in their last number."""
+    stems = [os.path.splitext(path)[0] for path in paths]
+    parts = [re.fullmatch(r"(.*?)(\d+)(\D*)", stem) for stem in stems]
+    keys = [(m[1], int(m[2]), m[3]) if m else (stem, -9, "") for m, stem in zip(parts, stems)]
+    places = {key: place for place, key in enumerate(keys)}
+    near = [[(head, number + step, tail) for step in (-1, 1)] for head, number, tail in keys]
+    return [[places[key] for key in each if key in places] for each in near]
 
 
 def pixels(videos: Sequence[Video]) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from folder.finding import Video, find_videos
 from folder.looking import look
-from folder.splitting import SHARES, group_videos, split_videos
+from folder.splitting import SHARES, find_neighbors, find_scenes, group_videos, split_videos
 from miniature import write_video
 
 
@@ -122,3 +122,14 @@ def test_scenes_stay_together_and_torn_ones_are_counted() -> None:
     assert len({(video.group, video.split) for video in videos}) == 20
     (torn,) = [text for text in said if "random split" in text]
     assert 10 <= int(torn.split("put ")[1].split()[0]) <= 20
+
+
+def test_takes_with_consecutive_numbers_need_be_less_alike() -> None:
+    random, scenes = np.random.default_rng(0), list(range(20))
+    places = random.integers(0, 256, (20, 768))
+    frames = [np.clip(places[s] + random.normal(0, 50, 768), 0, 255) for s in scenes for _ in "ab"]
+    alone = [f"x/{s}v_{take}.mp4" for s in scenes for take in (1, 3)]
+    assert find_scenes(_videos(alone, frames)) == list(range(40))
+    numbered = [f"x/{s}v_{take}.mp4" for s in scenes for take in (1, 2)]
+    assert find_scenes(_videos(numbered, frames)) == [s for s in scenes for _ in "ab"]
+    assert find_neighbors(["a/7.mp4", "a/08.avi", "b/8.mp4", "a/x"]) == [[1], [0], [], []]

@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
 import mmaction
 import numpy as np
 import pytest
 import torch
-from folder.recipe import CONFIGS, RECIPE, start_from
+import train_folder
+from folder.recipe import CONFIGS, RECIPE, make_config, start_from
 from folder.training import measure
 from folder.verdict import judge, lead
 from miniature import write_video
@@ -84,6 +87,27 @@ def test_a_step_is_measured_within_the_memory(tmp_path: Path, benchmark: Path) -
     huge = write_config(tmp_path, benchmark, "_base_.model.backbone.base_channels = 200_000\n")
     with pytest.raises(MemoryError):
         measure(huge)
+
+
+@pytest.mark.parametrize(("fits", "ends"), [(32, (2, None)), (16, (1, None)), (8, (1, 8))])
+def test_batch_then_width_are_halved_until_a_step_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fits: int, ends: tuple
+) -> None:
+    def measure(path: Path) -> float:
+        config = Config.fromfile(path)
+        if config.train_dataloader.batch_size * config.model.backbone.base_channels > fits:
+            raise MemoryError
+        return 1.0
+
+    monkeypatch.setattr(train_folder, "measure", measure)
+    args = Namespace(batch=4, width=None, checkpoint=None, workers=1, epochs=2, size=32, flip=False)
+    make = partial(make_config, args, tmp_path, ["x", "y"], {})
+    work = Namespace(folder=tmp_path, say=print)
+    assert train_folder.step_seconds(args, make, work) == 2
+    assert (args.batch, args.width) == ends
+    fits = 4
+    with pytest.raises(ValueError, match="no video fits"):
+        train_folder.step_seconds(args, make, work)
 
 
 def test_no_difference_within_the_interval_is_a_win() -> None:
