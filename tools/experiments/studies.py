@@ -42,7 +42,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.utils import get_git_hash
+from mmengine.utils import get_git_hash, import_modules_from_strings
 
 from f4d_mmaction.analysis.complexity import complexity, protocol
 from f4d_mmaction.engine.launch import build_runner, load_config
@@ -192,6 +192,7 @@ class Run:
         config.randomness = dict(seed=seed)
         decides = {name: config.get(name) for name in DECIDES}
         decides["max_epochs"] = config.train_cfg.max_epochs
+        decides |= {"custom_hooks": hooks} if (hooks := config.get("custom_hooks")) else {}
         made_of = [study.benchmark.get("preset"), study.benchmark.get("options", {})]
         text = json.dumps([decides, *made_of, seed], sort_keys=True)
         key = hashlib.sha1(text.encode()).hexdigest()[:12]
@@ -203,6 +204,7 @@ class Run:
 
         Accuracies are those of the last epoch's weights: nothing is selected on the test videos.
         """
+        import_modules_from_strings(**self.config.custom_imports)  # a row may name more
         wall, cpu = time.perf_counter(), time.process_time()
         runner = build_runner(self.config)
         runner.train()

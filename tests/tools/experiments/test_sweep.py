@@ -7,13 +7,16 @@ import signal
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import mmengine
 import pytest
 import torch
+from starting_scale import StartingScaleHook
 from studies import Study, sweep
 from sweep_report import NOT_RUN, by_seed, mean_errors, percent, summarize, write_report
 
+from f4d_mmaction.models.f4d import V4DBlock
 from f4d_mmaction.models.preprocessing import reverse_units
 
 STUDY = """
@@ -203,7 +206,18 @@ def test_a_changed_network_recipe_seed_or_benchmark_is_another_run(study):
     found.add(key())
     study.benchmark["options"]["noise"] = 5.0
     found.add(key())
-    assert len(found) == 5
+    study.rows["f4d"]["options"]["custom_hooks"] = [dict(type="StartingScaleHook", scale=3.0)]
+    found.add(key())
+    assert len(found) == 6
+
+
+def test_fresh_blocks_start_larger_and_resumed_ones_go_on_as_they_were():
+    block = V4DBlock(8)
+    x = torch.randn(1, 2, 8, 2, 4, 4)
+    hook, small = StartingScaleHook(3.0), block.branch(x)
+    for iteration in (0, 7):
+        hook.before_train(SimpleNamespace(iter=iteration, model=torch.nn.Sequential(block)))
+        torch.testing.assert_close(block.branch(x), 3 * small)
 
 
 def test_a_study_may_be_yaml(study, tmp_path):
