@@ -1,6 +1,6 @@
 """Ten gestures drawn in the air, on real videos: five folds, every clip tested once a seed."""
 
-from small_videos import CURVES, NETWORKS, OPTIONS, VARIANTS, networks, variants
+from small_videos import CURVES, NETWORKS, OPTIONS, STARTS, VARIANTS, networks, started, variants
 
 results = "egogestar.jsonl"
 document = "../experiments.md"
@@ -21,9 +21,10 @@ def fold(number):
 
 
 splits = {f"_fold{number}": fold(number) for number in range(1, 6)}
-rows = networks("egogestar") | variants("egogestar", seeds=[0])
+rows = networks("egogestar") | started("egogestar", seeds=[0]) | variants("egogestar", seeds=[0])
 tables = dict(
     networks=dict(title="Networks", rows=NETWORKS),
+    starts=dict(title="Where the blocks start", rows=STARTS),
     variants=dict(title="F4D in other forms", rows=VARIANTS),
 )
 curves = CURVES

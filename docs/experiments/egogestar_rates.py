@@ -22,7 +22,7 @@ def at_rate(row, rate):
 
 splits = {"_delete_": True, "_inner1": inner(1)}
 RATES = {"0.1": 0.1, "0.03": 0.03}
-NAMES = {"F4D": "f4d", "V4D": "v4d"}
+NAMES = {"F4D": "f4d", "F4D without attention": "no_attention", "V4D": "v4d"}
 rows = {"_delete_": True} | {
     f"{name}_{text}": at_rate(networks("egogestar")[name], rate)
     for name in NAMES.values()

@@ -22,6 +22,13 @@ NETWORKS = {
     "SlowOnly, units averaged": "slowonly",
     "TSN": "tsn",
 }
+STARTS = {
+    "F4D": "f4d",
+    "F4D without attention": "no_attention",
+    "F4D without attention, started 3.4 times as large": "no_attention_started",
+    "V4D": "v4d",
+    "V4D, started 3.4 times as large": "v4d_started",
+}
 VARIANTS = {
     "F4D: conv2-5, M = C/8, TA+CA+STA, U = 4": "f4d",
     "reading A: two blocks in conv3, matched M": "reading_a",
@@ -63,6 +70,18 @@ def networks(data: str) -> dict[str, dict]:
         tsm=network(data, "tsm"),
         tsn=network(data, "tsn"),
     )
+
+
+def started(data: str, seeds: Sequence[int]) -> dict[str, dict]:
+    """Rows of blocks that start as large as F4D's, whose three maps of a half each add a half."""
+    hooks = [dict(type="StartingScaleHook", scale=1.5**3)]
+    imports = ["f4d_mmaction", "starting_scale"]
+    options = {"custom_hooks": hooks, "custom_imports.imports": imports}
+    return {
+        f"{name}_started": dict(row, options={**row["options"], **options}, seeds=list(seeds))
+        for name, row in networks(data).items()
+        if name in ("no_attention", "v4d")
+    }
 
 
 def units(data: str, number: int) -> dict:
