@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 
 from f4d_mmaction.datasets.unwrapping import find_sampler
@@ -52,7 +53,7 @@ def make_config(
     if args.width:
         backbone.base_channels = args.width
     if args.checkpoint:
-        start_from(config, args.checkpoint)
+        start_from(config, args.checkpoint, folder / "trunk.pth" if averaged else None)
         rate *= FINE_TUNING
     if averaged:
         backbone.placement = (0, 0, 0, 0)
@@ -84,8 +85,11 @@ def make_config(
     return config
 
 
-def start_from(config: Config, checkpoint: str) -> None:
-    """Take the trunk of a checkpoint: of ours or MMAction2's, or an image network to inflate."""
+def start_from(config: Config, checkpoint: str, trunk: Path | None = None) -> None:
+    """Start from a checkpoint of ours or MMAction2's, or from an image network to inflate.
+
+    With ``trunk``, a file is written there that leaves the checkpoint's 4D blocks out.
+    """
     weights = load_checked(checkpoint)
     weights = weights.get("state_dict", weights)
     found = {key.removeprefix("module.").removeprefix("backbone."): w for key, w in weights.items()}
@@ -97,6 +101,10 @@ def start_from(config: Config, checkpoint: str) -> None:
     config.model.backbone.update(depth=BLOCKS[len(blocks), deep], base_channels=stem.shape[0])
     if stem.ndim == 4:
         config.model.backbone.pretrained = os.path.abspath(checkpoint)
+    elif trunk:
+        rest = {key: weight for key, weight in weights.items() if "blocks4d." not in key}
+        torch.save(dict(state_dict=rest), trunk)
+        config.load_from = str(trunk)
     else:
         config.load_from = os.path.abspath(checkpoint)
 

@@ -134,6 +134,11 @@ def test_a_checkpoint_gives_its_trunk(tmp_path: Path) -> None:
     start_from(config, str(tmp_path / "k400.pth"))
     assert (config.model.backbone.depth, config.model.backbone.base_channels) == (50, 64)
     assert config.load_from == str(tmp_path / "k400.pth")
+    weights |= {"backbone.blocks4d.layer1_0.conv.spatial.weight": torch.zeros(8, 64, 3, 1, 1)}
+    torch.save(dict(state_dict=weights), tmp_path / "f4d.pth")
+    start_from(config, str(tmp_path / "f4d.pth"), tmp_path / "trunk.pth")
+    assert config.load_from == str(tmp_path / "trunk.pth")
+    assert list(torch.load(tmp_path / "trunk.pth")["state_dict"]) == [*weights][:-1]
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match="expected a ResNet"):
         start_from(config, str(tmp_path / "other.pth"))
