@@ -64,8 +64,8 @@ def group_videos(videos: Sequence[Video], root: Path, pattern: str | None, say: 
 def find_scenes(videos: Sequence[Video], limit: float = SAME_SCENE) -> list[int]:
     """Number the scenes: videos whose median frames are alike, directly or through others.
 
-    Videos with consecutive numbers in their names need to be less alike. Where a third of all
-    videos would be one scene, only closer ones count as the same.
+    Videos with consecutive numbers in their names may differ more. Where a third of all videos
+    would be one scene, only closer ones count as the same.
     """
     frames = pixels(videos)
     frames -= frames.mean(1, keepdims=True)
@@ -87,10 +87,15 @@ def find_neighbors(paths: Sequence[str]) -> list[list[int]]:
     """List, for each path, where those are that differ from it by 1 in their last number."""
     stems = [os.path.splitext(path)[0] for path in paths]
     parts = [re.fullmatch(r"(.*?)(\d+)(\D*)", stem) for stem in stems]
-    keys = [(m[1], int(m[2]), m[3]) if m else (stem, -9, "") for m, stem in zip(parts, stems)]
-    places = {key: place for place, key in enumerate(keys)}
-    near = [[(head, number + step, tail) for step in (-1, 1)] for head, number, tail in keys]
-    return [[places[key] for key in each if key in places] for each in near]
+    numbered = {row: (m[1], int(m[2]), m[3]) for row, m in enumerate(parts) if m}
+    places = defaultdict(list)
+    for row, key in numbered.items():
+        places[key].append(row)
+    near: list[list[int]] = [[] for _ in paths]
+    for row, (head, number, tail) in numbered.items():
+        for step in (-1, 1):
+            near[row] += places.get((head, number + step, tail), [])
+    return near
 
 
 def pixels(videos: Sequence[Video]) -> np.ndarray:
