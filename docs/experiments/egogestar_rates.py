@@ -1,4 +1,4 @@
-"""The rate of each network, chosen inside the training clips of EgoGestAR's first fold."""
+"""Rates of three networks, tried inside the training clips of EgoGestAR's first fold."""
 
 from small_videos import networks
 

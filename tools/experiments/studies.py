@@ -192,7 +192,8 @@ class Run:
         config.randomness = dict(seed=seed)
         decides = {name: config.get(name) for name in DECIDES}
         decides["max_epochs"] = config.train_cfg.max_epochs
-        decides |= {"custom_hooks": hooks} if (hooks := config.get("custom_hooks")) else {}
+        if "custom_hooks" in config:
+            decides["custom_hooks"] = config.custom_hooks
         made_of = [study.benchmark.get("preset"), study.benchmark.get("options", {})]
         text = json.dumps([decides, *made_of, seed], sort_keys=True)
         key = hashlib.sha1(text.encode()).hexdigest()[:12]
