@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from mmengine.runner import Runner
+
 from f4d_mmaction.engine.launch import (
     add_common_arguments,
     build_runner,
@@ -70,9 +72,20 @@ def main() -> None:
             return
         if args.resume:
             resume(config, args.resume)
-        build_runner(config).train()
+        runner = build_runner(config)
+        if args.auto_scale_lr:
+            scale_peaks(runner)
+        runner.train()
 
     run(train)
+
+
+def scale_peaks(runner: Runner) -> None:
+    """Scale what OneCycleLR rises to: it replaces the optimizer's rate, which the host scales."""
+    loader, base = runner.cfg.train_dataloader, runner.cfg.auto_scale_lr.base_batch_size
+    for scheduler in runner.param_schedulers or []:
+        if "eta_max" in scheduler:
+            scheduler["eta_max"] *= runner.world_size * loader.batch_size / base
 
 
 if __name__ == "__main__":

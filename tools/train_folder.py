@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -84,6 +85,7 @@ class Work:
         self.videos = [Video(**video) for video in self.content["videos"]]
 
     def say(self, text: str) -> None:
+        text = text.encode("utf-8", "replace").decode()  # names of files may be no text
         if text not in self.content["said"]:
             print(text, flush=True)
             self.content["said"].append(text)
@@ -185,6 +187,10 @@ def answer(work: Work) -> Path:
     return trained["config"]
 
 
+def command(*parts: object) -> str:
+    return shlex.join(["python", *map(str, parts)])
+
+
 def main() -> None:
     args, started = parse_args(), time.time()
     try:
@@ -200,11 +206,11 @@ def main() -> None:
         answers.pop("path")
         table, meaning = verdict.judge(answers.pop("truth"), answers)
         tools, network = Path(__file__).parent, work.folder / "config.py"
+        longer = "--minutes", f"{3 * args.minutes:g}", "--work-dir", f"{work.folder}_longer"
         go_on = [
-            f"python {tools}/demo.py VIDEO --config {network} --checkpoint {checkpoint}",
-            f"python {tools}/webdemo {network} {checkpoint}",
-            f"python {tools}/train_folder.py {args.videos} --minutes {3 * args.minutes:g} "
-            f"--work-dir {work.folder}_longer",
+            command(tools / "demo.py", "VIDEO", "--config", network, "--checkpoint", checkpoint),
+            command(tools / "webdemo", network, checkpoint),
+            command(__file__, *sys.argv[1:], *longer),
         ]
         parts = {"Result": [table, "", *meaning], "Choices": work.content["said"], "Go on": go_on}
         report = page.write(work.folder, checkpoint, parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,17 @@ def test_wrong_configs_are_told_in_one_sentence(
 ) -> None:
     output = run(tmp_path, 1, "train.py", config, "--work-dir", tmp_path, "--cfg-options", option)
     assert message in output.splitlines()[-1]
+
+
+def test_the_rate_follows_the_batch(config: Path, checkpoint: Path, tmp_path: Path) -> None:
+    """A batch of 4 where the config counts on 16; OneCycleLR has a peak of its own."""
+    train(config, tmp_path / "scaled", "--auto-scale-lr")
+    rates = [
+        [json.loads(line)["lr"] for line in file.read_text().splitlines() if '"lr"' in line]
+        for folder in (checkpoint.parent, tmp_path / "scaled")
+        for file in folder.glob("*/vis_data/scalars.json")
+    ]
+    assert rates[1] == pytest.approx([rate / 4 for rate in rates[0]])
 
 
 def test_part_of_a_checkpoint_starts_a_training(

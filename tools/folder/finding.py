@@ -114,7 +114,7 @@ def _listed(path: Path) -> Iterator[Video]:
         cells = dict(zip(head, map(str.strip, row)))
         split = cells.get("split") or (path.stem if path.stem.lower() in SPLITS else "")
         label = cells.get("label", "")
-        if not label or not cells["path"] or split.lower() not in {"", *SPLITS}:
+        if not label or not cells.get("path") or split.lower() not in {"", *SPLITS}:
             raise ValueError(f"{path}, row {number}: {row}, expected {', '.join(head)}")
         if label.isdigit() and path.suffix != ".csv":
             label = classes[int(label)] if int(label) < len(classes) else f"class {label:0>3}"

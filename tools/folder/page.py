@@ -18,10 +18,16 @@ def write(folder: Path, checkpoint: Path, parts: Mapping[str, Sequence[str]]) ->
     path = folder / "report.html"
     if path.exists():
         return path
+    details = folder / "details.html"  # report.html is there when it is whole
     command = [sys.executable, str(DETAILS), str(folder / "config.py"), str(checkpoint)]
     with open(folder / "report.log", "w", encoding="utf-8") as log:
-        subprocess.run([*command, "--out", str(path)], stdout=log, stderr=log, check=False)
-    page = path.read_text(encoding="utf-8") if path.exists() else "<meta charset=utf-8><h1></h1>"
+        ended = subprocess.run([*command, "--out", str(details)], stdout=log, stderr=log)
+    if ended.returncode:
+        parts = {**parts, "Details": [f"could not be drawn: see {folder / 'report.log'}"]}
+        page = "<meta charset=utf-8>"
+    else:
+        page = details.read_text(encoding="utf-8")
+        details.unlink()
     before, found, after = page.partition("<h1")
     for title, lines in parts.items():
         text = html.escape("\n".join(lines))

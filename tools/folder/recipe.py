@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,7 +54,7 @@ def make_config(
     if args.width:
         backbone.base_channels = args.width
     if args.checkpoint:
-        start_from(config, args.checkpoint, folder / "trunk.pth" if averaged else None)
+        start_from(config, args.checkpoint, folder / "trunk.pth", averaged)
         rate *= FINE_TUNING
     if averaged:
         backbone.placement = (0, 0, 0, 0)
@@ -85,10 +86,11 @@ def make_config(
     return config
 
 
-def start_from(config: Config, checkpoint: str, trunk: Path | None = None) -> None:
+def start_from(config: Config, checkpoint: str, trunk: Path, averaged: bool) -> None:
     """Start from a checkpoint of ours or MMAction2's, or from an image network to inflate.
 
-    With ``trunk``, a file is written there that leaves the checkpoint's 4D blocks out.
+    Where the checkpoint must change, it is written to ``trunk``: without its 4D blocks if
+    ``averaged``, and an image network with torchvision's names, which the host inflates.
     """
     weights = load_checked(checkpoint)
     weights = weights.get("state_dict", weights)
@@ -100,13 +102,27 @@ def start_from(config: Config, checkpoint: str, trunk: Path | None = None) -> No
         raise ValueError(f"--from {checkpoint}: expected a ResNet-18, 34, 50 or 101")
     config.model.backbone.update(depth=BLOCKS[len(blocks), deep], base_channels=stem.shape[0])
     if stem.ndim == 4:
-        config.model.backbone.pretrained = os.path.abspath(checkpoint)
-    elif trunk:
+        found = {_torchvision_name(key): weight for key, weight in found.items()}
+        torch.save(dict(state_dict=found), trunk)
+        config.model.backbone.pretrained = str(trunk)
+    elif averaged:
         rest = {key: weight for key, weight in weights.items() if "blocks4d." not in key}
         torch.save(dict(state_dict=rest), trunk)
         config.load_from = str(trunk)
     else:
         config.load_from = os.path.abspath(checkpoint)
+
+
+def _torchvision_name(key: str) -> str:
+    """``conv1.bn.bias`` of the host's ConvModule is ``bn1.bias``."""
+    for old, new in (
+        (r"conv(\d)\.bn\.", r"bn\1."),
+        (r"(conv\d)\.conv\.", r"\1."),
+        (r"downsample\.conv\.", "downsample.0."),
+        (r"downsample\.bn\.", "downsample.1."),
+    ):
+        key = re.sub(old, new, key)
+    return key
 
 
 def write_config(config: Config, path: Path, remarks: Sequence[str]) -> None:

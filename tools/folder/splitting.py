@@ -108,7 +108,7 @@ def split_videos(videos: Sequence[Video], seed: int, kind: str, say: Say) -> lis
     """Give each video its subset, whole groups at a time; return the videos of usable classes.
 
     Raises:
-        ValueError: fewer than two classes can be split.
+        ValueError: fewer than two classes can be split, or the given splits have gaps.
     """
     counts = Counter(video.label for video in videos)
     small = sorted(label for label, count in counts.items() if count < 3)
@@ -118,13 +118,18 @@ def split_videos(videos: Sequence[Video], seed: int, kind: str, say: Say) -> lis
     labels = {video.label for video in videos}
     if len(labels) < 2:
         raise ValueError("fewer than two classes hold the 3 videos that a split needs")
-    given = {video.split for video in videos} - {""}
+    given = {video.split for video in videos}
+    if given > {""}:
+        blank = sum(not video.split for video in videos)
+        raise ValueError(f"{blank} of {len(videos)} videos have no split: name all of them or none")
+    if "train" not in given and len(given) > 1:
+        raise ValueError("the given splits are val and test: expected train among them, or none")
     if given == {"train", "val"}:
         say("the given val is tested on; choices need another one, which is cut from train")
         for video in videos:
             video.split = "test" if video.split == "val" else "train"
         given = {"train", "test"}
-    if "test" not in given:
+    if len(given) == 1:
         torn, tests = _torn(videos, seed)
         draw(videos, SHARES, seed)
         say(

@@ -124,6 +124,35 @@ def test_scenes_stay_together_and_torn_ones_are_counted() -> None:
     assert 10 <= int(torn.split("put ")[1].split()[0]) <= 20
 
 
+@pytest.mark.parametrize(
+    ("splits", "sentence"),
+    [
+        (["train", "", "test"] * 8, "8 of 24 videos have no split"),
+        (["val", "test"] * 12, "expected train among them"),
+    ],
+)
+def test_given_splits_with_gaps_are_refused(splits: list[str], sentence: str) -> None:
+    videos = _videos([f"{'xy'[i % 2]}/{i}" for i in range(24)])
+    for video, video.split in zip(videos, splits):
+        video.group = video.path
+    with pytest.raises(ValueError, match=sentence):
+        split_videos(videos, 0, "group", print)
+
+
+@pytest.mark.parametrize("subset", SHARES)
+def test_one_given_subset_is_no_split(subset: str) -> None:
+    videos = _videos([f"{'xy'[i % 2]}/{i}" for i in range(24)])
+    for video in videos:
+        video.group, video.split = video.path, subset
+    assert {video.split for video in split_videos(videos, 0, "group", print)} == set(SHARES)
+
+
+def test_a_row_without_a_path_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("label,path\nx,a.mp4\ny\n")
+    with pytest.raises(ValueError, match="row 2"):
+        find_videos(tmp_path / "mine.csv", print)
+
+
 def test_takes_with_consecutive_numbers_may_differ_more() -> None:
     random, scenes = np.random.default_rng(0), list(range(20))
     places = random.integers(0, 256, (20, 768))

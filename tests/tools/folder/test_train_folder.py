@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,13 +21,18 @@ import numpy as np
 import pytest
 import torch
 import train_folder
+from folder import page
 from folder.recipe import CONFIGS, RECIPE, make_config, start_from
 from folder.training import measure
 from folder.verdict import judge, lead
 from miniature import write_video
+from mmaction.models import ResNet
+from mmaction.registry import MODELS
+from mmcv.cnn import ConvModule
 from mmengine.config import Config
 from mmengine.fileio import load
 from tiny_run import finish, start, write_config
+from torch import nn
 
 from f4d_mmaction.analysis.statistics import wilson
 
@@ -59,6 +67,14 @@ def test_a_folder_becomes_a_tested_network(
     assert len(re.findall(r"\| F4D \| \d+\.\d% \| .*% to .*%", text)) == 2
     for path in work.rglob("*.pth"):
         assert before[path] == path.stat().st_mtime_ns
+    longer = shlex.split(text.strip().splitlines()[-1])
+    assert longer[2:] == [
+        *map(str, arguments[1:]),
+        "--minutes",
+        "60",
+        "--work-dir",
+        f"{work}_longer",
+    ]
     assert "another seed" in finish(start(*arguments, "--seed", "1", log=log), log, 1)
 
     network = work / "config.py", work / "config_run" / "epoch_2.pth"
@@ -110,6 +126,23 @@ def test_batch_then_width_are_halved_until_a_step_fits(
         train_folder.step_seconds(args, make, work)
 
 
+def test_a_name_that_is_no_text_can_be_said(tmp_path: Path) -> None:
+    args = Namespace(videos=tmp_path / "mine", work_dir=tmp_path / "w")
+    work = train_folder.Work(args)
+    work.say("left out " + os.fsdecode(b"caf\xe9.mp4"))
+    work.save()
+    assert json.loads(work.path.read_text())["said"] == ["left out caf?.mp4"]
+
+
+def test_a_report_cut_off_is_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "details.html").write_text("<p>half of")
+    monkeypatch.setattr(page, "DETAILS", tmp_path / "nowhere.py")
+    text = page.write(tmp_path, tmp_path / "epoch_1.pth", {"Result": ["64 %"]}).read_text()
+    assert "64 %" in text
+    assert "could not be drawn" in text
+    assert "half of" not in text
+
+
 def test_no_difference_within_the_interval_is_a_win() -> None:
     assert wilson(5, 10)[1:] == pytest.approx((0.2366, 0.7634), abs=1e-4)  # as R's prop.test has it
     assert wilson(0, 10)[1:] == pytest.approx((0, 0.2775), abs=1e-4)
@@ -131,14 +164,68 @@ def test_a_checkpoint_gives_its_trunk(tmp_path: Path) -> None:
     weights = {f"backbone.{n}": torch.zeros(64, 3, 1, 7, 7) for n in [*names, "layer1.0.conv3.x"]}
     torch.save(dict(state_dict=weights), tmp_path / "k400.pth")
     config = Config.fromfile(CONFIGS / RECIPE[0])
-    start_from(config, str(tmp_path / "k400.pth"))
+    trunk = tmp_path / "trunk.pth"
+    start_from(config, str(tmp_path / "k400.pth"), trunk, averaged=False)
     assert (config.model.backbone.depth, config.model.backbone.base_channels) == (50, 64)
     assert config.load_from == str(tmp_path / "k400.pth")
     weights |= {"backbone.blocks4d.layer1_0.conv.spatial.weight": torch.zeros(8, 64, 3, 1, 1)}
     torch.save(dict(state_dict=weights), tmp_path / "f4d.pth")
-    start_from(config, str(tmp_path / "f4d.pth"), tmp_path / "trunk.pth")
-    assert config.load_from == str(tmp_path / "trunk.pth")
-    assert list(torch.load(tmp_path / "trunk.pth")["state_dict"]) == [*weights][:-1]
+    start_from(config, str(tmp_path / "f4d.pth"), trunk, averaged=True)
+    assert config.load_from == str(trunk)
+    assert list(torch.load(trunk)["state_dict"]) == [*weights][:-1]
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match="expected a ResNet"):
-        start_from(config, str(tmp_path / "other.pth"))
+        start_from(config, str(tmp_path / "other.pth"), trunk, averaged=False)
+
+
+def torchvision_resnet18() -> nn.Module:
+    """Modules by torchvision's names; it is no dependency."""
+
+    def block(channels: int, outs: int) -> nn.Module:
+        parts = {"conv1": nn.Conv2d(channels, outs, 3, bias=False), "bn1": nn.BatchNorm2d(outs)}
+        parts |= {"conv2": nn.Conv2d(outs, outs, 3, bias=False), "bn2": nn.BatchNorm2d(outs)}
+        if channels != outs:
+            conv = nn.Conv2d(channels, outs, 1, bias=False)
+            parts["downsample"] = nn.Sequential(conv, nn.BatchNorm2d(outs))
+        return nn.ModuleDict(parts)
+
+    parts = {"conv1": nn.Conv2d(3, 64, 7, bias=False), "bn1": nn.BatchNorm2d(64)}
+    for stage, outs in enumerate((64, 128, 256, 512)):
+        channels = max(64, outs // 2)
+        parts[f"layer{stage + 1}"] = nn.Sequential(block(channels, outs), block(outs, outs))
+    return nn.ModuleDict(parts)
+
+
+@pytest.mark.parametrize(
+    ("build", "prefix"),
+    [
+        (torchvision_resnet18, ""),
+        (torchvision_resnet18, "module."),
+        (torchvision_resnet18, "backbone."),  # MMPretrain's names
+        (partial(ResNet, depth=18), "backbone."),  # MMAction2's names
+    ],
+)
+def test_all_of_an_image_network_is_inflated(
+    tmp_path: Path, build: Callable[[], nn.Module], prefix: str
+) -> None:
+    images = build()
+    for name, statistic in images.named_buffers():
+        if name.endswith("running_mean"):
+            statistic.normal_()
+    weights = {f"{prefix}{name}": weight for name, weight in images.state_dict().items()}
+    torch.save(dict(state_dict=weights), tmp_path / "images.pth")
+    config = Config.fromfile(CONFIGS / RECIPE[0])
+    start_from(config, str(tmp_path / "images.pth"), tmp_path / "trunk.pth", averaged=False)
+    trunk = MODELS.build(config.model.backbone)
+    trunk.init_weights()
+    expected = [m for m in images.modules() if isinstance(m, (nn.Conv2d, nn.BatchNorm2d))]
+    assert len(expected) == 40
+    found = [m for m in trunk.modules() if isinstance(m, ConvModule)]
+    kernels = [m.conv.weight.sum(2) for m in found]
+    means = [m.bn.running_mean for m in found]
+    for module in expected:
+        if isinstance(module, nn.Conv2d):
+            wanted, among = module.weight, kernels
+        else:
+            wanted, among = module.running_mean, means
+        assert any(w.shape == wanted.shape and torch.allclose(w, wanted) for w in among)
