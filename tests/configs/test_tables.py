@@ -31,6 +31,8 @@ DATASETS = {
     "utd_mhad_sequences": "UTD-MHAD, two actions in order",
     "mine": "your own",
 }
+NOT_YET, STUDY = "not trained yet", "[study](../../../docs/experiments.md)"
+STUDIED = "egogestar", "utd_mhad", "utd_mhad_sequences"  # over folds or seeds
 ATTENTION = {
     "no attention": [],
     "TA": ["TemporalAttention"],
@@ -95,7 +97,7 @@ def facts(path: Path) -> dict[str, str]:
         "test: units x frames x views": f"{units} x {frames} x {views}",
         "GMACs x views": f"{counted[network].macs / 1e9:.1f} x {views}",
         "params (M)": f"{counted[network].params / 1e6:.2f}",
-        "top-1, here": trained().get(path.stem, "not trained yet"),
+        "top-1, here": trained().get(path.stem, STUDY if path.stem.endswith(STUDIED) else NOT_YET),
     }
 
 

@@ -83,7 +83,7 @@ def table(study: Study, rows: dict[str, str], results: Results) -> str:
     if study.opposites:
         columns.insert(3, "reversed, called by the opposite")
     if study.reference:
-        columns.insert(2, "less than the first network [95 %]")
+        columns.insert(2, "F4D's lead, points [95 %]")
     lines = []
     for label, row in rows.items():
         found = results[row]

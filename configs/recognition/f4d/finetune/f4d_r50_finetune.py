@@ -6,7 +6,7 @@ _base_ = [
 ]
 
 # Your own videos: copy this file, change the lines down to the next comment. In data_root lie
-# videos/, train.txt and val.txt with a line `name.mp4 label` for each video, labels from 0.
+# videos/, train.txt, val.txt and test.txt with a line `name.mp4 label` for each video, labels from 0.
 data_root = "data/mine"
 num_classes = 3
 videos_per_gpu = 8
@@ -14,7 +14,7 @@ videos_per_gpu = 8
 model = dict(cls_head=dict(num_classes=num_classes))
 train_dataloader = dict(batch_size=videos_per_gpu, dataset=dict(data_root=data_root))
 val_dataloader = dict(dataset=dict(data_root=data_root))
-test_dataloader = dict(dataset=dict(data_root=data_root))
+test_dataloader = dict(dataset=dict(data_root=data_root, ann_file="test.txt"))
 
 # A pretrained trunk needs fewer epochs; the learning rate follows the number of videos a step.
 train_cfg = dict(max_epochs=30, val_interval=1)
