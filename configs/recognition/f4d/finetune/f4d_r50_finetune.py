@@ -6,7 +6,7 @@ _base_ = [
 ]
 
 # Your own videos: copy this file, change the lines down to the next comment. In data_root lie
-# videos/, train.txt, val.txt and test.txt with a line `name.mp4 label` for each video, labels from 0.
+# videos/, and train.txt, val.txt and test.txt with a line `name.mp4 label` a video, labels from 0.
 data_root = "data/mine"
 num_classes = 3
 videos_per_gpu = 8
