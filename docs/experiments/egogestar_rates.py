@@ -1,6 +1,6 @@
-"""Rates of three networks, tried inside the training clips of EgoGestAR's first fold."""
+"""Rates and starts of three networks, tried inside the training clips of EgoGestAR's first fold."""
 
-from small_videos import networks
+from small_videos import networks, started_at
 
 _base_ = "egogestar.py"
 results = "egogestar_rates.jsonl"
@@ -22,12 +22,15 @@ def at_rate(row, rate):
 
 splits = {"_delete_": True, "_inner1": inner(1)}
 RATES = {"0.1": 0.1, "0.03": 0.03}
+LARGER = 10  # the start of gamma is then 0.1
 NAMES = {"F4D": "f4d", "F4D without attention": "no_attention", "V4D": "v4d"}
 rows = {"_delete_": True} | {
     f"{name}_{text}": at_rate(networks("egogestar")[name], rate)
     for name in NAMES.values()
     for text, rate in RATES.items()
 }
+for name in NAMES.values():
+    rows[f"{name}_larger"] = started_at(rows[f"{name}_0.1"], LARGER)
 tables = dict(
     _delete_=True,
     networks=dict(
@@ -36,6 +39,10 @@ tables = dict(
             f"{title}, rate {text}": f"{name}_{text}"
             for title, name in NAMES.items()
             for text in RATES
+        }
+        | {
+            f"{title}, rate 0.1, started {LARGER} times as large": f"{name}_larger"
+            for title, name in NAMES.items()
         },
     ),
 )

@@ -74,14 +74,18 @@ def networks(data: str) -> dict[str, dict]:
 
 def started(data: str, seeds: Sequence[int]) -> dict[str, dict]:
     """Rows of blocks that start as large as F4D's, whose three maps of a half each add a half."""
-    hooks = [dict(type="StartingScaleHook", scale=1.5**3)]
+    return {
+        f"{name}_started": dict(started_at(networks(data)[name], 1.5**3), seeds=list(seeds))
+        for name in ("no_attention", "v4d")
+    }
+
+
+def started_at(row: dict, scale: float) -> dict:
+    """A row whose blocks start this many times as large."""
+    hooks = [dict(type="StartingScaleHook", scale=scale)]
     imports = ["f4d_mmaction", "starting_scale"]
     options = {"custom_hooks": hooks, "custom_imports.imports": imports}
-    return {
-        f"{name}_started": dict(row, options={**row["options"], **options}, seeds=list(seeds))
-        for name, row in networks(data).items()
-        if name in ("no_attention", "v4d")
-    }
+    return dict(row, options={**row["options"], **options})
 
 
 def units(data: str, number: int) -> dict:
