@@ -1,6 +1,8 @@
 """Train a recognizer from a config: `python tools/train.py CONFIG`, as MMAction2's own tool."""
 
 import argparse
+import copy
+from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.runner import Runner
@@ -73,8 +75,7 @@ def main() -> None:
         if args.resume:
             resume(config, args.resume)
         runner = build_runner(config)
-        if args.auto_scale_lr:
-            scale_peaks(runner)
+        scale_peaks(runner)
         runner.train()
 
     run(train)
@@ -82,10 +83,21 @@ def main() -> None:
 
 def scale_peaks(runner: Runner) -> None:
     """Scale what OneCycleLR rises to: it replaces the optimizer's rate, which the host scales."""
-    loader, base = runner.cfg.train_dataloader, runner.cfg.auto_scale_lr.base_batch_size
-    for scheduler in runner.param_schedulers or []:
-        if "eta_max" in scheduler:
-            scheduler["eta_max"] *= runner.world_size * loader.batch_size / base
+    scaling = runner.auto_scale_lr or {}
+    if scaling.get("enable"):
+        videos = runner.world_size * runner.cfg.train_dataloader.batch_size
+        runner.param_schedulers = copy.deepcopy(runner.param_schedulers)  # also the config's
+        for scheduler in one_cycles(runner.param_schedulers):
+            scheduler["eta_max"] *= videos / scaling["base_batch_size"]
+
+
+def one_cycles(schedulers: dict | list | None) -> Iterator[dict]:
+    """Configs with a peak: of one scheduler, a list, or both by the names of optimizers."""
+    if isinstance(schedulers, dict) and "type" in schedulers:
+        yield from [schedulers] if "eta_max" in schedulers else []
+    elif schedulers:
+        for part in schedulers.values() if isinstance(schedulers, dict) else schedulers:
+            yield from one_cycles(part)
 
 
 if __name__ == "__main__":

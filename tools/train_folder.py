@@ -25,7 +25,7 @@ from mmengine.config import Config
 from f4d_mmaction.engine.checkpoints import AtomicBackend
 from folder import page, verdict
 from folder.choosing import choose_units
-from folder.finding import Video, find_videos
+from folder.finding import Video, find_videos, printable
 from folder.looking import look
 from folder.recipe import SUBSETS, make_config, write_config, write_lists
 from folder.splitting import group_videos, split_videos
@@ -85,7 +85,7 @@ class Work:
         self.videos = [Video(**video) for video in self.content["videos"]]
 
     def say(self, text: str) -> None:
-        text = text.encode("utf-8", "replace").decode()  # names of files may be no text
+        text = printable(text)
         if text not in self.content["said"]:
             print(text, flush=True)
             self.content["said"].append(text)
@@ -188,7 +188,20 @@ def answer(work: Work) -> Path:
 
 
 def command(*parts: object) -> str:
-    return shlex.join(["python", *map(str, parts)])
+    return shlex.join(["python", *map(printable, parts)])
+
+
+def longer(args: argparse.Namespace, work: Work) -> str:
+    """The same command from any folder, with three times the minutes."""
+    changed = argparse.ArgumentParser(add_help=False)
+    for name in ("--minutes", "--work-dir", "--from"):
+        changed.add_argument(name)
+    _, kept = changed.parse_known_args()
+    kept = [args.videos.resolve() if part == str(args.videos) else part for part in kept]
+    if args.checkpoint:
+        kept += ["--from", os.path.abspath(args.checkpoint)]
+    new = "--minutes", f"{3 * args.minutes:g}", "--work-dir", f"{work.folder}_longer"
+    return command(os.path.abspath(__file__), *kept, *new)
 
 
 def main() -> None:
@@ -206,17 +219,18 @@ def main() -> None:
         answers.pop("path")
         table, meaning = verdict.judge(answers.pop("truth"), answers)
         tools, network = Path(__file__).parent, work.folder / "config.py"
-        longer = "--minutes", f"{3 * args.minutes:g}", "--work-dir", f"{work.folder}_longer"
         go_on = [
             command(tools / "demo.py", "VIDEO", "--config", network, "--checkpoint", checkpoint),
             command(tools / "webdemo", network, checkpoint),
-            command(__file__, *sys.argv[1:], *longer),
         ]
+        if work.content["asked"]["epochs"] == "None":
+            go_on.append(longer(args, work))
         parts = {"Result": [table, "", *meaning], "Choices": work.content["said"], "Go on": go_on}
         report = page.write(work.folder, checkpoint, parts)
     except (OSError, ValueError) as error:
         sys.exit(f"train_folder.py: {error}")
-    print("", table, "", *meaning, "", f"Report: {report}", *go_on, sep="\n")
+    said = table, "", *meaning, "", f"Report: {report}", *go_on
+    print("", *map(printable, said), sep="\n")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from tiny_run import finish, start, train, weights, write_config
 
 
@@ -88,12 +89,21 @@ def test_wrong_configs_are_told_in_one_sentence(
     assert message in output.splitlines()[-1]
 
 
-def test_the_rate_follows_the_batch(config: Path, checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("alone", [False, True])
+def test_the_rate_follows_the_batch(
+    config: Path, checkpoint: Path, tmp_path: Path, alone: bool
+) -> None:
     """A batch of 4 where the config counts on 16; OneCycleLR has a peak of its own."""
-    train(config, tmp_path / "scaled", "--auto-scale-lr")
+    scaled, text = tmp_path / "scaled.py", f"_base_ = {str(config)!r}\n"
+    if alone:  # a scheduler that is in no list, in a config that scales by itself
+        scheduler = Config.fromfile(config).param_scheduler[0].to_dict()
+        text += f"param_scheduler = dict(_delete_=True, **{scheduler})\n"
+        text += "auto_scale_lr = dict(enable=True)\n"
+    scaled.write_text(text)
+    train(scaled, tmp_path / "run", *["--auto-scale-lr"][alone:])
     rates = [
         [json.loads(line)["lr"] for line in file.read_text().splitlines() if '"lr"' in line]
-        for folder in (checkpoint.parent, tmp_path / "scaled")
+        for folder in (checkpoint.parent, tmp_path / "run")
         for file in folder.glob("*/vis_data/scalars.json")
     ]
     assert rates[1] == pytest.approx([rate / 4 for rate in rates[0]])

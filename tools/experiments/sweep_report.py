@@ -83,7 +83,8 @@ def table(study: Study, rows: dict[str, str], results: Results) -> str:
     if study.opposites:
         columns.insert(3, "reversed, called by the opposite")
     if study.reference:
-        columns.insert(2, "F4D's lead, points [95 %]")
+        first = next((label for label, row in rows.items() if row == study.reference), "the first")
+        columns.insert(2, f"lead of {first.partition(':')[0]}, points [95 %]")
     lines = []
     for label, row in rows.items():
         found = results[row]

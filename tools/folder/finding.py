@@ -16,6 +16,11 @@ SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val",
 Say = Callable[[str], None]
 
 
+def printable(text: object) -> str:
+    """Replace what names of files may hold and a text may not."""
+    return str(text).encode("utf-8", "replace").decode()
+
+
 @dataclass
 class Video:
     """A video: where it lies, its class, its group and split if known, and what a look found."""
@@ -46,7 +51,7 @@ def find_videos(source: Path, say: Say) -> list[Video]:
     videos = [video for path in lists for video in _listed(path)]
     videos = videos or list(_in_folders(source, say))
     for video in videos:  # names of other systems may hold line ends, and bytes that are no text
-        video.label = " ".join(video.label.encode("utf-8", "replace").decode().split())
+        video.label = " ".join(printable(video.label).split())
     spelled: dict[str, str] = {}
     for label in sorted({video.label for video in videos}):
         if (other := spelled.setdefault(label.casefold(), label)) != label:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,27 +12,31 @@ from pathlib import Path
 
 from f4d_mmaction.engine.checkpoints import AtomicBackend
 
+from .finding import printable
+
 DETAILS = Path(__file__).resolve().parents[1] / "analysis" / "report.py"
 
 
 def write(folder: Path, checkpoint: Path, parts: Mapping[str, Sequence[str]]) -> Path:
     """Write the parts, by title, above what `tools/analysis/report.py` shows of the test set."""
-    path = folder / "report.html"
-    if path.exists():
+    path, table = folder / "report.html", folder / "report.csv"
+    if path.exists() and table.exists():
         return path
-    details = folder / "details.html"  # report.html is there when it is whole
+    log, drawn = folder / "report.log", folder / "drawn"
     command = [sys.executable, str(DETAILS), str(folder / "config.py"), str(checkpoint)]
-    with open(folder / "report.log", "w", encoding="utf-8") as log:
-        ended = subprocess.run([*command, "--out", str(details)], stdout=log, stderr=log)
+    with open(log, "w", encoding="utf-8") as file:
+        ended = subprocess.run([*command, "--out", str(drawn)], stdout=file, stderr=file)
+    details = ""
     if ended.returncode:
-        parts = {**parts, "Details": [f"could not be drawn: see {folder / 'report.log'}"]}
-        page = "<meta charset=utf-8>"
+        print(f"The mistakes could not be drawn, see {printable(log)}; run again to try again")
     else:
-        page = details.read_text(encoding="utf-8")
-        details.unlink()
-    before, found, after = page.partition("<h1")
+        details = (drawn / path.name).read_text(encoding="utf-8")
+    before, found, after = (details or "<meta charset=utf-8>").partition("<h1")
     for title, lines in parts.items():
-        text = html.escape("\n".join(lines))
+        text = html.escape(printable("\n".join(lines)))
         before += f"<h2>{title}</h2><pre style='white-space:pre-wrap'>{text}</pre>\n"
     AtomicBackend().put((before + found + after).encode(), path)
+    if details:
+        os.replace(drawn / table.name, table)  # now both are whole
+        shutil.rmtree(drawn)
     return path

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from mmcv.cnn import ConvModule
 from mmengine.config import Config
+from torch import Tensor
 
 from f4d_mmaction.datasets.unwrapping import find_sampler
 from f4d_mmaction.engine.checkpoints import AtomicBackend
 from f4d_mmaction.models.weights import load_checked
+from mmaction.registry import MODELS
 
 from .finding import Video
 
@@ -80,6 +83,7 @@ def make_config(
     config.param_scheduler[0].eta_max *= rate
     config.param_scheduler[0].total_steps = args.epochs
     config.optim_wrapper.optimizer.lr *= rate
+    config.auto_scale_lr.base_batch_size = args.batch
     config.train_cfg.update(max_epochs=args.epochs, val_interval=every)
     config.default_hooks.checkpoint.update(interval=every, save_best=None)
     config.randomness = dict(seed=0)
@@ -93,7 +97,7 @@ def start_from(config: Config, checkpoint: str, trunk: Path, averaged: bool) -> 
     ``averaged``, and an image network with torchvision's names, which the host inflates.
     """
     weights = load_checked(checkpoint)
-    weights = weights.get("state_dict", weights)
+    weights = weights.get("state_dict", weights.get("model", weights))
     found = {key.removeprefix("module.").removeprefix("backbone."): w for key, w in weights.items()}
     stem = found.get("conv1.conv.weight", found.get("conv1.weight"))
     blocks = {key.split(".")[1] for key in found if key.startswith("layer3.")}
@@ -103,6 +107,7 @@ def start_from(config: Config, checkpoint: str, trunk: Path, averaged: bool) -> 
     config.model.backbone.update(depth=BLOCKS[len(blocks), deep], base_channels=stem.shape[0])
     if stem.ndim == 4:
         found = {_torchvision_name(key): weight for key, weight in found.items()}
+        require_all(config.model.backbone, found, checkpoint)
         torch.save(dict(state_dict=found), trunk)
         config.model.backbone.pretrained = str(trunk)
     elif averaged:
@@ -113,9 +118,30 @@ def start_from(config: Config, checkpoint: str, trunk: Path, averaged: bool) -> 
         config.load_from = os.path.abspath(checkpoint)
 
 
+def require_all(backbone: dict, images: dict[str, Tensor], checkpoint: str) -> None:
+    """Refuse an image network of which the host would inflate a part and draw the rest.
+
+    Raises:
+        ValueError: it lacks a kernel of the trunk, or has one of another shape.
+    """
+    with torch.device("meta"):
+        trunk = MODELS.build({**backbone, "pretrained": None, "placement": (0, 0, 0, 0)})
+    for name, module in trunk.named_modules():
+        if isinstance(module, ConvModule):
+            key = f"{name}.0.weight" if "downsample" in name else f"{name}.weight"
+            weight, found = module.conv.weight, images.get(key)
+            wanted = (*weight.shape[:2], *weight.shape[3:])
+            if found is None or found.shape != wanted:
+                has = f"{key} of shape {tuple(found.shape)}" if found is not None else f"no {key}"
+                raise ValueError(
+                    f"--from {checkpoint} has {has}; expected {wanted}, as a plain ResNet has it"
+                )
+
+
 def _torchvision_name(key: str) -> str:
-    """``conv1.bn.bias`` of the host's ConvModule is ``bn1.bias``."""
+    """``conv1.bn.bias`` of the host's ConvModule is ``bn1.bias``; TSM wraps kernels in ``net``."""
     for old, new in (
+        (r"conv\.net\.", "conv."),
         (r"conv(\d)\.bn\.", r"bn\1."),
         (r"(conv\d)\.conv\.", r"\1."),
         (r"downsample\.conv\.", "downsample.0."),

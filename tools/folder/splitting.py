@@ -121,7 +121,9 @@ def split_videos(videos: Sequence[Video], seed: int, kind: str, say: Say) -> lis
     given = {video.split for video in videos}
     if given > {""}:
         blank = sum(not video.split for video in videos)
-        raise ValueError(f"{blank} of {len(videos)} videos have no split: name all of them or none")
+        raise ValueError(
+            f"{blank} of {len(videos)} videos have no split: give every video one, or none"
+        )
     if "train" not in given and len(given) > 1:
         raise ValueError("the given splits are val and test: expected train among them, or none")
     if given == {"train", "val"}:
@@ -130,20 +132,27 @@ def split_videos(videos: Sequence[Video], seed: int, kind: str, say: Say) -> lis
             video.split = "test" if video.split == "val" else "train"
         given = {"train", "test"}
     if len(given) == 1:
-        torn, tests = _torn(videos, seed)
+        beside, tests = _torn(videos, seed)
         draw(videos, SHARES, seed)
         say(
-            f"split by {kind}, seed {seed}; a random split would have put {torn} of its {tests} "
+            f"split by {kind}, seed {seed}; a random split would have put {beside} of its {tests} "
             f"test videos beside a training video of the same {kind}"
         )
     elif "val" not in given:
         rest = [video for video in videos if video.split != "test"]
         draw(rest, {name: SHARES[name] for name in ("train", "val")}, seed)
+    places = defaultdict(set)
+    for video in videos:
+        places[video.group].add(video.split)
+    if torn := sum(len(subsets) > 1 for subsets in places.values()):
+        say(f"the given split has videos of {torn} of {len(places)} {kind}s in several subsets: "
+            "its test is easier than one on others")  # fmt: skip
     for subset in SHARES:
         chosen = [video for video in videos if video.split == subset]
         say(f"{subset}: {len(chosen)} videos of {len({v.group for v in chosen})} {kind}s")
         if missing := sorted(labels - {video.label for video in chosen}):
-            say(f"{subset} has no video of {', '.join(missing)}: too few {kind}s")
+            why = f": too few {kind}s" if len(given) == 1 else ", as the split was given"
+            say(f"{subset} has no video of {', '.join(missing)}{why}")
     if not all(any(video.split == subset for video in videos) for subset in SHARES):
         raise ValueError(f"{len({v.group for v in videos})} {kind}s are too few to split")
     return videos

@@ -139,6 +139,19 @@ def test_given_splits_with_gaps_are_refused(splits: list[str], sentence: str) ->
         split_videos(videos, 0, "group", print)
 
 
+def test_a_given_split_that_tears_groups_is_said() -> None:
+    videos, said = _videos([f"{'xy'[i % 2]}/{i}" for i in range(24)]), []
+    for index, video in enumerate(videos):
+        video.group, video.split = (
+            str(index // 8),
+            ("train", "train", "val", "test")[index // 2 % 4],
+        )
+    videos[0].label = videos[1].label = videos[8].label = "only trained"
+    split_videos(videos, 0, "group", said.append)
+    assert any("videos of 3 of 3 groups in several subsets" in text for text in said)
+    assert "test has no video of only trained, as the split was given" in said
+
+
 @pytest.mark.parametrize("subset", SHARES)
 def test_one_given_subset_is_no_split(subset: str) -> None:
     videos = _videos([f"{'xy'[i % 2]}/{i}" for i in range(24)])

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from folder.recipe import CONFIGS, RECIPE, make_config, start_from
 from folder.training import measure
 from folder.verdict import judge, lead
 from miniature import write_video
-from mmaction.models import ResNet
+from mmaction.models import ResNet, ResNetTSM
 from mmaction.registry import MODELS
 from mmcv.cnn import ConvModule
 from mmengine.config import Config
@@ -67,14 +68,6 @@ def test_a_folder_becomes_a_tested_network(
     assert len(re.findall(r"\| F4D \| \d+\.\d% \| .*% to .*%", text)) == 2
     for path in work.rglob("*.pth"):
         assert before[path] == path.stat().st_mtime_ns
-    longer = shlex.split(text.strip().splitlines()[-1])
-    assert longer[2:] == [
-        *map(str, arguments[1:]),
-        "--minutes",
-        "60",
-        "--work-dir",
-        f"{work}_longer",
-    ]
     assert "another seed" in finish(start(*arguments, "--seed", "1", log=log), log, 1)
 
     network = work / "config.py", work / "config_run" / "epoch_2.pth"
@@ -134,13 +127,50 @@ def test_a_name_that_is_no_text_can_be_said(tmp_path: Path) -> None:
     assert json.loads(work.path.read_text())["said"] == ["left out na?ve.mp4"]
 
 
-def test_a_report_cut_off_is_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "details.html").write_text("<p>half of")
-    monkeypatch.setattr(page, "DETAILS", tmp_path / "nowhere.py")
-    text = page.write(tmp_path, tmp_path / "epoch_1.pth", {"Result": ["64 %"]}).read_text()
-    assert "64 %" in text
-    assert "could not be drawn" in text
-    assert "half of" not in text
+def test_a_report_is_drawn_until_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    work, tool = tmp_path / "w", tmp_path / "report.py"
+    work.mkdir()
+    monkeypatch.setattr(page, "DETAILS", tool)
+    script = """
+        import pathlib, sys
+        out = pathlib.Path(sys.argv[-1])
+        out.mkdir(exist_ok=True)
+        (out / "report.html").write_text("<title>T</title><h1>Report</h1>{whole}")
+        {then}
+        (out / "report.csv").write_text("class,accuracy")
+    """
+    results = {"Result": ["64 % of <i> " + os.fsdecode(b"na\xefve.mp4")]}
+    tool.write_text(textwrap.dedent(script.format(whole="half", then="sys.exit(1)")))
+    text = page.write(work, tmp_path / "epoch_1.pth", results).read_text()
+    assert "64 % of &lt;i&gt; na?ve.mp4" in text
+    assert "half" not in text
+    assert "could not be drawn" in capsys.readouterr().out
+    tool.write_text(textwrap.dedent(script.format(whole="<p>Mistakes", then="")))
+    for _ in range(2):  # the second time nothing is drawn
+        text = page.write(work, tmp_path / "epoch_1.pth", results).read_text()
+        assert text.index("<title>") < text.index("64 %") < text.index("<h1>Report</h1><p>Mistakes")
+        tool.unlink(missing_ok=True)
+    assert {path.name for path in work.iterdir()} == {"report.html", "report.csv", "report.log"}
+
+
+@pytest.mark.parametrize("start", ["before", "after"])
+def test_the_longer_command_is_the_same_one_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--minutes=5", "--group", r"_(\d+)$", "--from", "k400.pth", "--flip"]
+    given = ["my videos", *options] if start == "before" else [*options, "my videos"]
+    monkeypatch.setattr(sys, "argv", ["train_folder.py", *given])
+    args = train_folder.parse_args()
+    line = train_folder.longer(args, Namespace(folder=tmp_path / "w"))
+    monkeypatch.chdir("/")
+    monkeypatch.setattr(sys, "argv", shlex.split(line)[1:])
+    again = vars(train_folder.parse_args())
+    changed = dict(videos=tmp_path / "my videos", checkpoint=str(tmp_path / "k400.pth"))
+    changed |= dict(minutes=15, work_dir=tmp_path / "w_longer")
+    assert again == vars(args) | changed
 
 
 def test_no_difference_within_the_interval_is_a_win() -> None:
@@ -201,8 +231,9 @@ def torchvision_resnet18() -> nn.Module:
     [
         (torchvision_resnet18, ""),
         (torchvision_resnet18, "module."),
-        (torchvision_resnet18, "backbone."),  # MMPretrain's names
+        (torchvision_resnet18, "module.backbone."),  # MMPretrain's names
         (partial(ResNet, depth=18), "backbone."),  # MMAction2's names
+        (partial(ResNetTSM, depth=18), "backbone."),
     ],
 )
 def test_all_of_an_image_network_is_inflated(
@@ -218,14 +249,32 @@ def test_all_of_an_image_network_is_inflated(
     start_from(config, str(tmp_path / "images.pth"), tmp_path / "trunk.pth", averaged=False)
     trunk = MODELS.build(config.model.backbone)
     trunk.init_weights()
-    expected = [m for m in images.modules() if isinstance(m, (nn.Conv2d, nn.BatchNorm2d))]
-    assert len(expected) == 40
-    found = [m for m in trunk.modules() if isinstance(m, ConvModule)]
-    kernels = [m.conv.weight.sum(2) for m in found]
-    means = [m.bn.running_mean for m in found]
-    for module in expected:
-        if isinstance(module, nn.Conv2d):
-            wanted, among = module.weight, kernels
-        else:
-            wanted, among = module.running_mean, means
-        assert any(w.shape == wanted.shape and torch.allclose(w, wanted) for w in among)
+    # Both networks list their layers in one order.
+    kernels, norms = (
+        [m for m in images.modules() if isinstance(m, kind)] for kind in (nn.Conv2d, nn.BatchNorm2d)
+    )
+    inflated = [m for m in trunk.modules() if isinstance(m, ConvModule)]
+    assert len(kernels) == len(norms) == len(inflated) == 20
+    for kernel, norm, found in zip(kernels, norms, inflated):
+        torch.testing.assert_close(found.conv.weight.sum(2), kernel.weight)
+        torch.testing.assert_close(found.bn.running_mean, norm.running_mean)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("layer3.1.conv2.weight", lambda weight: weight[:, ::2]),
+        ("layer4.0.downsample.0.weight", None),
+    ],
+)
+def test_an_image_network_that_fits_in_part_is_refused(
+    tmp_path: Path, name: str, change: Callable | None
+) -> None:
+    weights = torchvision_resnet18().state_dict()
+    weight = weights.pop(name)
+    if change:
+        weights[name] = change(weight)
+    torch.save(dict(model=weights), tmp_path / "images.pth")
+    config = Config.fromfile(CONFIGS / RECIPE[0])
+    with pytest.raises(ValueError, match=name):
+        start_from(config, str(tmp_path / "images.pth"), tmp_path / "trunk.pth", averaged=False)
