@@ -194,12 +194,14 @@ def command(*parts: object) -> str:
 def longer(args: argparse.Namespace, work: Work) -> str:
     """The same command from any folder, with three times the minutes."""
     changed = argparse.ArgumentParser(add_help=False)
-    for name in ("--minutes", "--work-dir", "--from"):
+    for name in ("--minutes", "--work-dir", "--from", "--group"):
         changed.add_argument(name)
     _, kept = changed.parse_known_args()
-    kept = [args.videos.resolve() if part == str(args.videos) else part for part in kept]
+    kept = [args.videos.resolve() if Path(part) == args.videos else part for part in kept]
     if args.checkpoint:
         kept += ["--from", os.path.abspath(args.checkpoint)]
+    if args.group:
+        kept += [f"--group={args.group}"]
     new = "--minutes", f"{3 * args.minutes:g}", "--work-dir", f"{work.folder}_longer"
     return command(os.path.abspath(__file__), *kept, *new)
 
@@ -223,7 +225,8 @@ def main() -> None:
             command(tools / "demo.py", "VIDEO", "--config", network, "--checkpoint", checkpoint),
             command(tools / "webdemo", network, checkpoint),
         ]
-        if work.content["asked"]["epochs"] == "None":
+        epochs = Config.fromfile(network).train_cfg.max_epochs
+        if work.content["asked"]["epochs"] == "None" and epochs < MOST_EPOCHS:
             go_on.append(longer(args, work))
         parts = {"Result": [table, "", *meaning], "Choices": work.content["said"], "Go on": go_on}
         report = page.write(work.folder, checkpoint, parts)

@@ -119,7 +119,11 @@ def test_fast_path_is_the_definition(
         expected = run(defined, x.double(), mode)
         for key, value in run(block, x, mode, low).items():
             error = distance(value, expected[key])
-            assert error < tolerance, f"{key} at {size}, {layout}, with_cp={with_cp}"
+            if error >= tolerance:  # next to ReLU's kink, rounding decides on the gradient
+                literal = run(build(name, kernel, fused=False).to(dtype), x, mode, low)[key]
+                assert error <= 1.01 * distance(literal, expected[key]), (
+                    f"{key} at {size}, {layout}, with_cp={with_cp}"
+                )
 
 
 LAYOUTS = {

@@ -144,14 +144,15 @@ def split_videos(videos: Sequence[Video], seed: int, kind: str, say: Say) -> lis
     places = defaultdict(set)
     for video in videos:
         places[video.group].add(video.split)
-    if torn := sum(len(subsets) > 1 for subsets in places.values()):
-        say(f"the given split has videos of {torn} of {len(places)} {kind}s in several subsets: "
+    if torn := sum("test" in subsets and len(subsets) > 1 for subsets in places.values()):
+        say(f"the given split has test videos of {torn} of {len(places)} {kind}s elsewhere, too: "
             "its test is easier than one on others")  # fmt: skip
     for subset in SHARES:
         chosen = [video for video in videos if video.split == subset]
         say(f"{subset}: {len(chosen)} videos of {len({v.group for v in chosen})} {kind}s")
         if missing := sorted(labels - {video.label for video in chosen}):
-            why = f": too few {kind}s" if len(given) == 1 else ", as the split was given"
+            drawn = len(given) == 1 or ("val" not in given and subset != "test")
+            why = f": too few {kind}s" if drawn else ", as the split was given"
             say(f"{subset} has no video of {', '.join(missing)}{why}")
     if not all(any(video.split == subset for video in videos) for subset in SHARES):
         raise ValueError(f"{len({v.group for v in videos})} {kind}s are too few to split")

@@ -148,8 +148,22 @@ def test_a_given_split_that_tears_groups_is_said() -> None:
         )
     videos[0].label = videos[1].label = videos[8].label = "only trained"
     split_videos(videos, 0, "group", said.append)
-    assert any("videos of 3 of 3 groups in several subsets" in text for text in said)
+    assert any("test videos of 3 of 3 groups elsewhere" in text for text in said)
     assert "test has no video of only trained, as the split was given" in said
+
+
+def test_val_that_is_cut_from_a_given_train_is_of_other_groups() -> None:
+    videos, said = _videos([f"{'xy'[i % 2]}/{i}" for i in range(24)]), []
+    for index, video in enumerate(videos):
+        video.group, video.split = str(index // 4), "test" if index >= 16 else "train"
+    for video in videos[:4]:
+        video.label = "rare"
+    split_videos(videos, 0, "group", said.append)
+    assert not any("elsewhere" in text for text in said)
+    rare = {video.split for video in videos[:4]}
+    (missing,) = {"train", "val"} - rare
+    assert f"{missing} has no video of rare: too few groups" in said
+    assert "test has no video of rare, as the split was given" in said
 
 
 @pytest.mark.parametrize("subset", SHARES)

@@ -161,7 +161,7 @@ def test_the_longer_command_is_the_same_one_from_anywhere(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     options = ["--minutes=5", "--group", r"_(\d+)$", "--from", "k400.pth", "--flip"]
-    given = ["my videos", *options] if start == "before" else [*options, "my videos"]
+    given = ["./my videos/", *options] if start == "before" else [*options, "my videos"]
     monkeypatch.setattr(sys, "argv", ["train_folder.py", *given])
     args = train_folder.parse_args()
     line = train_folder.longer(args, Namespace(folder=tmp_path / "w"))
