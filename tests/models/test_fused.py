@@ -120,10 +120,9 @@ def test_fast_path_is_the_definition(
         for key, value in run(block, x, mode, low).items():
             error = distance(value, expected[key])
             if error >= tolerance:  # next to ReLU's kink, rounding decides on the gradient
-                literal = run(build(name, kernel, fused=False).to(dtype), x, mode, low)[key]
-                assert error <= 1.01 * distance(literal, expected[key]), (
-                    f"{key} at {size}, {layout}, with_cp={with_cp}"
-                )
+                literal = build(name, kernel, fused=False).to(dtype)
+                error = distance(value, run(literal, x, mode, low)[key])
+            assert error < tolerance, f"{key} at {size}, {layout}, with_cp={with_cp}"
 
 
 LAYOUTS = {

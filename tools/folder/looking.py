@@ -21,7 +21,7 @@ from rich.progress import track
 from f4d_mmaction.datasets.video_reader import VideoReader, decode_all, open_video, to_rgb
 from f4d_mmaction.visualization.video import write_video
 
-from .finding import Say, Video
+from .finding import Say, Video, printable
 
 BACKGROUND = 16, 16  # pixels of the frame that describes the background
 SAMPLES = 15  # frames whose median it is
@@ -150,7 +150,7 @@ def _inspect(job: tuple[str, Path, int, float]) -> dict:
 
 def _safe(name: str) -> str:
     """A file name without what a list or a shell would misread."""
-    return re.sub(r"[^\w.-]+", "_", name.encode("utf-8", "replace").decode())[:80]
+    return re.sub(r"[^\w.-]+", "_", printable(name))[:80]
 
 
 def _whole(line: str) -> bool:

@@ -142,10 +142,8 @@ def test_given_splits_with_gaps_are_refused(splits: list[str], sentence: str) ->
 def test_a_given_split_that_tears_groups_is_said() -> None:
     videos, said = _videos([f"{'xy'[i % 2]}/{i}" for i in range(24)]), []
     for index, video in enumerate(videos):
-        video.group, video.split = (
-            str(index // 8),
-            ("train", "train", "val", "test")[index // 2 % 4],
-        )
+        video.group = str(index // 8)
+        video.split = ("train", "train", "val", "test")[index // 2 % 4]
     videos[0].label = videos[1].label = videos[8].label = "only trained"
     split_videos(videos, 0, "group", said.append)
     assert any("test videos of 3 of 3 groups elsewhere" in text for text in said)
