@@ -120,6 +120,7 @@ def faulty(config: Path, kind: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_dying_process_ends_the_job_with_its_own_error(
     config: Path, tmp_path: Path, launch: Launch
 ) -> None:

@@ -64,7 +64,12 @@ def slowonly_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("dataset", list(MAKERS))
+SLOW = "sthv2", "hmdb51"  # the other three have lists of all kinds
+
+
+@pytest.mark.parametrize(
+    "dataset", [pytest.param(d, marks=[pytest.mark.slow] * (d in SLOW)) for d in MAKERS]
+)
 def test_trains_validates_and_tests(
     dataset: str, tmp_path: Path, slowonly_checkpoint: Path
 ) -> None:

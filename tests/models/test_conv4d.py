@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import pytest
@@ -33,10 +34,20 @@ def loop_conv4d(x: Tensor, weight: Tensor) -> Tensor:
 
 def four_d_form(memory: str, dtype: torch.dtype = torch.float64) -> Tensor:
     """(N, C, U, T, H, W) as the trunk's 3D form gives it in either memory layout."""
+    torch.manual_seed(0)
     x = torch.randn(N * U, C, T, H, W, dtype=dtype)
     if memory == "channels_last_3d":
         x = x.contiguous(memory_format=torch.channels_last_3d)
     return x.unflatten(0, (N, U)).transpose(1, 2).requires_grad_()
+
+
+@functools.cache
+def by_loop(kernel: tuple, device: str) -> tuple[Tensor, ...]:
+    """Weight, output, and gradients by input and weight for the output's cosine."""
+    x = four_d_form("contiguous")
+    weight = torch.randn(3, C, *kernel, dtype=torch.float64, requires_grad=True)
+    y = loop_conv4d(x, weight)
+    return weight.detach(), y.detach(), *torch.autograd.grad(y, [x, weight], y.detach().cos())
 
 
 @pytest.mark.parametrize("memory", ["contiguous", "channels_last_3d"])
@@ -46,21 +57,20 @@ def four_d_form(memory: str, dtype: torch.dtype = torch.float64) -> Tensor:
 def test_conv4d_equals_the_loop_in_values_and_gradients(
     kernel: tuple, memory: str, bias: bool, views: bool, device: str
 ) -> None:
-    torch.manual_seed(0)
+    weight, expected, by_input, by_weight = by_loop(kernel, device)
+    expected_gradients = [by_input, by_weight.flatten(4)]
+    seed = expected.cos()
     conv = Conv4d(C, 3, kernel, bias=bias).double()
-    x = four_d_form(memory)
-    weight = conv.weight.unflatten(4, kernel[2:])
-    expected = loop_conv4d(x, weight)
+    conv.weight.data = weight.flatten(4)
     if bias:
+        torch.nn.init.normal_(conv.bias)
         expected = expected + conv.bias.view(-1, 1, 1, 1, 1)
+        expected_gradients.append(seed.sum((0, 2, 3, 4, 5)))
+    x = four_d_form(memory)
     got = conv4d(x, conv.weight, kernel, conv.bias) if views else conv(x)
     torch.testing.assert_close(got, expected)
-    seed = torch.randn_like(got)
-    for a, b in zip(
-        torch.autograd.grad(got, [x, *conv.parameters()], seed),
-        torch.autograd.grad(expected, [x, *conv.parameters()], seed),
-    ):
-        torch.testing.assert_close(a, b)
+    gradients = torch.autograd.grad(got, [x, *conv.parameters()], seed)
+    torch.testing.assert_close(list(gradients), expected_gradients)
 
 
 @pytest.mark.parametrize("memory", ["contiguous", "channels_last_3d"])

@@ -40,6 +40,7 @@ def test_ratios_are_per_video_and_to_the_first(monkeypatch: pytest.MonkeyPatch) 
     assert second[4:-1] == ["2.00", "12.00", "4", "4.00"]
 
 
+@pytest.mark.slow
 def test_cases_run_and_give_every_round() -> None:
     cases = [Case(**TINY, dtype="bfloat16"), Case(**TINY, training=True)]
     assert [len(times) for times in benchmark.time_cases(cases, 2)] == [2, 2]

@@ -33,6 +33,7 @@ NETWORKS = {
     "V4D": ("v4d/v4d_r18_phase_order.py", {}),
     "SlowOnly": ("slowonly/slowonly_r18_phase_order.py", {}),
 }
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in [*NETWORKS][1::2]]
 
 
 def read_config(root: Path, name: str) -> Config:
@@ -62,7 +63,7 @@ def random_frames(videos: int, views: int, units: int) -> torch.Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module", params=[*[*NETWORKS][::2], *SLOW])
 def exported(request, root: Path, tmp_path_factory):
     """A recognizer, and both files of it."""
     recognizer = trained(read_config(root, request.param))

@@ -24,6 +24,7 @@ def config(root: Path) -> Config:
     return config
 
 
+@pytest.mark.slow
 def test_every_case_is_the_same_network(config: Config, tmp_path: Path) -> None:
     shape = (1, 1, 2, 3, 2, 32, 32)
     frames = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -31,7 +32,7 @@ def test_every_case_is_the_same_network(config: Config, tmp_path: Path) -> None:
     runtimes.write_files(config, frames, tmp_path)
     for name, (kind, _) in runtimes.CASES.items():
         if kind == "fast" or (kind == "openvino" and not find_spec("openvino")):
-            continue  # compiles for a minute: the slow test has it
+            continue  # compiles for a minute: the next test has it
         logits = runtimes.open_case(name, config, tmp_path, shape)(frames)[1]
         error = np.abs(logits - exact).max() / np.abs(exact).max()
         assert error < TOLERANCE[name.split()[-1]], name
