@@ -151,6 +151,8 @@ def _end_of_boxes(path: str, size: int) -> int:
                 length = int.from_bytes(header[8:16], "big")
             if length < 8:  # 0: to the end of the file; else no box at all
                 return 0
+            if offset + length > size and header[4:8] not in _BOXES:  # a camera's own trailer
+                return 0
             offset += length
     return offset
 

@@ -41,10 +41,14 @@ def read_errors(work_dir: str | os.PathLike) -> Errors:
             f"{work_dir} holds no vis_data/scalars.json: is it the work directory of a run whose "
             "visualizer has the LocalVisBackend?"
         )
-    errors = Errors()
-    for entry in (entry for log in logs for entry in _entries(log)):
+    errors, current = Errors(), None
+    for path, entry in ((log, entry) for log in logs for entry in _entries(log)):
         if "top1_acc" in entry:
             errors.by_epoch |= "epoch" in entry
+            if path != current:  # a new start; what an earlier one did beyond its place is void
+                current, start = path, entry.get("epoch", entry["step"])
+                errors.val = {step: error for step, error in errors.val.items() if step < start}
+                errors.train = {step: error for step, error in errors.train.items() if step < start}
             errors.train[entry.get("epoch", entry["step"])] = 1 - entry["top1_acc"]
         elif "acc/top1" in entry:
             errors.val[entry["step"]] = 1 - entry["acc/top1"]

@@ -192,3 +192,11 @@ def test_the_error_reaches_the_main_process_by_name(tmp_path, sound):
         dataset = VideoDataset(str(tmp_path / "list.txt"), pipeline, prefix, test_mode=True)
     with pytest.raises(BadVideoError, match=r"cut\.avi: truncated video"):
         list(DataLoader(dataset, num_workers=2, batch_size=1))
+
+
+def test_a_trailer_after_the_last_box_is_no_missing_byte(benchmark, tmp_path) -> None:
+    """As some cameras append one."""
+    video = next(benchmark.rglob("*.mp4"))
+    path = tmp_path / "trailer.mp4"
+    path.write_bytes(video.read_bytes() + b"GPS 48.1 N 11.6 E" * 9)
+    assert len(VideoReader(str(path))) == len(VideoReader(str(video)))
