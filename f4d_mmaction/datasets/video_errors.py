@@ -21,7 +21,9 @@ _NOT_VIDEO = {
     b"ID3": "an audio file",
     b"fLaC": "an audio file",
 }
-_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof")  # mp4, mov
+_BOXES = (  # of mp4 and mov, at the top level
+    b"ftyp moov mdat free skip wide styp moof mfra meta meco sidx ssix prft emsg pdin uuid".split()
+)
 _EBML = b"\x1aE\xdf\xa3"  # webm, mkv
 _SEGMENT = b"\x18S\x80g"
 _PACK = b"\0\0\1\xba"  # of an MPEG program stream
@@ -149,9 +151,8 @@ def _end_of_boxes(path: str, size: int) -> int:
             length = int.from_bytes(header[:4], "big")
             if length == 1:  # a 64-bit length follows the name
                 length = int.from_bytes(header[8:16], "big")
-            if length < 8:  # 0: to the end of the file; else no box at all
-                return 0
-            if offset + length > size and header[4:8] not in _BOXES:  # a camera's own trailer
+            known = header[4:8] in _BOXES or offset + length <= size
+            if length < 8 or not known:  # 0: to the end of the file; else no box, but a trailer
                 return 0
             offset += length
     return offset
