@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,8 @@ class Errors:
 def read_errors(work_dir: str | os.PathLike) -> Errors:
     """Read the errors of a run from the ``vis_data/scalars.json`` of its work directory.
 
-    A resumed run leaves one log for each start: later ones go on from earlier ones. An epoch's
+    A resumed run leaves one log for each start: later ones go on from earlier ones, and a run begun
+    anew replaces them. An epoch's
     training error is that of its last line, which is the epoch's mean under this project's
     ``log_processor`` (a single batch's under MMEngine's own).
 
@@ -41,17 +43,18 @@ def read_errors(work_dir: str | os.PathLike) -> Errors:
             f"{work_dir} holds no vis_data/scalars.json: is it the work directory of a run whose "
             "visualizer has the LocalVisBackend?"
         )
-    errors, current = Errors(), None
-    for path, entry in ((log, entry) for log in logs for entry in _entries(log)):
-        if "top1_acc" in entry:
-            errors.by_epoch |= "epoch" in entry
-            if path != current:  # a new start; what an earlier one did beyond its place is void
-                current, start = path, entry.get("epoch", entry["step"])
-                errors.val = {step: error for step, error in errors.val.items() if step < start}
-                errors.train = {step: error for step, error in errors.train.items() if step < start}
-            errors.train[entry.get("epoch", entry["step"])] = 1 - entry["top1_acc"]
-        elif "acc/top1" in entry:
-            errors.val[entry["step"]] = 1 - entry["acc/top1"]
+    errors = Errors()
+    for log in logs:
+        train, val = {}, {}
+        for entry in _entries(log):
+            if "top1_acc" in entry:
+                errors.by_epoch |= "epoch" in entry
+                train[entry.get("epoch", entry["step"])] = 1 - entry["top1_acc"]
+            elif "acc/top1" in entry:
+                val[entry["step"]] = 1 - entry["acc/top1"]
+        first = min(train, default=math.inf)
+        errors.train = {place: e for place, e in errors.train.items() if place < first} | train
+        errors.val = {place: e for place, e in errors.val.items() if place < first} | val
     if not errors.train and not errors.val:
         raise ValueError(f"{logs[-1]} holds no top-1 accuracy: neither 'top1_acc' nor 'acc/top1'")
     return errors

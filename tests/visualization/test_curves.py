@@ -44,6 +44,14 @@ def test_a_resumed_run_goes_on_from_the_earlier_log(tmp_path):
     assert read_errors(tmp_path).val == pytest.approx({1: 0.9, 2: 0.8, 3: 0.75, 4: 0.65})
 
 
+def test_a_run_begun_anew_in_the_same_folder_replaces_the_longer_one(tmp_path):
+    write_log(tmp_path / "20260101_000000", [1, 2, 3])
+    write_log(tmp_path / "20260102_000000", [1, 2], offset=0.05)
+    errors = read_errors(tmp_path)
+    assert errors.val == pytest.approx({1: 0.95, 2: 0.85})
+    assert errors.train == pytest.approx({1: 0.93, 2: 0.83})
+
+
 def test_missing_and_foreign_logs_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="LocalVisBackend"):
         read_errors(tmp_path)
