@@ -64,7 +64,7 @@ def slowonly_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-SLOW = "sthv2", "hmdb51"  # the other three have lists of all kinds
+SLOW = "sthv2", "hmdb51"  # prepared, they are read as kinetics400 and ucf101 are
 
 
 @pytest.mark.parametrize(

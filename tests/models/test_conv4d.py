@@ -43,7 +43,10 @@ def four_d_form(memory: str, dtype: torch.dtype = torch.float64) -> Tensor:
 
 @functools.cache
 def by_loop(kernel: tuple, device: str) -> tuple[Tensor, ...]:
-    """Weight, output, and gradients by input and weight for the output's cosine."""
+    """Weight, output, and gradients by input and weight for the output's cosine.
+
+    Made on ``device``, the default one of a test.
+    """
     x = four_d_form("contiguous")
     weight = torch.randn(3, C, *kernel, dtype=torch.float64, requires_grad=True)
     y = loop_conv4d(x, weight)
@@ -60,13 +63,13 @@ def test_conv4d_equals_the_loop_in_values_and_gradients(
     weight, expected, by_input, by_weight = by_loop(kernel, device)
     expected_gradients = [by_input, by_weight.flatten(4)]
     seed = expected.cos()
+    x = four_d_form(memory)
     conv = Conv4d(C, 3, kernel, bias=bias).double()
     conv.weight.data = weight.flatten(4)
     if bias:
         torch.nn.init.normal_(conv.bias)
         expected = expected + conv.bias.view(-1, 1, 1, 1, 1)
         expected_gradients.append(seed.sum((0, 2, 3, 4, 5)))
-    x = four_d_form(memory)
     got = conv4d(x, conv.weight, kernel, conv.bias) if views else conv(x)
     torch.testing.assert_close(got, expected)
     gradients = torch.autograd.grad(got, [x, *conv.parameters()], seed)

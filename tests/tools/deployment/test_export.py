@@ -33,7 +33,7 @@ NETWORKS = {
     "V4D": ("v4d/v4d_r18_phase_order.py", {}),
     "SlowOnly": ("slowonly/slowonly_r18_phase_order.py", {}),
 }
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in [*NETWORKS][1::2]]
+SLOW = "F4D without attention", "SlowOnly"
 
 
 def read_config(root: Path, name: str) -> Config:
@@ -63,7 +63,10 @@ def random_frames(videos: int, views: int, units: int) -> torch.Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
-@pytest.fixture(scope="module", params=[*[*NETWORKS][::2], *SLOW])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in NETWORKS],
+)
 def exported(request, root: Path, tmp_path_factory):
     """A recognizer, and both files of it."""
     recognizer = trained(read_config(root, request.param))
