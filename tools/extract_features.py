@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from rich.progress import Progress, TimeElapsedColumn
 
 from f4d_mmaction.apis import Features, extract_features, list_videos, load_recognizer
@@ -75,7 +76,7 @@ def writer(out: Path) -> Iterator[Callable[[str, np.ndarray], None]]:
 
 
 def finished(index: Path, settings: dict) -> set[str]:
-    """Videos that are done, of an index that then holds no others.
+    """Absolute paths of videos that are done, of an index that then holds no others.
 
     Raises:
         ValueError: it is of another network or of other features.
@@ -84,7 +85,7 @@ def finished(index: Path, settings: dict) -> set[str]:
     lines = [line for line in text.splitlines() if line.endswith("}")]
     done = {line: entry for line in lines if "features" in (entry := json.loads(line))}
     for entry in done.values():
-        if {key: entry[key] for key in settings} != settings:
+        if {key: entry.get(key) for key in settings} != settings:
             raise ValueError(f"{index} is of {entry}, not of {settings}; choose another --out")
     index.write_text("".join(f"{line}\n" for line in done), encoding="utf-8")
     return {entry["path"] for entry in done.values()}
@@ -96,9 +97,10 @@ def extract(videos: Sequence[str], args: argparse.Namespace) -> int:
     one_file = out.suffix in (".h5", ".hdf5")
     (out.parent if one_file else out).mkdir(parents=True, exist_ok=True)
     index = out.with_suffix(".jsonl") if one_file else out / "index.jsonl"
-    settings = dict(of=args.of, checkpoint=os.path.abspath(args.checkpoint))
+    config = hashlib.sha1(Config.fromfile(args.config).pretty_text.encode()).hexdigest()
+    settings = dict(of=args.of, checkpoint=os.path.abspath(args.checkpoint), config=config)
     done = finished(index, settings)
-    todo = [video for video in videos if video not in done]
+    todo = [video for video in videos if os.path.abspath(video) not in done]
     step = args.batch * CHUNK
     tasks = [(todo[i : i + step], args.of, args.batch) for i in range(0, len(todo), step)]
     with (
@@ -109,14 +111,14 @@ def extract(videos: Sequence[str], args: argparse.Namespace) -> int:
     ):
         bar = progress.add_task("Videos", total=len(videos), completed=len(videos) - len(todo))
         for features in (each for chunk in apply(work, tasks) for each in chunk):
-            entry = dict(path=features.path)
+            entry = dict(path=os.path.abspath(features.path))
             if features.error:
                 bad += 1
                 progress.console.print(f"BAD {features.error}", markup=False, highlight=False)
                 entry.update(kind=features.kind, error=features.error)
             else:
                 # Files of one name in several folders stay apart.
-                mark = hashlib.sha1(os.path.abspath(features.path).encode()).hexdigest()[:10]
+                mark = hashlib.sha1(entry["path"].encode()).hexdigest()[:10]
                 name = f"{Path(features.path).stem}_{mark}" + ("" if one_file else ".npy")
                 write(name, features.values)
                 entry.update(features=name, shape=features.values.shape, **settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,9 +78,14 @@ def test_the_command_names_bad_videos_and_goes_on(
     bad = tmp_path / "noise.mp4"
     bad.write_bytes(bytes(range(256)) * 9)
 
-    def run(listed: list[str], code: int, of: str = "unit") -> None:
-        (tmp_path / "list.txt").write_text("".join(f"{path} 0\n" for path in listed))
-        command = f"x {tmp_path}/list.txt --config {config_path} --checkpoint {checkpoint} --device"
+    mine = [tmp_path / folder / "mine.mp4" for folder in ("here", "there")]
+    for path in mine:
+        path.parent.mkdir()
+        path.symlink_to(videos[0])
+
+    def run(listed: list[str], code: int, of: str = "unit", config: Path = config_path) -> None:
+        Path("list.txt").write_text("".join(f"{path} 0\n" for path in listed))
+        command = f"x list.txt --config {config} --checkpoint {checkpoint} --device"
         command += f" cpu --batch 1 --processes {processes} --out {tmp_path / out} --of {of}"
         monkeypatch.setattr(sys, "argv", command.split())
         with pytest.raises(SystemExit) as ended:
@@ -87,18 +93,26 @@ def test_the_command_names_bad_videos_and_goes_on(
         assert ended.value.code == code
 
     index = tmp_path / ("folder/index.jsonl" if out == "folder" else "all.jsonl")
-    run([videos[0], str(bad), videos[1]], 1)
+    monkeypatch.chdir(tmp_path / "here")
+    run([videos[0], str(bad), videos[1], "mine.mp4"], 1)
     assert "garbage" in index.read_text()
     bad.write_bytes((benchmark / "test/00002.mp4").read_bytes())
-    run([*videos[::-1], str(bad)], 0)
+    monkeypatch.chdir(tmp_path / "there")
+    run([*videos[::-1], str(bad), "mine.mp4"], 0)
     entries = {e["path"]: e for e in map(json.loads, index.read_text().splitlines())}
-    assert list(entries) == [*videos[:2], *videos[:1:-1], str(bad)], "what was done is not redone"
+    expected = [*videos[:2], str(mine[0]), *videos[:1:-1], str(bad), str(mine[1])]
+    assert list(entries) == expected, "what was done is not redone"
     expected = values(load_recognizer(config_path, checkpoint, "cpu"), videos, "unit")
     for video, features in zip(videos, expected):
         np.testing.assert_allclose(
             read(tmp_path / out, entries[video]), features, rtol=1e-5, atol=1e-6
         )
     run(videos, 2, "video")  # is not mixed with what is there
+    longer = (
+        f"_base_ = {str(config_path)!r}\n_base_.test_dataloader.dataset.pipeline[1].num_units=5\n"
+    )
+    (tmp_path / "longer.py").write_text(longer)
+    run(videos, 2, config=tmp_path / "longer.py")
 
 
 def read(out, entry: dict) -> np.ndarray:
