@@ -28,6 +28,10 @@ SAMPLES = 15  # frames whose median it is
 SPARE = 1.5  # videos of less than this multiple of the wanted side stay as they are
 
 
+class CopyError(OSError):
+    """A copy cannot be written, which is no fault of the video."""
+
+
 def look(
     videos: Sequence[Video],
     folder: Path,
@@ -40,6 +44,9 @@ def look(
     """Look at each video in processes of their own; return the good ones, each content once.
 
     ``looked.jsonl`` keeps what is found, so that a killed look goes on.
+
+    Raises:
+        OSError: a file of the folder cannot be written.
     """
     kept, bad = folder / "looked.jsonl", folder / "bad_videos.jsonl"
     lines = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
@@ -54,6 +61,8 @@ def look(
             for video in track(new, "Looking at the videos", disable=not new):
                 try:
                     found = next(answers)
+                except CopyError:
+                    raise
                 except Exception as error:  # of any decoder; of a worker that hung or crashed
                     reason = str(error).removeprefix(f"{video.path}: ")
                     reason = reason or f"not decoded within {time_limit:g} s"
@@ -131,17 +140,21 @@ def _inspect(job: tuple[str, Path, int, float]) -> dict:
     suffix = ".mp4" if shrinks else suffix
     target = folder / f"{_safe(stem)}-{sha1.hexdigest()[:8]}{suffix}"
     part = folder / f"{os.getpid()}.part{suffix}"  # a killed look leaves no half copy
-    folder.mkdir(parents=True, exist_ok=True)
-    part.unlink(missing_ok=True)
-    if shrinks:
-        options = {"crf": "16", "preset": "veryfast"}
-        write_video(part, frames(), reader.average_fps or 25, gop=12, options=options)
-    else:
-        decoded = sum(1 for _ in frames())
-        part.symlink_to(os.path.abspath(path))
-    if decoded < len(reader):
-        raise ValueError(f"{path}: {decoded} of {len(reader)} frames can be decoded")
-    os.replace(part, target)
+    try:  # errors of reading are no OSError here: the reader makes its own of them
+        folder.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        if shrinks:
+            options = {"crf": "16", "preset": "veryfast"}
+            write_video(part, frames(), reader.average_fps or 25, gop=12, options=options)
+        else:
+            decoded = sum(1 for _ in frames())
+            part.symlink_to(os.path.abspath(path))
+        if decoded < len(reader):
+            raise ValueError(f"{path}: {decoded} of {len(reader)} frames can be decoded")
+        os.replace(part, target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise CopyError(f"{target}, the copy of {path}, cannot be written: {error}") from None
     background = np.median(samples, axis=0).astype(np.uint8).tobytes().hex()
     return {"frames": decoded, "fps": reader.average_fps, "size": (height, width),
             "digest": sha1.hexdigest(), "background": background,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+from folder import looking
 from folder.finding import Video, find_videos
 from folder.looking import look
 from folder.splitting import SHARES, find_neighbors, find_scenes, group_videos, split_videos
@@ -46,6 +48,21 @@ def test_odd_names_and_files_are_handled_or_said(tmp_path: Path) -> None:
     again = look(find_videos(root, said.append), tmp_path, 16, 1, 60, 2, said.append)
     assert again == good
     assert (tmp_path / "looked.jsonl").read_text() == seen, "nothing is looked at twice"
+
+
+def test_a_full_disk_is_no_fault_of_the_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write_video(tmp_path / "a.mp4", 20)
+    videos = [Video(str(tmp_path / "a.mp4"), "x")]
+    with monkeypatch.context() as patch:
+        patch.setattr(looking, "write_video", full)
+        with pytest.raises(OSError, match=r"the copy of .*a.mp4, cannot be written: .*No space"):
+            look(videos, tmp_path, 16, 1, 60, 2, print)
+    assert look(videos, tmp_path, 16, 1, 60, 2, print) == videos
 
 
 @pytest.mark.parametrize(
