@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import os
+import re
 import shlex
 import sys
 import time
@@ -35,12 +36,23 @@ FEW_EPOCHS, MOST_EPOCHS, MOST_VIDEOS, LEAST_WIDTH = 10, 150, 16, 8
 SHARE = 0.85  # of the minutes left, to train in; the rest is validation and test
 
 
+def regex(text: str) -> str:
+    """An argument that is a regular expression, told before hours of decoding if it is none."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
+    return text
+
+
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("videos", type=Path)
     parser.add_argument("--work-dir", type=Path, help="default: work_dirs/ and the folder's name")
     parser.add_argument("--minutes", type=float, default=20.0, help="for everything together")
-    parser.add_argument("--group", metavar="REGEX", help="part of a name that tells its group")
+    parser.add_argument(
+        "--group", type=regex, metavar="REGEX", help="part of a name that tells its group"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the split")
     parser.add_argument("--units", type=int, help="num_units; default by the lengths")
     parser.add_argument("--frames", type=int, default=4, help="clip_len where videos are so long")
@@ -67,8 +79,13 @@ class Work:
         self.folder = (args.work_dir or Path("work_dirs", source.stem)).resolve()
         if source in (self.folder, *self.folder.parents):
             raise ValueError(f"{self.folder} would lie among the videos: give another --work-dir")
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.path = self.folder / "run.json"
+        for path in filter(None, (source, args.checkpoint)):
+            if not self.path.exists() and not Path(path).exists():  # one that goes on may need none
+                raise FileNotFoundError(
+                    f"{path} does not exist: expected VIDEOS, and with --from a checkpoint"
+                )
+        self.folder.mkdir(parents=True, exist_ok=True)
         asked = {name: str(value) for name, value in vars(args).items()}
         asked |= {"videos": str(source), "work_dir": "", "workers": ""}
         self.content: dict = {"asked": asked, "said": [], "videos": []}

@@ -120,11 +120,32 @@ def test_batch_then_width_are_halved_until_a_step_fits(
 
 
 def test_a_name_that_is_no_text_can_be_said(tmp_path: Path) -> None:
-    args = Namespace(videos=tmp_path / "mine", work_dir=tmp_path / "w")
+    args = Namespace(videos=tmp_path / "mine", work_dir=tmp_path / "w", checkpoint=None)
+    args.videos.mkdir()
     work = train_folder.Work(args)
     work.say("left out " + os.fsdecode(b"na\xefve.mp4"))
     work.save()
     assert json.loads(work.path.read_text())["said"] == ["left out na?ve.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            ["mine", "--group", "(x"],
+            r"'\(x' is no regular expression: missing \)",
+        ),
+        (["mine", "--from", "k400.pth"], r"k400.pth does not exist"),
+        (["your"], r"your does not exist: expected VIDEOS"),
+    ],
+)
+def test_a_mistyped_argument_is_told_before_anything_is_begun(
+    tmp_path: Path, run_tool: Callable, given: list[str], sentence: str
+) -> None:
+    (tmp_path / "mine").mkdir()
+    code = 2 if "--group" in given else 1
+    assert re.search(sentence, run_tool("train_folder.py", *given, "--work-dir", "w", code=code))
+    assert not (tmp_path / "w").exists()
 
 
 def test_a_report_is_drawn_until_it_is_whole(
