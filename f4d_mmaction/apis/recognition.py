@@ -244,8 +244,8 @@ def list_videos(source: str | os.PathLike) -> list[str]:
         return [str(source)]
     found = []
     for line in filter(None, map(str.strip, source.read_text(encoding="utf-8").splitlines())):
-        while not Path(source.parent, line).exists() and re.search(r"\s\d+$", line):
-            line = line.rsplit(maxsplit=1)[0]  # without a label
+        while not Path(source.parent, line).exists() and re.search(r"[\s,]\d+$", line):
+            line = re.sub(r"[\s,]+\d+$", "", line)  # without a label
         found.append(str(source.parent / line))
     if not found:
         raise ValueError(f"{source} lists no video")

@@ -120,6 +120,6 @@ def test_labels_outside_the_classes_are_named(benchmark, tmp_path):
 
 def test_lists_may_end_in_several_labels(tmp_path):
     (tmp_path / "a 1").touch()
-    (tmp_path / "list.txt").write_text("b.mp4 0 12\na 1\na 1 3 4\nc d.mp4\n9\n")
+    (tmp_path / "list.txt").write_text("b.mp4 0 12\na 1\na 1 3 4\nc d.mp4\n9\nc d.mp4,0\nc, 1, 2\n")
     found = [str(Path(path).relative_to(tmp_path)) for path in list_videos(tmp_path / "list.txt")]
-    assert found == ["b.mp4", "a 1", "a 1", "c d.mp4", "9"]
+    assert found == ["b.mp4", "a 1", "a 1", "c d.mp4", "9", "c d.mp4", "c"]

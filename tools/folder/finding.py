@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def _in_folders(root: Path, say: Say) -> Iterator[Video]:
 
 
 def _listed(path: Path) -> Iterator[Video]:
-    """Rows of a CSV with a head, or lines `video label`, whose numbers classes.txt may name."""
+    """Rows of a CSV with a head, or lines `video label` or `video,label`, named by classes.txt."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -112,7 +113,7 @@ def _listed(path: Path) -> Iterator[Video]:
         rows = list(csv.reader(lines, delimiter=delimiter))
         head = [name.strip().lower() for name in rows.pop(0)] if rows else []
     else:
-        rows = [line.strip().replace("\t", " ").rsplit(" ", 1) for line in lines]
+        rows = [re.split(r"[,\s]\s*(?=[^,\s]+$)", line.strip(), maxsplit=1) for line in lines]
     if not {"path", "label"} <= set(head):
         raise ValueError(f"{path} begins with {head}; expected path,label and perhaps group,split")
     for number, row in enumerate(rows, start=1):

@@ -90,9 +90,13 @@ def test_lists_and_csv_are_read(tmp_path: Path) -> None:
     ]
     (tmp_path / "classes.txt").write_text("jump\nrun\n")
     (tmp_path / "train.txt").write_text("a b.mp4 1\n")
-    (tmp_path / "val.txt").write_text("c.mp4 0\n")
-    found = [(v.label, v.split) for v in find_videos(tmp_path, print)]
-    assert found == [("run", "train"), ("jump", "val")]
+    (tmp_path / "val.txt").write_text("c d.mp4,0\ne.mp4\t1\n")
+    found = [(Path(v.path).name, v.label, v.split) for v in find_videos(tmp_path, print)]
+    assert found == [
+        ("a b.mp4", "run", "train"),
+        ("c d.mp4", "jump", "val"),
+        ("e.mp4", "run", "val"),
+    ]
 
 
 def _videos(names: list[str], backgrounds: list[np.ndarray] | None = None) -> list:
