@@ -164,12 +164,14 @@ class KeepToItself:
 def sample_videos(config: Config, count: int = SAMPLES) -> list[str]:
     """Find the first videos of the config's test set, where they are on this machine."""
     dataset = config.test_dataloader.dataset
-    listing = Path(dataset.ann_file)
+    root, prefixes = dataset.get("data_root") or "", dataset.get("data_prefix") or {}
+    listing = Path(root, dataset.ann_file)
     if not listing.is_file():
         return []
     with open(listing, encoding="utf-8") as lines:
-        names = [line.split()[0] for _, line in zip(range(count), lines) if line.strip()]
-    folder = Path(dataset.get("data_prefix", {}).get("video", ""))
+        rows = [line.split(dataset.get("delimiter")) for _, line in zip(range(count), lines)]
+    names = [row[0].strip() for row in rows if row]
+    folder = Path(root, prefixes.get("video", ""))
     return [str(path) for path in (folder / name for name in names) if path.is_file()]
 
 

@@ -196,10 +196,16 @@ def test_temporary_files_go_after_a_while_and_at_the_end(model, benchmark) -> No
     assert not folder.exists()
 
 
-def test_samples_are_the_first_test_videos_that_exist(config, benchmark) -> None:
+def test_samples_are_the_first_test_videos_that_exist(config, benchmark, tmp_path) -> None:
     assert sample_videos(config, 2) == [str(a_video(benchmark, 0)), str(a_video(benchmark, 1))]
     config = copy.deepcopy(config)
-    config.test_dataloader.dataset.ann_file = "no/such/list.txt"
+    dataset = config.test_dataloader.dataset
+    (tmp_path / "my clip.mp4").symlink_to(a_video(benchmark))
+    (tmp_path / "list.txt").write_text("my clip.mp4,0\n\n")
+    dataset.update(data_root=str(tmp_path), data_prefix=dict(video="."), delimiter=",")
+    dataset.ann_file = "list.txt"
+    assert sample_videos(config) == [str(tmp_path / "my clip.mp4")]
+    dataset.ann_file = "no/such/list.txt"
     assert sample_videos(config) == []
 
 
