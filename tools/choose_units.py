@@ -1,11 +1,13 @@
 """Choose num_units, clip_len and frame_interval for your videos, or for a length, and say why."""
 
 import argparse
+import sys
 
 from rich.progress import track
 
 from f4d_mmaction.analysis.complexity import complexity
 from f4d_mmaction.apis import list_videos
+from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.datasets.video_reader import VideoReader
 from folder.choosing import choose_units
 
@@ -25,10 +27,17 @@ def main() -> None:
     try:
         frames, rates = [round((args.seconds or 0) * args.rate)], [args.rate]
         if args.videos is not None:
-            paths = track(list_videos(args.videos), "Opening the videos")
-            readers = [VideoReader(path, time_limit=30) for path in paths]
-            frames = [len(reader) for reader in readers]
-            rates = [reader.average_fps for reader in readers]
+            frames, rates = [], []
+            for path in track(list_videos(args.videos), "Opening the videos"):
+                try:
+                    reader = VideoReader(path, time_limit=30)
+                except BadVideoError as error:
+                    print(f"BAD {error}", file=sys.stderr)
+                else:
+                    frames.append(len(reader))
+                    rates.append(reader.average_fps)
+            if not frames:
+                raise ValueError(f"{args.videos}: expected a good video, all are bad")
         chosen, reasons = choose_units(frames, rates, args.action, args.clip_len)
         units, length = chosen["num_units"], chosen["clip_len"]
         print(*reasons, dict(type="SampleActionUnits", **chosen), sep="\n")
