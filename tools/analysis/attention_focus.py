@@ -168,6 +168,7 @@ def choose_videos(root: str | None, config: Config, count: int) -> tuple[list[st
 
     Raises:
         FileNotFoundError: ``root`` holds no benchmark, or the config's lists are missing.
+        ValueError: the config's test set holds no video files.
     """
     if root:
         meta = json.loads(Path(root, "meta.json").read_text(encoding="utf-8"))
@@ -176,6 +177,8 @@ def choose_videos(root: str | None, config: Config, count: int) -> tuple[list[st
         return list(boxes), partial(moving_shapes, boxes)
     dataset = DATASETS.build(config.test_dataloader.dataset)
     infos = [dataset.get_data_info(index) for index in range(min(count, len(dataset)))]
+    if any("filename" not in info for info in infos):
+        raise ValueError("the test set is frame folders; give a config of video files")
     return [info["filename"] for info in infos], moving_pixels
 
 

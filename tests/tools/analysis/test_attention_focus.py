@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from attention_focus import boxes_of, choose_videos, measure_focus, moving_pixels, to_markdown
+from mmengine.config import Config
 from phase_order import generate, options_of, read_meta
 from phase_order.generating import read_video
 
@@ -59,6 +60,13 @@ def test_boxes_need_no_neighboring_frames_and_moving_pixels_say_so(benchmark):
     assert pace == {}
     with pytest.raises(ValueError, match="units of 1 frames: 3 are needed"):
         measure_focus([result], moving_pixels)
+
+
+def test_a_test_set_of_frame_folders_is_refused(tmp_path):
+    (tmp_path / "list.txt").write_text("folder 9 0\n")
+    dataset = dict(type="RawframeDataset", ann_file=str(tmp_path / "list.txt"), pipeline=[])
+    with pytest.raises(ValueError, match="is frame folders; give a config of video files"):
+        choose_videos(None, Config(dict(test_dataloader=dict(dataset=dataset))), 1)
 
 
 def test_in_any_video_a_spot_that_moves_is_found_in_space_and_its_speed_in_time():
