@@ -12,6 +12,7 @@ from f4d_mmaction.apis import iter_recognize, list_videos, load_recognizer
 from f4d_mmaction.models.inference import prepare_for_inference
 from f4d_mmaction.structures import Recognition
 from f4d_mmaction.visualization import save_attention
+from folder.finding import printable
 
 
 def main() -> int:
@@ -68,7 +69,7 @@ def show(result: Recognition) -> None:
     if result.error:
         print(f"BAD {result.error}", file=sys.stderr)
         return
-    print(result.path)
+    print(printable(result.path))
     for prediction in result.predictions:
         print(f"  {prediction.score:6.1%}  {prediction.name}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -12,7 +13,8 @@ from encoding import encode
 from mmaction.apis import inference_recognizer, init_recognizer
 from mmengine.config import Config
 
-from f4d_mmaction.apis import list_videos, load_recognizer, recognize
+from demo import show
+from f4d_mmaction.apis import Recognition, list_videos, load_recognizer, recognize
 from f4d_mmaction.apis.recognition import video_pipeline
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.models.inference import prepare_for_inference
@@ -169,6 +171,11 @@ def test_the_demo_goes_on_past_a_bad_file_and_fails_at_the_end(
     ]  # fmt: skip
     for suffix in ("png", "mp4"):
         assert len(list((tmp_path / "pictures").glob(f"*.{suffix}"))) == 2
+
+
+def test_the_demo_shows_a_name_that_is_no_text(capsys):
+    show(Recognition(os.fsdecode(b"na\xefve.mp4")))
+    assert capsys.readouterr().out == "na?ve.mp4\n"
 
 
 HOST = """
