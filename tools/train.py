@@ -68,12 +68,12 @@ def main() -> None:
     config.randomness = {"seed": None, **config.get("randomness", {}), **given}
 
     def train() -> None:
+        if args.resume:  # which replaces load_from
+            resume(config, args.resume)
         require_files(config, ["train"] if args.no_validate else ["train", "val"])
         require_one_size(config)
         if args.only_check:
             return
-        if args.resume:
-            resume(config, args.resume)
         runner = build_runner(config)
         scale_peaks(runner)
         runner.train()

@@ -118,6 +118,16 @@ def test_part_of_a_checkpoint_starts_a_training(
     train(config, tmp_path, "--cfg-options", f"load_from={tmp_path / 'trunk.pth'}")
 
 
+def test_a_resumed_run_needs_no_weights_to_start_from(
+    config: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    options = ("--only-check", "--cfg-options", "load_from=gone.pth", "--work-dir", tmp_path)
+    run(tmp_path, 0, "train.py", config, "--resume", checkpoint, *options)
+    assert "load_from gone.pth is missing" in run(
+        tmp_path, 1, "train.py", config, "--resume", *options
+    )
+
+
 def test_damaged_checkpoint_is_told_at_test(config: Path, checkpoint: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.pth"
     damaged.write_bytes(checkpoint.read_bytes()[:50_000])
