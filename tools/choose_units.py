@@ -10,6 +10,7 @@ from f4d_mmaction.apis import list_videos
 from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.datasets.video_reader import VideoReader
 from folder.choosing import choose_units
+from folder.finding import printable
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
                 try:
                     reader = VideoReader(path, time_limit=30)
                 except BadVideoError as error:
-                    print(f"BAD {error}", file=sys.stderr)
+                    print(f"BAD {printable(error)}", file=sys.stderr)
                 else:
                     frames.append(len(reader))
                     rates.append(reader.average_fps)

@@ -67,7 +67,7 @@ def wanted_blocks(model: BaseModel, location: str | None) -> list[str | None]:
 
 def show(result: Recognition) -> None:
     if result.error:
-        print(f"BAD {result.error}", file=sys.stderr)
+        print(f"BAD {printable(result.error)}", file=sys.stderr)
         return
     print(printable(result.path))
     for prediction in result.predictions:

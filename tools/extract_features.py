@@ -23,6 +23,7 @@ from mmengine.config import Config
 from rich.progress import Progress, TimeElapsedColumn
 
 from f4d_mmaction.apis import Features, extract_features, list_videos, load_recognizer
+from folder.finding import printable
 
 CHUNK = 4  # batches handed to a process at once
 _network: list = []  # of this process
@@ -114,12 +115,14 @@ def extract(videos: Sequence[str], args: argparse.Namespace) -> int:
             entry = dict(path=os.path.abspath(features.path))
             if features.error:
                 bad += 1
-                progress.console.print(f"BAD {features.error}", markup=False, highlight=False)
+                said = f"BAD {printable(features.error)}"
+                progress.console.print(said, markup=False, highlight=False)
                 entry.update(kind=features.kind, error=features.error)
             else:
                 # Files of one name in several folders stay apart.
-                mark = hashlib.sha1(entry["path"].encode()).hexdigest()[:10]
-                name = f"{Path(features.path).stem}_{mark}" + ("" if one_file else ".npy")
+                mark = hashlib.sha1(os.fsencode(entry["path"])).hexdigest()[:10]
+                stem = printable(Path(features.path).stem)
+                name = f"{stem}_{mark}" + ("" if one_file else ".npy")
                 write(name, features.values)
                 entry.update(features=name, shape=features.values.shape, **settings)
             lines.write(json.dumps(entry) + "\n")

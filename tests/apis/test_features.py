@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
@@ -113,6 +115,21 @@ def test_the_command_names_bad_videos_and_goes_on(
     )
     (tmp_path / "longer.py").write_text(longer)
     run(videos, 2, config=tmp_path / "longer.py")
+
+
+def test_the_command_takes_names_that_are_no_text(
+    run_tool, config_path, checkpoint, videos, tmp_path
+):
+    good, bad = (tmp_path / "mine" / os.fsdecode(name) for name in (b"g\xef.mp4", b"na\xefve.mp4"))
+    good.parent.mkdir()
+    shutil.copy(videos[0], good)
+    bad.write_text("no video")
+    network = ("--config", config_path, "--checkpoint", checkpoint, "--device", "cpu")
+    said = run_tool("extract_features.py", "mine", *network, "--out", "out", code=1)
+    assert "BAD mine/na?ve.mp4" in said
+    (entry, _) = map(json.loads, (tmp_path / "out/index.jsonl").read_text().splitlines())
+    assert entry["path"] == str(good)
+    assert read(tmp_path / "out", entry).shape == (128,)
 
 
 def read(out, entry: dict) -> np.ndarray:

@@ -174,8 +174,10 @@ def test_the_demo_goes_on_past_a_bad_file_and_fails_at_the_end(
 
 
 def test_the_demo_shows_a_name_that_is_no_text(capsys):
-    show(Recognition(os.fsdecode(b"na\xefve.mp4")))
-    assert capsys.readouterr().out == "na?ve.mp4\n"
+    name = os.fsdecode(b"na\xefve.mp4")
+    show(Recognition(name))
+    show(Recognition(name, error=f"{name}: truncated"))
+    assert capsys.readouterr() == ("na?ve.mp4\n", "BAD na?ve.mp4: truncated\n")
 
 
 HOST = """
