@@ -146,6 +146,8 @@ def main() -> int:
     args = parser.parse_args()
     if args.batch < 1 or args.processes < 1:
         parser.error("--batch and --processes must be at least 1")
+    if "://" not in args.checkpoint and not Path(args.checkpoint).is_file():
+        parser.error(f"checkpoint {args.checkpoint} does not exist")  # once, not in each process
     try:
         videos = list_videos(args.source)
         bad = extract(videos, args)

@@ -117,15 +117,17 @@ def test_the_command_names_bad_videos_and_goes_on(
     run(videos, 2, config=tmp_path / "longer.py")
 
 
-def test_the_command_takes_names_that_are_no_text(
+def test_the_command_takes_names_that_are_no_text_and_no_missing_checkpoint(
     run_tool, config_path, checkpoint, videos, tmp_path
 ):
     good, bad = (tmp_path / "mine" / os.fsdecode(name) for name in (b"g\xef.mp4", b"na\xefve.mp4"))
     good.parent.mkdir()
     shutil.copy(videos[0], good)
     bad.write_text("no video")
-    network = ("--config", config_path, "--checkpoint", checkpoint, "--device", "cpu")
-    said = run_tool("extract_features.py", "mine", *network, "--out", "out", code=1)
+    command = ("extract_features.py", "mine", "--config", config_path, "--out", "out")
+    said = run_tool(*command, "--checkpoint", "no.pth", "--processes", 2, code=2)
+    assert said.endswith("error: checkpoint no.pth does not exist\n")
+    said = run_tool(*command, "--checkpoint", checkpoint, "--device", "cpu", code=1)
     assert "BAD mine/na?ve.mp4" in said
     (entry, _) = map(json.loads, (tmp_path / "out/index.jsonl").read_text().splitlines())
     assert entry["path"] == str(good)
