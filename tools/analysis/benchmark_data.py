@@ -228,7 +228,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--markdown", nargs=2, metavar=("FILE", "SECTION"))
     options = vars(parser.parse_args())
-    config, document = Config.fromfile(options.pop("config")), options.pop("markdown")
+    path, document = options.pop("config"), options.pop("markdown")
+    if not Path(path).is_file():
+        parser.error(f"config {path} does not exist; configs lie under configs/")
+    config = Config.fromfile(path)
     init_default_scope(config.get("default_scope", "mmaction"))
     text = "\n".join(comparison.to_markdown() for comparison in compare(config, **options))
     print(text)

@@ -57,6 +57,8 @@ def test_the_tool_writes_its_tables(tmp_path: Path, run_tool: Callable) -> None:
     small = ("--frames", 5, "--videos", 1, "--repeats", 1, "--markdown", "page.md", "loading")
     run_tool("analysis/benchmark_data.py", "config.py", *small)
     assert "### 1 of 5 frames" in (tmp_path / "page.md").read_text()
+    said = run_tool("analysis/benchmark_data.py", "nope.py", code=2)
+    assert "error: config nope.py does not exist" in said.splitlines()[-1]
 
 
 def test_loader_of_a_training_pipeline_is_timed() -> None:
