@@ -33,9 +33,11 @@ def average_fps(path: str | os.PathLike) -> float:
 
 
 def stream_frames(
-    path: str | os.PathLike, wanted: Callable[[int], bool] = lambda index: True
+    path: str | os.PathLike, wanted: Callable[[int], bool] = lambda index: True, threads: int = 0
 ) -> Iterator[StreamedFrame]:
     """Decode a video once from its start; only wanted frames are converted to RGB (H, W, 3).
+
+    The decoder takes that many threads, 0 for one per core.
 
     Unlike ``VideoReader`` it keeps no packet times, so memory does not grow with the length, and
     damage is found only when it is reached.
@@ -47,10 +49,10 @@ def stream_frames(
     fps = average_fps(path)
     with open_video(path) as video:
         start = list(islice(read_packets(video, path), 2))
-    # After an error in a leading frame, which is no damage, several threads decode nothing more.
-    threads = int(any(leads(packet, start[0].pts) for packet in start))
+    # Errors after a cut are no damage; after one in a leading frame, threads decode nothing more.
+    is_cut = any(leads(packet, start[0].pts) for packet in start)
     reformatter = VideoReformatter()
-    with open_video(path, threads=threads) as video:
+    with open_video(path, strict=not is_cut, threads=1 if is_cut else threads) as video:
         unit = video.streams.video[0].time_base
         for index, frame in enumerate(decode_all(video, path)):
             time = index / fps if frame.pts is None or unit is None else float(frame.pts * unit)

@@ -203,35 +203,43 @@ class VideoReader:
         self.time_limit = time_limit
         self.strict = strict
         self.max_pixels = max_pixels
+        self._explode = strict
         with self._open() as video:
             stream = video.streams.video[0]
             rate = stream.average_rate or stream.guessed_rate
             self.average_fps = float(rate) if rate else 0.0
             packets = [
-                (packet.pts, packet.is_keyframe, _is_shown(packet))
+                (packet.pts, packet.is_keyframe, _is_shown(packet), packet.dts or 0)
                 for packet in read_packets(video, path, time_limit)
             ]
             if not packets:
                 raise bad(BadVideoKind.NO_FRAMES, path, "the video stream has no frames")
-            times = [time for time, _, _ in packets if time is not None]
-            announced = _announced(video, max(times, default=0))
-            if len(packets) < _ANNOUNCED_SHARE * announced:
-                counts = f"{len(packets)} of {announced} announced frames are there"
+            times = [time for time, *_ in packets if time is not None]
+            announced, there = _announced(video, max(times, default=0)), len(packets)
+            is_avi = video.format.name == "avi"
+            if is_avi:  # it announces, and counts in dts, an empty chunk for each frame left out
+                there = max(there, 1 + max(dts for *_, dts in packets))
+            if there < _ANNOUNCED_SHARE * announced:
+                counts = f"{there} of {announced} announced frames are there"
                 raise bad(BadVideoKind.TRUNCATED, path, counts)
             reorders = stream.codec_context.has_b_frames
-            is_avi = video.format.name == "avi"
-        shown = [time for time, _, is_shown in packets if is_shown and time is not None]
+            is_h264 = stream.codec_context.name == "h264"
+        # What follows a cut in an open group of pictures may dismiss frames that are not there.
+        self._explode = strict and min(times, default=0) >= (times or [0])[0]
+        shown = [time for time, _, is_shown, _ in packets if is_shown and time is not None]
         # AVI keeps no presentation times, and some files of other containers keep times of decoding
         # in their place, which do not number frames that the decoder reorders.
         timed = not (is_avi or len(times) < len(packets) or (reorders and shown == sorted(shown)))
-        self._first, self._length = -math.inf, sum(is_shown for _, _, is_shown in packets)
+        self._first, self._length = -math.inf, sum(is_shown for _, _, is_shown, _ in packets)
         self._rank: dict[int | None, int] | None = None
         self._keys: list[tuple[int, int]] = []
-        if timed and len(set(shown)) == len(shown):
+        if is_h264 and (interlaced := self._interlaced()):  # whose packets may be single fields
+            shown, self._length = interlaced, len(interlaced)
+        if timed and None not in shown and len(set(shown)) == len(shown):
             shown = sorted(self._decodable(shown, times[0]))
             self._first, self._length = times[0], len(shown)
             self._rank = {time: rank for rank, time in enumerate(shown)}
-            keys = [position for position, (_, is_key, _) in enumerate(packets) if is_key]
+            keys = [position for position, (_, is_key, *_) in enumerate(packets) if is_key]
             self._keys = _entries(keys, times, self._rank)
         if not self._length:
             raise bad(BadVideoKind.NO_FRAMES, path, "no frame of it is to be shown")
@@ -263,7 +271,16 @@ class VideoReader:
         return [images[index] for index in indices]
 
     def _open(self) -> InputContainer:
-        return open_video(self.path, self.time_limit, self.strict, self.max_pixels)
+        return open_video(self.path, self.time_limit, self._explode, self.max_pixels)
+
+    def _interlaced(self) -> list[int]:
+        """Times of all frames, if they are interlaced: only decoding tells fields from frames."""
+        with open_video(self.path, self.time_limit, False, self.max_pixels) as video:
+            frames = decode_all(video, self.path, self.time_limit, strict=False)
+            first = next(frames, None)
+            if first is None or not first.interlaced_frame:
+                return []
+            return [first.pts, *(frame.pts for frame in frames)]
 
     def _decodable(self, shown: list[int], first: int) -> list[int]:
         """Drop the times of frames at the start that refer to others before the file was cut."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from encoding import CODECS, cut_at_second_keyframe, encode, write_texture
+from encoding import CODECS, cut_at_keyframe, encode, write_texture
 
 from f4d_mmaction.apis import average_fps, stream_frames
 from f4d_mmaction.datasets.transforms import VideoReader
@@ -43,11 +43,12 @@ def test_bad_files_are_told(tmp_path):
         list(stream_frames(path))
 
 
-def test_a_video_cut_at_an_open_group_of_pictures(tmp_path):
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_video_cut_at_an_open_group_of_pictures(tmp_path, number):
     """Its leading frames, which refer to others before the cut, are dropped as by players."""
     options = {"x264-params": "open-gop=1:bframes=3:scenecut=0:keyint=12:min-keyint=12"}
     write_texture(tmp_path / "whole.mp4", 48, (96, 64), options=options)
-    cut_at_second_keyframe(tmp_path / "whole.mp4", tmp_path / "cut.mp4")
-    whole = VideoReader(str(tmp_path / "whole.mp4")).read(range(12, 48))
-    assert np.array_equal(VideoReader(str(tmp_path / "cut.mp4")).read(range(36)), whole)
+    cut_at_keyframe(tmp_path / "whole.mp4", tmp_path / "cut.mp4", number)
+    whole = VideoReader(str(tmp_path / "whole.mp4")).read(range(12 * number, 48))
+    assert np.array_equal(VideoReader(str(tmp_path / "cut.mp4")).read(range(len(whole))), whole)
     assert np.array_equal([frame.image for frame in stream_frames(tmp_path / "cut.mp4")], whole)

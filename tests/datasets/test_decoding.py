@@ -8,12 +8,14 @@ import av
 import decord
 import numpy as np
 import pytest
-from encoding import copy_streams, write_texture
+from encoding import copy_streams, encode, write_texture
+from interlacing import interlaced_h264
 from mmaction.registry import TRANSFORMS
 from mmengine.registry import DefaultScope
 
 from f4d_mmaction.datasets import video_reader
 from f4d_mmaction.datasets.transforms import VideoReader
+from f4d_mmaction.datasets.video_errors import BadVideoError
 
 FRAMES = 48
 SIZE = (96, 64)
@@ -142,6 +144,41 @@ def test_frames_cut_by_an_edit_list_are_not_counted(folder, tmp_path):
         reader = VideoReader(str(path))
         assert len(reader) == len(truth) == FRAMES - 5
         np.testing.assert_array_equal(reader.read(wanted), [truth[i] for i in wanted])
+
+
+def test_avi_files_with_an_empty_chunk_for_each_frame_left_out(tmp_path):
+    """As encoders write footage of a varying rate; their header counts the empty chunks."""
+    path = encode(tmp_path / "gaps.avi", times=range(0, 90, 3), fps=25)
+    with av.open(str(path)) as video:
+        assert video.streams.video[0].frames > 80
+    truth = all_frames(path)
+    reader = VideoReader(str(path))
+    assert len(reader) == len(truth) == 30
+    np.testing.assert_array_equal(reader.read([29, 3, 15]), [truth[i] for i in (29, 3, 15)])
+    whole = path.read_bytes()
+    half = whole[: (whole.index(b"movi") + whole.index(b"idx1")) // 2]
+    path.write_bytes(half[:4] + (len(half) - 8).to_bytes(4, "little") + half[8:])
+    with pytest.raises(BadVideoError, match="announced frames"):
+        VideoReader(str(path))
+
+
+@pytest.mark.parametrize("suffix", ["h264", "mp4", "mkv"])
+def test_fields_of_interlaced_h264_are_joined_to_frames(tmp_path, suffix):
+    """Camcorders and television keep a packet for each of a frame's two fields."""
+    source, path = tmp_path / "source.h264", tmp_path / f"fields.{suffix}"
+    source.write_bytes(interlaced_h264(25))
+    if path != source:
+        with av.open(str(source)) as raw, av.open(str(path), "w") as target:
+            stream = target.add_stream_from_template(raw.streams.video[0])
+            for number, packet in enumerate(filter(None, raw.demux(video=0))):
+                packet.pts = packet.dts = number
+                packet.time_base, packet.stream = Fraction(1, 50), stream
+                packet.duration = 1
+                target.mux(packet)
+    truth = all_frames(path)
+    reader = VideoReader(str(path))
+    assert len(reader) == len(truth) == 25
+    np.testing.assert_array_equal(reader.read([24, 3, 12]), [truth[i] for i in (24, 3, 12)])
 
 
 def test_frames_outside_the_video_are_refused(folder):

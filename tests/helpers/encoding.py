@@ -62,14 +62,14 @@ def write_texture(
     return write_video(path, pictures, 25, codec, pixel_format, gop, options or {})
 
 
-def cut_at_second_keyframe(source: Path, target: Path) -> None:
-    """Copy a video's packets from its second keyframe on, as cutting without encoding does."""
+def cut_at_keyframe(source: Path, target: Path, number: int) -> None:
+    """Copy a video's packets from a later keyframe on, as cutting without encoding does."""
     with av.open(str(source)) as whole, av.open(str(target), "w") as cut:
         stream = cut.add_stream_from_template(whole.streams.video[0])
         keyframes = 0
         for packet in whole.demux(video=0):
             keyframes += packet.is_keyframe
-            if packet.size and keyframes > 1:
+            if packet.size and keyframes > number:
                 packet.stream = stream
                 cut.mux(packet)
 

@@ -9,16 +9,15 @@ import re
 import resource
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 
 import cv2
 import numpy as np
-from av.video.reformatter import VideoReformatter
 from pebble import ProcessPool
 from rich.progress import track
 
-from f4d_mmaction.datasets.video_reader import VideoReader, decode_all, open_video, to_rgb
+from f4d_mmaction.datasets.streaming import stream_frames
+from f4d_mmaction.datasets.video_reader import VideoReader
 from f4d_mmaction.visualization.video import write_video
 
 from .finding import Say, Video, printable
@@ -124,17 +123,16 @@ def _inspect(job: tuple[str, Path, int, float]) -> dict:
 
     def frames() -> Iterator[np.ndarray]:
         nonlocal decoded
-        reformatter, every = VideoReformatter(), max(1, len(reader) // SAMPLES)
+        every = max(1, len(reader) // SAMPLES)
         small = max(2, round(width * scale)), max(2, round(height * scale))
-        with closing(open_video(path)) as video:
-            for frame in decode_all(video, path):
-                image = to_rgb(frame, reformatter, path)
-                if shrinks:
-                    image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-                if decoded % every == 0:
-                    samples.append(cv2.resize(image, BACKGROUND, interpolation=cv2.INTER_AREA))
-                decoded += 1
-                yield image
+        for frame in stream_frames(path, threads=1):
+            image = frame.image
+            if shrinks:
+                image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+            if decoded % every == 0:
+                samples.append(cv2.resize(image, BACKGROUND, interpolation=cv2.INTER_AREA))
+            decoded += 1
+            yield image
 
     stem, suffix = os.path.splitext(os.path.basename(path))
     suffix = ".mp4" if shrinks else suffix
