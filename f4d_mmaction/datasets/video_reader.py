@@ -235,7 +235,7 @@ class VideoReader:
         self._keys: list[tuple[int, int]] = []
         if is_h264 and (interlaced := self._interlaced()):  # whose packets may be single fields
             shown, self._length = interlaced, len(interlaced)
-        if timed and None not in shown and len(set(shown)) == len(shown):
+        if timed and len(set(shown)) == len(shown):
             shown = sorted(self._decodable(shown, times[0]))
             self._first, self._length = times[0], len(shown)
             self._rank = {time: rank for rank, time in enumerate(shown)}
@@ -280,7 +280,7 @@ class VideoReader:
             first = next(frames, None)
             if first is None or not first.interlaced_frame:
                 return []
-            return [first.pts, *(frame.pts for frame in frames)]
+            return [frame.pts or 0 for frame in chain([first], frames)]
 
     def _decodable(self, shown: list[int], first: int) -> list[int]:
         """Drop the times of frames at the start that refer to others before the file was cut."""

@@ -8,7 +8,7 @@ from a seed made of the run's seed and its own number.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -16,9 +16,9 @@ import torch
 from mmaction.registry import LOOPS
 from mmengine.dataset import DefaultSampler
 from mmengine.dist import all_gather_object, get_dist_info
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 _EPOCH, _SAMPLE, _ITERATION = range(3)  # what a seed is for
 
@@ -144,3 +144,22 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
         if self.runner.val_loop is not None and self._epoch >= self.val_begin and due:
             self.runner.val_loop.run()
+
+
+def start_workers_late(runner: Runner) -> None:
+    """Have a loop over iterations start its workers at its first one, as one over epochs does.
+
+    MMEngine's starts them before any hook can prepare what they do.
+    """
+    iterator = getattr(runner.train_loop, "dataloader_iterator", None)
+    if iterator is None or isinstance(iterator._iterator, Generator):
+        return
+    if hasattr(iterator._iterator, "_shutdown_workers"):
+        iterator._iterator._shutdown_workers()
+    runner.train_dataloader._iterator = None  # persistent workers
+    iterator._iterator = _from_the_first(runner.train_dataloader, iterator._iterator)
+
+
+def _from_the_first(dataloader: DataLoader, former: object) -> Generator:
+    """Yield batches; the end of the ``former`` iterator would end a sampler that both draw from."""
+    yield from dataloader

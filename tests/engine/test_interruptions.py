@@ -126,6 +126,24 @@ def test_terminated_in_an_epoch(
     assert_equal(folder, uninterrupted)
 
 
+def test_terminated_in_a_loop_over_iterations(benchmark: Path, tmp_path: Path) -> None:
+    """Whose workers MMEngine starts before any hook could tell them to outlive the signal."""
+    changes = """
+train_cfg = dict(_delete_=True, type="IterBasedTrainLoop", max_iters=8, val_interval=8)
+_base_.train_dataloader.update(num_workers=2, persistent_workers=True)
+_base_.train_dataloader.sampler = dict(type="InfiniteSampler")
+_base_.default_hooks.checkpoint.by_epoch = False
+log_processor = dict(_delete_=True, by_epoch=False)
+param_scheduler = None
+"""
+    config = write_config(tmp_path, benchmark, terminated("train", changes))
+    before = train(config, tmp_path / "run", code=143)
+    assert "SIGTERM: saved" in before
+    after = train(config, tmp_path / "run", "--resume").removeprefix(before)
+    assert "Iter(train) [8/8]" in after
+    assert "Iter(train) [1/8]" not in after
+
+
 def test_terminated_in_a_validation(benchmark: Path, uninterrupted: Path, tmp_path: Path) -> None:
     """The run exits at once, and the validation is made up for."""
     config, folder = write_config(tmp_path, benchmark, terminated("val")), tmp_path / "run"

@@ -125,8 +125,9 @@ def _inspect(job: tuple[str, Path, int, float]) -> dict:
         nonlocal decoded
         every = max(1, len(reader) // SAMPLES)
         small = max(2, round(width * scale)), max(2, round(height * scale))
-        for frame in stream_frames(path, threads=1):
-            image = frame.image
+        for _, _, image in stream_frames(path, threads=1):
+            if image is None:
+                continue
             if shrinks:
                 image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
             if decoded % every == 0:

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader
 
 from ...datasets.unwrapping import unwrapped
 from ...datasets.video_errors import BadVideoError
+from ..loops import start_workers_late
 
 _KEY = "bad_videos"  # metainfo of a data sample: [{path, kind, message}, ...]
 
@@ -148,7 +149,7 @@ class BadVideoHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Let the training datasets replace bad videos."""
         _stand_in(runner.train_dataloader, self.check_after)
-        self._old_iterator = _restart_iterator(runner)
+        start_workers_late(runner)
 
     def before_val(self, runner: Runner) -> None:
         """Prepare validation."""
@@ -211,21 +212,3 @@ def _wrong(score: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     wrong = torch.full_like(score, 1e4)
     wrong[label.to(score.device) if label.numel() < score.numel() else label.bool()] = -1e4
     return wrong
-
-
-def _restart_iterator(runner: Runner) -> object:
-    """Start the workers anew where the loop started them before any hook could run.
-
-    Returns:
-        What the caller has to keep: the end of the old iterator would end MMEngine's
-        ``InfiniteSampler``, which both draw from.
-    """
-    iterator = getattr(runner.train_loop, "dataloader_iterator", None)
-    if iterator is None:  # EpochBasedTrainLoop starts its workers later
-        return None
-    old = iterator._iterator
-    if hasattr(old, "_shutdown_workers"):
-        old._shutdown_workers()
-    runner.train_dataloader._iterator = None  # persistent workers hold the old pipeline
-    runner.train_loop.dataloader_iterator = type(iterator)(runner.train_dataloader)
-    return old

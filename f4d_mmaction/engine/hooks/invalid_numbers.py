@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...datasets.unwrapping import unwrapped
+from ..loops import start_workers_late
 
 
 class InvalidLossError(RuntimeError):
@@ -39,6 +40,7 @@ class InvalidNumbersHook(Hook):
             for step in dataset.pipeline.transforms:
                 if isinstance(step, PackActionInputs):
                     step.meta_keys = (*step.meta_keys, "filename", "frame_dir")
+        start_workers_late(runner)
         self._scaler = getattr(runner.optim_wrapper, "loss_scaler", None)
         self._scale = self._scaler.get_scale() if self._scaler else math.inf
 

@@ -14,6 +14,7 @@ from mmengine.dist import all_reduce, barrier, is_distributed
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ..loops import start_workers_late
 from .checkpoint import SafeCheckpointHook
 
 EXIT_CODE = 128 + signal.SIGTERM
@@ -50,6 +51,7 @@ class PreemptionHook(Hook):
         loops = [runner.train_loop] + ([runner.val_loop] if runner.val_loop else [])
         for loader in (loop.dataloader for loop in loops):
             loader.worker_init_fn = partial(_outlive_sigterm, then=loader.worker_init_fn)
+        start_workers_late(runner)
 
     def after_train(self, runner: Runner) -> None:
         """Restore the previous handler of SIGTERM."""
