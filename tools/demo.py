@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import os
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 from mmengine.model import BaseModel
 from rich.progress import track
@@ -43,7 +45,7 @@ def main() -> int:
         blocks = wanted_blocks(model, args.location)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
-    bad = 0
+    bad, root = 0, os.path.commonpath([os.path.abspath(Path(video).parent) for video in videos])
     with open(args.json, "w", encoding="utf-8") if args.json else nullcontext() as lines:
         for result in track(results, "Recognizing", len(videos), disable=len(videos) == 1):
             bad += bool(result.error)
@@ -51,8 +53,9 @@ def main() -> int:
             if lines:
                 lines.write(json.dumps(result.to_dict()) + "\n")
             if args.out_dir and not result.error:
+                within = os.path.relpath(Path(result.path).parent, root)
                 for block in blocks:
-                    save_attention(result, args.out_dir, block)
+                    save_attention(result, Path(args.out_dir, within), block)
     if bad:
         print(f"{bad} of {len(videos)} videos could not be used", file=sys.stderr)
     return 1 if bad else 0

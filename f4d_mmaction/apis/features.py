@@ -28,14 +28,17 @@ class Features(NamedTuple):
 
 
 def extract_features(
-    model: BaseModel, videos: Iterable[str | os.PathLike], of: str = "video", batch_size: int = 1
+    model: BaseModel,
+    videos: str | os.PathLike | Iterable[str | os.PathLike],
+    of: str = "video",
+    batch_size: int = 1,
 ) -> Iterator[Features]:
     """Yield the features of videos one by one, from the network's own forward pass.
 
     Args:
         model: Of ``load_recognizer``, or another recognizer of MMAction2; ``model.double()``
             computes in float64.
-        videos: Paths.
+        videos: Path of a video, or several.
         of: ``'video'``, (C'), what the classifier takes, the mean over the views where there are
             several; ``'unit'``, (U, C'), the pooled output of the backbone for each unit (of other
             networks: each clip, or frame of a 2D network); or the name of a stage such as

@@ -33,7 +33,7 @@ TOO_SHORT = "too_short"  # beside the kinds of BadVideoKind
 
 def recognize(
     model: BaseModel,
-    videos: str | os.PathLike | Sequence[str | os.PathLike],
+    videos: str | os.PathLike | Iterable[str | os.PathLike],
     topk: int = 5,
     batch_size: int = 1,
     attention: bool = True,
@@ -51,14 +51,12 @@ def recognize(
     Raises:
         ValueError: the config's test pipeline cannot read videos; topk or batch_size below 1.
     """
-    if isinstance(videos, (str, os.PathLike)):
-        videos = [videos]
     return list(iter_recognize(model, videos, topk, batch_size, attention))
 
 
 def iter_recognize(
     model: BaseModel,
-    videos: Iterable[str | os.PathLike],
+    videos: str | os.PathLike | Iterable[str | os.PathLike],
     topk: int = 5,
     batch_size: int = 1,
     attention: bool = True,
@@ -76,7 +74,7 @@ def iter_recognize(
 
 def run_in_batches(
     model: BaseModel,
-    videos: Iterable[str | os.PathLike],
+    videos: str | os.PathLike | Iterable[str | os.PathLike],
     batch_size: int,
     run: Callable[[Sequence[str], Sequence[dict]], Iterable],
 ) -> Iterator:
@@ -89,7 +87,7 @@ def run_in_batches(
     if (model.test_cfg or {}).get("max_testing_views"):  # the host then takes one video at a time
         batch_size = 1
     pipeline = video_pipeline(model.cfg)
-    paths = map(str, videos)
+    paths = map(str, [videos] if isinstance(videos, (str, os.PathLike)) else videos)
 
     def read_batch() -> list[tuple[str, dict | Recognition]]:
         return [(path, read_video(pipeline, path)) for path in islice(paths, batch_size)]
@@ -218,8 +216,14 @@ def scores_of(model: BaseModel, samples: Sequence[ActionDataSample]) -> np.ndarr
 
 
 def each_label(head: nn.Module, scores: Tensor) -> Tensor:
-    """Where a video may have several labels, make probabilities of a head's averaged logits."""
-    return scores.sigmoid() if head.multi_class and head.average_clips != "prob" else scores
+    """Make one probability for each class, (N, classes), of what a head's ``predict`` gives.
+
+    By its ``average_clips`` those are probabilities, logits, or logits of each view.
+    """
+    if head.average_clips == "prob":
+        return scores
+    scores = scores.sigmoid() if head.multi_class else scores.softmax(-1)
+    return scores.mean(1) if head.average_clips is None else scores
 
 
 def list_videos(source: str | os.PathLike) -> list[str]:

@@ -17,7 +17,7 @@ A block's ``path`` is one of the two functions at the end. What they do differen
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeGuard, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -206,6 +206,16 @@ class _WeighedSum(Function):
         return grad, of_y, of_frames, of_pixels
 
 
+def _is_gain(attention: nn.Module) -> TypeGuard[Attention]:
+    """Whether ``weights`` of pools say all that a module does."""
+    return (
+        isinstance(attention, Attention)
+        and attention.pooled in (FRAME, PIXEL)
+        and type(attention).forward is Attention.forward
+        and type(attention).attention_map is Attention.attention_map
+    )
+
+
 def v4d_path(block: Residual4d, x: Tensor) -> Tensor:
     """Compute a block whose branch is a convolution: (N, U, C, T, H, W) in and out."""
     y = conv_norm_act(block.conv, block.norm, block.act, x.transpose(1, 2)).transpose(1, 2)
@@ -220,7 +230,7 @@ def f4d_path(block: F4DBlock, x: Tensor) -> Tensor:
     frames, pixels, pools = None, None, None
     y = block.dropout(y)
     for attention in block.attention.values():
-        if not isinstance(attention, Attention) or attention.pooled not in (FRAME, PIXEL):
+        if not _is_gain(attention):
             y, frames, pixels, pools = attention(weigh(y, frames, pixels)), None, None, None
             continue
         if pixels is not None:

@@ -172,10 +172,9 @@ def save_attention(
 ) -> tuple[Path, Path]:
     """Write the contact sheet and the annotated video of a result into a folder.
 
-    They are named for the video and the folder it lies in, and for ``location`` where it is given.
+    They are named for the video's file, and for ``location`` where it is given.
     """
-    path = Path(result.path)
-    stem = Path(folder, "_".join(filter(None, (path.parent.name, path.stem, location))))
+    stem = Path(folder, "_".join(filter(None, (Path(result.path).name, location))))
     sheet = contact_sheet(result, f"{stem}.png", location)
     return sheet, attention_video(result, f"{stem}.mp4", location)
 

@@ -58,5 +58,6 @@ def to_array(figure: Figure) -> np.ndarray:
 
 
 def shorten(text: str, length: int) -> str:
-    """Cut a long name to that many characters."""
+    """Cut a long name to that many characters, and replace what is no text in a file's name."""
+    text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -66,6 +66,11 @@ def test_the_classifier_makes_scores_of_them_in_other_networks(root, videos, nam
     assert values(model, videos[:2], "unit").shape == (2, units, channels)
 
 
+def test_a_path_alone_is_one_video(model, videos):
+    (found,) = extract_features(model, videos[0])
+    np.testing.assert_array_equal(found.values, values(model, videos[:1], "video")[0])
+
+
 def test_what_cannot_be_had_is_told(model, videos):
     with pytest.raises(ValueError, match=r"'unit' or one of .*layer1.*got 'layer9'"):
         values(model, videos, "layer9")

@@ -38,6 +38,19 @@ def test_scores_are_those_of_the_hosts_own_inference(model, config_path, checkpo
         torch.testing.assert_close(torch.from_numpy(result.scores), expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("average", [None, "score"])
+@pytest.mark.parametrize("attention", [True, False])
+def test_scores_are_probabilities_whatever_a_head_averages(
+    config_path, checkpoint, videos, average, attention
+):
+    model = load_recognizer(config_path, checkpoint, "cpu")
+    expected = recognize(model, videos[0])[0].scores
+    model.cls_head.average_clips = average
+    np.testing.assert_allclose(
+        recognize(model, videos[0], attention=attention)[0].scores, expected, atol=1e-6
+    )
+
+
 def test_a_batch_equals_its_videos_one_at_a_time_whatever_their_sizes(model, videos, tmp_path):
     wide = encode(tmp_path / "wide.mp4", size=(96, 64))
     paths = [str(path) for path in (*videos[:2], wide, videos[2])]
@@ -156,10 +169,10 @@ def test_the_demo_goes_on_past_a_bad_file_and_fails_at_the_end(
     run_tool, config_path, checkpoint, videos, tmp_path
 ):
     folder = tmp_path / "videos"
-    folder.mkdir()
+    (folder / "inner").mkdir(parents=True)
     shutil.copy(videos[0], folder / "a.mp4")
     (folder / "b.mp4").write_text("not a video")
-    shutil.copy(videos[1], folder / "c.mp4")
+    shutil.copy(videos[1], folder / "inner" / "a.mp4")
     network = ("--config", config_path, "--checkpoint", checkpoint, "--device", "cpu")
     options = ("--json", "out.jsonl", "--batch", 2, "--out-dir", "pictures")
     said = run_tool("demo.py", folder, *network, *options, code=1)
@@ -169,8 +182,8 @@ def test_the_demo_goes_on_past_a_bad_file_and_fails_at_the_end(
     assert [set(line) for line in lines] == [
         {"path", "predictions"}, {"path", "kind", "error"}, {"path", "predictions"},
     ]  # fmt: skip
-    for suffix in ("png", "mp4"):
-        assert len(list((tmp_path / "pictures").glob(f"*.{suffix}"))) == 2
+    for drawn in ("a.mp4.png", "a.mp4.mp4", "inner/a.mp4.png", "inner/a.mp4.mp4"):
+        assert (tmp_path / "pictures" / drawn).stat().st_size > 1000
 
 
 def test_the_demo_shows_a_name_that_is_no_text(capsys):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck
 from torch.profiler import ProfilerActivity, profile
 
-from f4d_mmaction.models.f4d import Conv4d
+from f4d_mmaction.models.f4d import Conv4d, TemporalAttention
 from f4d_mmaction.models.fused import pool_frames, pool_pixels, weigh, weighed_sum
 
 BLOCKS = {
@@ -126,6 +126,31 @@ def test_fast_path_is_the_definition(
                     error = distance(value, run(literal, x, mode, low)[key])
                 case = f"{key} at {size}, {layout}, with_cp={with_cp}, {precision}"
                 assert error < tolerance, case
+
+
+class Plain(TemporalAttention):
+    """Attention of a user, without the module's own residual."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.attention_map(x)
+
+
+class Inverse(TemporalAttention):
+    """Attention of a user to what the module's map leaves out."""
+
+    def attention_map(self, x: Tensor) -> Tensor:
+        return 1 - super().attention_map(x)
+
+
+@pytest.mark.parametrize("kind", [Plain, Inverse])
+def test_what_a_subclass_of_attention_says_is_done(kind: type) -> None:
+    MODELS.register_module(module=kind, force=True)
+    fused, defined = (
+        build("F4D alone", (3, 3, 1, 1), attention=(kind.__name__,), fused=fused).eval()
+        for fused in (True, False)
+    )
+    x = features((1, 2, 3), FIRST, torch.float32)
+    torch.testing.assert_close(fused(x), defined(x))
 
 
 LAYOUTS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 
 import av
@@ -108,9 +109,14 @@ def test_networks_without_attention_and_any_names_are_drawn(tmp_path, truth):
     attention_video(result(maps={}), tmp_path / "video.mp4")
 
 
+def test_files_whose_names_are_no_text_are_drawn(tmp_path):
+    for path in save_attention(result(path=os.fsdecode(b"na\xefve.mp4")), tmp_path):
+        assert path.stat().st_size > 1000
+
+
 def test_the_video_plays_every_frame_at_the_videos_pace(tmp_path):
     sheet, video = save_attention(result(), tmp_path)
-    assert (sheet.name, video.name) == ("folder_video.png", "folder_video.mp4")
+    assert (sheet.name, video.name) == ("video.mp4.png", "video.mp4.mp4")
     with av.open(str(video)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")

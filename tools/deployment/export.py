@@ -74,8 +74,7 @@ class FramesToScores(nn.Module):
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Map frames (N, views, U, C, T, H, W) to scores (N, K) and logits (N, views, K).
 
-        Frames are of 0 to 255; scores are probabilities if the head's ``average_clips`` is 'prob',
-        or a video has several labels.
+        Frames are of 0 to 255, scores the probabilities that ``recognize`` gives.
         """
         views = frames.shape[1]
         if self.swap_channels:
@@ -83,7 +82,8 @@ class FramesToScores(nn.Module):
         video = (frames.flatten(0, 1).float() - self.mean) / self.std
         logits = self.head(self.backbone(video)).unflatten(0, (-1, views))
         each = logits.softmax(2) if self.head.average_clips == "prob" else logits
-        return each_label(self.head, each.mean(1)), logits
+        scores = each if self.head.average_clips is None else each.mean(1)
+        return each_label(self.head, scores), logits
 
     @torch.no_grad()
     def score(self, frames: np.ndarray) -> tuple[np.ndarray, ...]:
