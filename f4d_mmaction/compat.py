@@ -13,6 +13,7 @@ import sys
 import types
 import warnings
 from functools import cache
+from importlib.machinery import ModuleSpec
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,8 +107,9 @@ def provide_missing_drn() -> None:
 
     package = "mmaction.models.localizers.drn"
     for name in (package, f"{package}.drn"):
-        stub = types.ModuleType(name)
-        vars(stub).update(DRN=refuse, __path__=[])
+        spec = ModuleSpec(name, None, is_package=True)
+        stub = importlib.util.module_from_spec(spec)
+        vars(stub)["DRN"] = refuse
         sys.modules.setdefault(name, stub)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.util
 import re
 import sys
 from collections.abc import Callable
@@ -157,3 +158,4 @@ def test_drn_explains_itself() -> None:
 
     with pytest.raises(NotImplementedError, match="mmaction2/issues/2714"):
         DRN()
+    assert importlib.util.find_spec("mmaction.models.localizers.drn.drn")

@@ -82,6 +82,8 @@ def _forward(model: BaseModel, layer: nn.Module, packed: Sequence[dict], of: str
     register = layer.register_forward_pre_hook if of == "video" else layer.register_forward_hook
     with register(partial(_keep, kept)):
         model(inputs, data["data_samples"], mode="predict")
+    if not kept:
+        raise ValueError(f"{of} lies within a compiled backbone; prepare it with compile=False")
     count, x = len(packed), torch.cat(kept)
     if of == "video":
         return x.unflatten(0, (count, -1)).mean(1).cpu().numpy()

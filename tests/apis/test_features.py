@@ -74,6 +74,13 @@ def test_a_path_alone_is_one_video(model, videos):
 def test_what_cannot_be_had_is_told(model, videos):
     with pytest.raises(ValueError, match=r"'unit' or one of .*layer1.*got 'layer9'"):
         values(model, videos, "layer9")
+    found = values(model, videos[:1], "unit")
+    with pytest.MonkeyPatch.context() as patch:  # as compilation passes over stages
+        outside = model.backbone(torch.zeros(1, 4, 3, 4, 64, 64, dtype=torch.double))
+        patch.setattr(model.backbone, "forward", lambda x: outside)
+        assert values(model, videos[:1], "unit").shape == found.shape
+        with pytest.raises(ValueError, match="layer3 lies within a compiled backbone"):
+            values(model, videos[:1], "layer3")
 
 
 @pytest.mark.parametrize(("out", "processes"), [("folder", 2), ("all.h5", 1)])
