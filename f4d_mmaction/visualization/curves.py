@@ -102,7 +102,7 @@ def plot_runs(runs: Mapping[str, Errors], out: str | os.PathLike) -> Path:
 
 def _draw(axes: Axes, name: str, errors: Errors) -> None:
     plain(axes)
-    axes.set_title(name, loc="left", fontsize=10, fontweight="bold")
+    axes.set_title(f"{name}\n", loc="left", fontsize=10, fontweight="bold")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     for curve, label, color in (
