@@ -9,11 +9,12 @@ from functools import partial
 from mmaction.registry import MODELS
 from mmcv.cnn import build_activation_layer, build_conv_layer, build_norm_layer
 from mmengine.registry import MODELS as ROOT_MODELS
-from torch import nn
+from torch import Tensor, nn
 
 from . import f4d
+from .compiling import is_compiling
 from .fused import f4d_path, v4d_path
-from .recomputation import recomputed
+from .recomputation import defined, recomputed
 
 THREE = ("TemporalAttention", "ChannelAttention", "SpatioTemporalAttention")
 for _name in THREE:
@@ -46,14 +47,32 @@ def build_attention(entry: str | dict, **defaults: object) -> nn.Module:
             f"unknown attention {kind!r}; expected a module registered in "
             "mmaction.registry.MODELS, such as 'TemporalAttention'"
         )
-    wanted = inspect.signature(cls).parameters
-    return MODELS.build({**{k: v for k, v in defaults.items() if k in wanted}, **config})
+    return build_with(defaults, config)
+
+
+def build_with(defaults: dict, config: dict) -> nn.Module:
+    """Build a registered module, whose constructor gets those of the defaults that it takes."""
+    cls = MODELS.get(config["type"]) if isinstance(config["type"], str) else config["type"]
+    parameters = inspect.signature(cls).parameters if cls else {}
+    takes_all = any(str(parameter).startswith("**") for parameter in parameters.values())
+    known = {k: v for k, v in defaults.items() if takes_all or k in parameters}
+    return MODELS.build({**known, **config})
 
 
 def choose_path(path: Callable, fused: bool, with_cp: bool) -> Callable | None:
     """Say how a block computes: fast or as it is defined (None), recomputed in backward or not."""
-    chosen = path if fused else None
+    chosen = partial(unless_hooked, path) if fused else None
     return partial(recomputed, chosen) if with_cp else chosen
+
+
+def unless_hooked(path: Callable, block: f4d.Residual4d, x: Tensor) -> Tensor:
+    """Take the fast path, or the definition where hooks see or change what layers compute."""
+    layers = () if is_compiling() else (m for m in block.modules() if m is not block)
+    hooked = any(
+        m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or m._backward_pre_hooks
+        for m in layers
+    )
+    return defined(block, x) if hooked else path(block, x)
 
 
 @MODELS.register_module(name="F4DBlock")

@@ -189,8 +189,8 @@ class Residual4d(nn.Module):
         super().__init__()
         self.channels, self.conv = channels, conv
         self.norm, self.act = layers.norm(channels), layers.act()
-        last = getattr(conv, "temporal", conv) if layers.norm is nn.Identity else self.norm
-        last.get_parameter("weight").data.mul_(FRESH_GAMMA)
+        last = conv if getattr(self.norm, "weight", None) is None else self.norm
+        getattr(last, "temporal", last).get_parameter("weight").data.mul_(FRESH_GAMMA)
 
     def branch(self, x: Tensor, maps: dict[str, Tensor] | None = None) -> Tensor:
         """Map (N, U, C, T, H, W) to the same shape through the convolution, in the 4D form."""

@@ -181,7 +181,7 @@ def _spread(grad: Tensor, axis: int, mean: Tensor, peak: Tensor, where: Tensor) 
 
 
 class _WeighedSum(Function):
-    """``x + y * frames * pixels``, with gains (N, U, C, T, 1, 1) and (N, U, 1, T, H, W) or None."""
+    """``x + y * frames * pixels``: gains (N, U, C, T, 1, 1), and of any shape; each may be None."""
 
     @staticmethod
     def forward(ctx: _Context, x: Tensor, y: Tensor, frames: Gain, pixels: Gain) -> Tensor:
@@ -198,7 +198,7 @@ class _WeighedSum(Function):
         product, of_y, of_frames, of_pixels = grad * y, grad, None, None
         if pixels is not None:
             of_y = grad * pixels
-            of_pixels = (product if frames is None else product * frames).sum(2, keepdim=True)
+            of_pixels = (product if frames is None else product * frames).sum_to_size(pixels.shape)
         if frames is not None:
             of_y = grad * frames if pixels is None else of_y.mul_(frames)
             if ctx.needs_input_grad[2]:
@@ -230,17 +230,19 @@ def f4d_path(block: F4DBlock, x: Tensor) -> Tensor:
     frames, pixels, pools = None, None, None
     y = block.dropout(y)
     for attention in block.attention.values():
-        if not _is_gain(attention):
-            y, frames, pixels, pools = attention(weigh(y, frames, pixels)), None, None, None
-            continue
-        if pixels is not None:
+        if pixels is not None or not _is_gain(attention):
             y, frames, pixels, pools = weigh(y, frames, pixels), None, None, None
-        if attention.pooled == FRAME:
+        if not _is_gain(attention):
+            y = attention(y)
+        elif attention.pooled == FRAME:
             if pools is None:
                 pools = pool_frames(y)
             gain = (1 + attention.weights(*pools)).to(y.dtype)
-            pools = pools[0] * gain, pools[1] * gain
-            frames = (gain if frames is None else frames * gain).expand(*y.shape[:4], 1, 1)
+            if gain.shape[4:] == (1, 1):
+                pools = pools[0] * gain, pools[1] * gain
+                frames = (gain if frames is None else frames * gain).expand(*y.shape[:4], 1, 1)
+            else:
+                pixels = gain
         else:
             if not torch.is_grad_enabled():  # once for the pools and for the sum
                 y, frames = weigh(y, frames), None

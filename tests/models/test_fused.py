@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck
 from torch.profiler import ProfilerActivity, profile
 
-from f4d_mmaction.models.f4d import Conv4d, TemporalAttention
+from f4d_mmaction.models.f4d import Attention, Conv4d, TemporalAttention
 from f4d_mmaction.models.fused import pool_frames, pool_pixels, weigh, weighed_sum
 
 BLOCKS = {
@@ -142,15 +142,58 @@ class Inverse(TemporalAttention):
         return 1 - super().attention_map(x)
 
 
-@pytest.mark.parametrize("kind", [Plain, Inverse])
-def test_what_a_subclass_of_attention_says_is_done(kind: type) -> None:
+class Prior(Attention):
+    """Attention of a user to each position, whose map is larger than its pools."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prior = nn.Parameter(torch.randn(1, 1, 1, 1, H, W))
+
+    def weights(self, mean: Tensor, peak: Tensor) -> Tensor:
+        return (self.prior + mean).sigmoid()
+
+
+class PixelsToChannels(Attention):
+    """Attention of a user that makes a weight for each channel from the channels' pools."""
+
+    pooled = (2,)
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(2, channels, 1)
+
+    def weights(self, mean: Tensor, peak: Tensor) -> Tensor:
+        pools = torch.cat((mean, peak), 2).flatten(0, 1)
+        return self.conv(pools).sigmoid().unflatten(0, mean.shape[:2])
+
+
+@pytest.mark.parametrize("kind", [Plain, Inverse, Prior, PixelsToChannels])
+@pytest.mark.parametrize("mode", ["train", "eval", "no_grad"])
+def test_what_a_subclass_of_attention_says_is_done(kind: type, mode: str) -> None:
     MODELS.register_module(module=kind, force=True)
-    fused, defined = (
-        build("F4D alone", (3, 3, 1, 1), attention=(kind.__name__,), fused=fused).eval()
-        for fused in (True, False)
-    )
+    attention = ("ChannelAttention", kind.__name__, "TemporalAttention")
+    fast = build("F4D alone", (3, 3, 1, 1), attention=attention)
+    literal = build("F4D alone", (3, 3, 1, 1), attention=attention, fused=False)
+    literal.load_state_dict(fast.state_dict())
+    x = features((2, 2, 3), FIRST, torch.float32)
+    expected = run(literal, x, mode)
+    for key, value in run(fast, x, mode).items():
+        assert distance(value, expected[key]) < 1e-5, key
+
+
+@pytest.mark.parametrize("name", ["F4D", "V4D"])
+def test_hooks_on_layers_of_a_block_see_and_change_them(name: str) -> None:
+    block = build(name, (3, 3, 1, 1)).eval()
     x = features((1, 2, 3), FIRST, torch.float32)
-    torch.testing.assert_close(fused(x), defined(x))
+    inner = [key for key, module in block.named_modules() if key and not any(module.children())]
+    seen = []
+    for key in inner:
+        block.get_submodule(key).register_forward_hook(lambda *_, key=key: seen.append(key))
+    plain = block(x)
+    assert set(seen) == set(inner)
+    block.norm.register_forward_hook(lambda module, args, output: output * 0)
+    torch.testing.assert_close(block(x), x)
+    assert not torch.equal(plain, x)
 
 
 LAYOUTS = {

@@ -173,6 +173,27 @@ def test_placement_and_kind_of_block_per_stage() -> None:
     assert set(maps) == set(kinds)
 
 
+class OwnBlock(nn.Module):
+    """A block of a user, which takes what it needs."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor, maps: dict | None = None) -> Tensor:
+        return x + 1
+
+
+def test_own_blocks_and_norms_without_weights_are_built() -> None:
+    MODELS.register_module(module=OwnBlock, force=True)
+    network = build(block4d=[dict(type="OwnBlock"), dict(type="F4DBlock"), None, None],
+                    norm_cfg=dict(type="BN3d", affine=False))  # fmt: skip
+    own, ours = network.blocks4d.values()
+    assert own.channels == 8
+    x = torch.randn(1, 2, ours.channels, 2, 4, 4).relu()
+    assert 0 < (ours.eval()(x) - x).abs().max() < 0.5  # fresh: nearly the identity
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
