@@ -22,6 +22,7 @@ from ..models.weights import CheckpointError
 from .checkpoints import check_resumable, last_good_checkpoint
 from .hooks import InvalidLossError, TooManyBadVideosError
 from .hooks.labels import LabelError
+from .loops import ResumeError
 
 
 class ConfigError(ValueError):
@@ -36,6 +37,7 @@ USER_ERRORS = (
     FileNotFoundError,
     InvalidLossError,
     LabelError,
+    ResumeError,
     TooManyBadVideosError,
 )
 

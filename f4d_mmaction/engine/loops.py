@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 import torch
 from mmaction.registry import LOOPS
-from mmengine.dataset import DefaultSampler
+from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
@@ -34,6 +34,12 @@ def seed_all(*key: int) -> None:
         torch.cuda.manual_seed_all(third)
 
 
+class Draw(int):
+    """An index that carries the key of its own seed."""
+
+    key: tuple[int, ...]
+
+
 class SeededSampler(Sampler):
     """Give each draw of another sampler the key of its own seed, and leave out those done."""
 
@@ -43,24 +49,36 @@ class SeededSampler(Sampler):
         self.epoch = 0
         self.done = 0
 
-    def __iter__(self) -> Iterator[tuple[int, tuple[int, ...]]]:
+    def __iter__(self) -> Iterator[Draw]:
         rank, world_size = get_dist_info()
         for place, index in enumerate(self.sampler):
             if place >= self.done:
+                draw = Draw(index)
                 # Numbered over all processes.
-                yield index, (self.seed, _SAMPLE, self.epoch, place * world_size + rank)
+                draw.key = (self.seed, _SAMPLE, self.epoch, place * world_size + rank)
+                yield draw
 
     def __len__(self) -> int:
         return len(self.sampler)
 
+    def __getattr__(self, name: str) -> object:
+        """Look like the other sampler, to a batch sampler and to MMEngine's ``set_epoch``."""
+        if name == "sampler":
+            raise AttributeError(name)
+        return getattr(self.sampler, name)
 
-def fetch_seeded(dataset: Dataset, draws: Sequence[tuple[int, tuple[int, ...]]]) -> list:
+
+def fetch_seeded(dataset: Dataset, draws: Sequence[Draw]) -> list:
     """Fetch a batch of a ``SeededSampler``, each sample from its own seed."""
     samples = []
-    for index, key in draws:
-        seed_all(*key)
-        samples.append(dataset[index])
+    for draw in draws:
+        seed_all(*draw.key)
+        samples.append(dataset[draw])
     return samples
+
+
+class ResumeError(RuntimeError):
+    """A run that cannot go on where it was."""
 
 
 @LOOPS.register_module()
@@ -72,7 +90,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     goes on after its validation was interrupted validates first.
 
     Raises:
-        RuntimeError: processes stand at different iterations, or the checkpoint was saved inside
+        ResumeError: processes stand at different iterations, or the checkpoint was saved inside
             an epoch of another length.
     """
 
@@ -115,12 +133,12 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         states = all_gather_object((self._epoch, self._iter, self._done, self.runner.seed))
         self._seed = states[0][-1]
         if len({state[:-1] for state in states}) > 1:
-            raise RuntimeError(
+            raise ResumeError(
                 f"the processes stand at different (epoch, iteration, batch): {states}. The work "
                 "directory must lie on a file system that all of them see."
             )
         if self._done and batches_per_epoch != len(self.dataloader):
-            raise RuntimeError(
+            raise ResumeError(
                 f"the checkpoint was saved after {self._done} of {batches_per_epoch} batches of an "
                 f"epoch, which now has {len(self.dataloader)}: go on with the same batch size, "
                 "number of processes and dataset, or from a checkpoint of a whole epoch"
@@ -157,9 +175,11 @@ def start_workers_late(runner: Runner) -> None:
     if hasattr(iterator._iterator, "_shutdown_workers"):
         iterator._iterator._shutdown_workers()
     runner.train_dataloader._iterator = None  # persistent workers
-    iterator._iterator = _from_the_first(runner.train_dataloader, iterator._iterator)
+    iterator._iterator = _batches(runner.train_dataloader)
+    sampler = runner.train_dataloader.sampler
+    if isinstance(sampler, InfiniteSampler):  # the workers have drawn from it already
+        sampler.indices = sampler._indices_of_rank()
 
 
-def _from_the_first(dataloader: DataLoader, former: object) -> Generator:
-    """Yield batches; the end of the ``former`` iterator would end a sampler that both draw from."""
+def _batches(dataloader: DataLoader) -> Generator:
     yield from dataloader

@@ -30,10 +30,10 @@ class CheckLabelsHook(Hook):
             self._check(runner, runner.val_loop)
 
     def before_test(self, runner: Runner) -> None:
-        """Check the test set."""
-        self._check(runner, runner.test_loop)
+        """Check the test set, unless it has no labels at all, as videos to be submitted."""
+        self._check(runner, runner.test_loop, may_lack_labels=True)
 
-    def _check(self, runner: Runner, loop: BaseLoop) -> None:
+    def _check(self, runner: Runner, loop: BaseLoop, may_lack_labels: bool = False) -> None:
         num_classes = getattr(getattr(network_of(runner), "cls_head", None), "num_classes", None)
         if num_classes is None:
             return  # another kind of model has rules of its own
@@ -41,7 +41,8 @@ class CheckLabelsHook(Hook):
             # MMEngine's: MMAction2 makes a vector of several labels, where -1 is the last class.
             infos = (BaseDataset.get_data_info(dataset, i) for i in range(len(dataset)))
             wrong = [info for info in infos if not in_range(info.get("label"), num_classes)]
-            if wrong:
+            unlabeled = len(wrong) == len(dataset) and all(i.get("label") == -1 for i in wrong)
+            if wrong and not (may_lack_labels and unlabeled):
                 name = wrong[0].get("filename") or wrong[0].get("frame_dir")
                 raise LabelError(
                     f"{len(wrong)} of {len(dataset)} samples of {dataset.ann_file} have a label "
