@@ -26,7 +26,7 @@ from av.video.reformatter import VideoReformatter
 
 from f4d_mmaction.apis import SlidingWindow
 from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
-from f4d_mmaction.datasets.video_reader import MAX_PIXELS, decode_all, to_rgb
+from f4d_mmaction.datasets.video_reader import MAX_PIXELS, decode_all, frame_rate, to_rgb
 
 # What FFmpeg may open for an address of each kind. Redirects and names inside what it reads are not
 # followed: a stream must not choose files or hosts of this machine's network.
@@ -58,7 +58,7 @@ def is_live(name: str) -> bool:
 
 
 def without_password(text: str) -> str:
-    return re.sub("//[^/@]*@", "//", text)
+    return re.sub("//[^/]*@", "//", text)
 
 
 def open_live(name: str, timeout: float) -> InputContainer:
@@ -217,7 +217,7 @@ class Reader(threading.Thread):
     def _read(self, video: InputContainer) -> None:
         stream, reformatter = video.streams.video[0], VideoReformatter()
         unit = stream.time_base or Fraction(1)
-        rate = float(stream.average_rate or stream.guessed_rate or 25)
+        rate = frame_rate(stream) or 25
         window = self.window = self.window or self.make_window(rate)
         offsets, index, size = window.offsets.tolist(), 0, None
         images: dict[int, np.ndarray] = {}

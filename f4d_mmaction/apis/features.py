@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -80,11 +81,12 @@ def _forward(model: BaseModel, layer: nn.Module, packed: Sequence[dict], of: str
     inputs = data["inputs"].to(next(model.parameters()).dtype)
     kept: list[Tensor] = []
     register = layer.register_forward_pre_hook if of == "video" else layer.register_forward_hook
-    with register(partial(_keep, kept)):
+    with register(partial(_keep, kept, threading.get_ident())):
         model(inputs, data["data_samples"], mode="predict")
     if not kept:
         raise ValueError(f"{of} lies within a compiled backbone; prepare it with compile=False")
     count, x = len(packed), torch.cat(kept)
+    x = x.float() if x.dtype == torch.bfloat16 else x  # which NumPy lacks
     if of == "video":
         return x.unflatten(0, (count, -1)).mean(1).cpu().numpy()
     if of == "unit":
@@ -99,7 +101,11 @@ def _forward(model: BaseModel, layer: nn.Module, packed: Sequence[dict], of: str
     return x.reshape(count, -1, *x.shape[-3 if x.ndim == 4 else -4 :]).cpu().numpy()
 
 
-def _keep(kept: list[Tensor], module: nn.Module, args: tuple, output: object = None) -> None:
+def _keep(
+    kept: list[Tensor], thread: int, module: nn.Module, args: tuple, output: object = None
+) -> None:
+    if thread != threading.get_ident():  # its own pass through the same network
+        return
     value = args[0] if output is None else output
     if not isinstance(value, Tensor):
         raise ValueError(f"{type(module).__name__} has several outputs; name a stage, or 'video'")

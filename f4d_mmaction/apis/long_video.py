@@ -60,8 +60,8 @@ class SlidingWindow:
         self.model = model
         self.units = sampler.num_units
         reach = sampler.clip_len * sampler.frame_interval
-        self.section = reach if seconds is None else int(seconds * fps / self.units)
-        if seconds is not None and self.section < 1:
+        self.section = reach if seconds is None else round(seconds * fps / self.units)
+        if seconds is not None and seconds * fps < self.units:
             raise ValueError(
                 f"a window of {seconds} s has {seconds * fps:.1f} frames, fewer than its "
                 f"{self.units} units"
@@ -78,8 +78,10 @@ class SlidingWindow:
 
         Raises:
             BadVideoError: the file is no video, or damaged.
-            ValueError: the video is shorter than one window.
+            ValueError: the video is shorter than one window, or ``batch_size`` is below 1.
         """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         started = time.perf_counter()
         edges: list[float] = []
         sections = self._sections(path, edges)

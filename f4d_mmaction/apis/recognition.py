@@ -69,7 +69,7 @@ def iter_recognize(
     def run(paths: Sequence[str], packed: Sequence[dict]) -> Iterator[Recognition]:
         return recognize_packed(model, paths, packed, names, topk, attention)
 
-    yield from run_in_batches(model, videos, batch_size, run)
+    return run_in_batches(model, videos, batch_size, run)
 
 
 def run_in_batches(
@@ -87,7 +87,9 @@ def run_in_batches(
     if (model.test_cfg or {}).get("max_testing_views"):  # the host then takes one video at a time
         batch_size = 1
     pipeline = video_pipeline(model.cfg)
-    paths = map(str, [videos] if isinstance(videos, (str, os.PathLike)) else videos)
+    if isinstance(videos, (str, bytes, os.PathLike)):
+        videos = [videos]
+    paths = map(os.fsdecode, videos)
 
     def read_batch() -> list[tuple[str, dict | Recognition]]:
         return [(path, read_video(pipeline, path)) for path in islice(paths, batch_size)]
@@ -210,8 +212,14 @@ def predict(
 
 
 def scores_of(model: BaseModel, samples: Sequence[ActionDataSample]) -> np.ndarray:
-    """Stack predictions: (N, classes)."""
+    """Stack predictions: (N, classes).
+
+    Raises:
+        ValueError: they are no numbers.
+    """
     scores = torch.stack([sample.pred_score for sample in samples]).float()
+    if not scores.isfinite().all():
+        raise ValueError("the network's scores are no finite numbers: are its weights?")
     return each_label(model.cls_head, scores).cpu().numpy()
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from .video_reader import decode_all, leads, open_video, read_packets, to_rgb
+from .video_reader import decode_all, frame_rate, leads, open_video, read_packets, to_rgb
 
 
 class StreamedFrame(NamedTuple):
@@ -27,9 +27,8 @@ def average_fps(path: str | os.PathLike) -> float:
     Raises:
         BadVideoError: the file is no video.
     """
-    with open_video(str(path)) as video:
-        stream = video.streams.video[0]
-        return float(stream.average_rate or stream.guessed_rate or 25)
+    with open_video(os.fsdecode(path)) as video:
+        return frame_rate(video.streams.video[0]) or 25
 
 
 def stream_frames(
@@ -45,7 +44,7 @@ def stream_frames(
     Raises:
         BadVideoError: the file is no video, or damaged.
     """
-    path = str(path)
+    path = os.fsdecode(path)
     fps = average_fps(path)
     with open_video(path) as video:
         start = list(islice(read_packets(video, path), 2))

@@ -109,7 +109,7 @@ def read_packets(
     except BadVideoError:
         raise
     except _AV_ERRORS as error:
-        if isinstance(error, av.ExitError):
+        if isinstance(error, (av.ExitError, TimeoutError)):
             raise _late(path, time_limit) from error
         raise bad(BadVideoKind.DAMAGED, path, f"its packets: {error}") from error
 
@@ -141,6 +141,13 @@ def decode_all(
     for packet in chain(read_packets(video, path, time_limit), [None]):
         first = packet.pts if first is None and packet is not None else first
         yield from decode_packet(video, packet, path, strict and not leads(packet, first))
+
+
+def frame_rate(stream: av.VideoStream) -> float:
+    """Frames per second, 0 where unknown."""
+    average, guessed = (float(rate or 0) for rate in (stream.average_rate, stream.guessed_rate))
+    # Of some transport streams FFmpeg averages the ticks of the codec's clock.
+    return guessed if guessed and not guessed / 4 < average < guessed * 4 else average or guessed
 
 
 def leads(packet: av.Packet | None, first: float | None) -> bool:
@@ -206,8 +213,7 @@ class VideoReader:
         self._explode = strict
         with self._open() as video:
             stream = video.streams.video[0]
-            rate = stream.average_rate or stream.guessed_rate
-            self.average_fps = float(rate) if rate else 0.0
+            self.average_fps = frame_rate(stream)
             packets = [
                 (packet.pts, packet.is_keyframe, _is_shown(packet), packet.dts or 0)
                 for packet in read_packets(video, path, time_limit)

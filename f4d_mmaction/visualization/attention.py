@@ -174,7 +174,8 @@ def save_attention(
 
     They are named for the video's file, and for ``location`` where it is given.
     """
-    stem = Path(folder, "_".join(filter(None, (Path(result.path).name, location))))
+    name = os.fsdecode(os.fsencode(Path(result.path).name)[:200])  # names end at 255 bytes
+    stem = Path(folder, "_".join(filter(None, (name, location))))
     sheet = contact_sheet(result, f"{stem}.png", location)
     return sheet, attention_video(result, f"{stem}.mp4", location)
 

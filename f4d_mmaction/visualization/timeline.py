@@ -56,8 +56,10 @@ def _draw_rows(axes: Axes, timeline: Timeline, chosen: list[int]) -> None:
     half = (middles[-1] - middles[0]) / max(2 * (len(middles) - 1), 1) or 0.5
     extent = (middles[0] - half, middles[-1] + half, len(chosen) - 0.5, -0.5)
     scores = timeline.scores[:, chosen].T
-    # More windows than pixels: keep the peaks.
-    first = np.unique(np.linspace(0, len(middles), COLUMNS, endpoint=False).astype(int))
+    # Each column of pixels shows the windows that are nearest to it; of several, the peaks.
+    ends = np.concatenate(([extent[0]], (middles[1:] + middles[:-1]) / 2))
+    columns = np.linspace(*extent[:2], COLUMNS, endpoint=False)
+    first = np.searchsorted(ends, columns, side="right") - 1
     scores = np.maximum.reduceat(scores, first, axis=1)
     image = axes.imshow(scores, "Blues", vmin=0, vmax=1, aspect="auto", extent=extent)
     image.set_interpolation("nearest")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import runpy
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -66,9 +68,30 @@ def test_the_classifier_makes_scores_of_them_in_other_networks(root, videos, nam
     assert values(model, videos[:2], "unit").shape == (2, units, channels)
 
 
-def test_a_path_alone_is_one_video(model, videos):
-    (found,) = extract_features(model, videos[0])
+@pytest.mark.parametrize("kind", [str, os.fsencode, Path])
+def test_a_path_alone_is_one_video(model, videos, kind):
+    (found,) = extract_features(model, kind(videos[0]))
     np.testing.assert_array_equal(found.values, values(model, videos[:1], "video")[0])
+
+
+def test_threads_that_share_a_network_have_features_of_their_own(model, videos, monkeypatch):
+    expected, forward = values(model, videos[:1], "video"), model.backbone.forward
+
+    def interrupted(x):
+        if threading.current_thread() is threading.main_thread():
+            other = threading.Thread(target=values, args=(model, videos[1:2], "video"))
+            other.start()
+            other.join()
+        return forward(x)
+
+    monkeypatch.setattr(model.backbone, "forward", interrupted)
+    np.testing.assert_array_equal(values(model, videos[:1], "video"), expected)
+
+
+def test_features_in_bfloat16_are_arrays(model, videos):
+    low = copy.deepcopy(model).bfloat16()
+    for of in ("video", "unit", "layer3"):
+        assert values(low, videos[:1], of).dtype == np.float32
 
 
 def test_what_cannot_be_had_is_told(model, videos):

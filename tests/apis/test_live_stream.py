@@ -166,11 +166,28 @@ def test_silence_ends(reader, video, share):
         held.wait(60)
 
     with served(fall_silent) as (address, _):
-        one = reader(address.replace("//", "//name:secret@"), timeout=1)
+        one = reader(address.replace("//", "//name:sec@ret@"), timeout=1)
         one.run()
         with pytest.raises(StreamError, match=r"^http://127[^@]*no (answer|frame) within 1 s$"):
             list(score_live(one))
         held.set()
+
+
+def test_a_pipe_that_falls_silent_is_told(reader, video, monkeypatch):
+    class Stalling:
+        def __init__(self, timeout):
+            self.file = open(video, "rb")  # noqa: SIM115
+
+        def read(self, size):
+            if data := self.file.read(min(size, 2000)):
+                return data
+            raise TimeoutError
+
+    monkeypatch.setattr(live_stream, "Pipe", Stalling)
+    one = reader("-", timeout=1)
+    one.run()
+    with pytest.raises(StreamError, match="standard input: no frame within 1 s"):
+        list(score_live(one))
 
 
 PLAYLISTS = {

@@ -86,6 +86,11 @@ def test_networks_that_regroup_units_are_refused(config_path, kind, options):
         SlidingWindow(init_recognizer(config, None, "cpu"), FPS)
 
 
+def test_a_window_is_as_long_as_wanted_to_half_a_frame_a_unit(model):
+    for fps, seconds, section in ((29.97, 2, 15), (100, 1.16, 29), (25, 4, 25)):
+        assert SlidingWindow(model, fps, seconds).section == section
+
+
 def test_what_cannot_slide_is_told(model, video, tmp_path):
     short = write_video(tmp_path / "short.mp4", moving(3 * SECTION), FPS)
     with pytest.raises(ValueError, match="too short: 3 sections of 8 frames"):

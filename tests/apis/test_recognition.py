@@ -51,6 +51,13 @@ def test_scores_are_probabilities_whatever_a_head_averages(
     )
 
 
+def test_a_network_whose_scores_are_no_numbers_is_told(config_path, checkpoint, videos):
+    model = load_recognizer(config_path, checkpoint, "cpu")
+    model.cls_head.fc_cls.bias.data[0] = torch.nan
+    with pytest.raises(ValueError, match="no finite numbers"):
+        recognize(model, videos[0])
+
+
 def test_a_batch_equals_its_videos_one_at_a_time_whatever_their_sizes(model, videos, tmp_path):
     wide = encode(tmp_path / "wide.mp4", size=(96, 64))
     paths = [str(path) for path in (*videos[:2], wide, videos[2])]

@@ -3,6 +3,7 @@
 import io
 import random
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import decord
@@ -179,6 +180,15 @@ def test_fields_of_interlaced_h264_are_joined_to_frames(tmp_path, suffix):
     reader = VideoReader(str(path))
     assert len(reader) == len(truth) == 25
     np.testing.assert_array_equal(reader.read([24, 3, 12]), [truth[i] for i in (24, 3, 12)])
+
+
+@pytest.mark.parametrize(
+    ("average", "guessed", "told"),
+    [(30, 30, 30), (25, 50, 25), (600, 30, 30), (None, 24, 24), (12, None, 12), (None, None, 0)],
+)
+def test_ticks_of_a_clock_are_no_frame_rate(average, guessed, told):
+    stream = SimpleNamespace(average_rate=average, guessed_rate=guessed)
+    assert video_reader.frame_rate(stream) == told
 
 
 def test_frames_outside_the_video_are_refused(folder):

@@ -109,8 +109,9 @@ def test_networks_without_attention_and_any_names_are_drawn(tmp_path, truth):
     attention_video(result(maps={}), tmp_path / "video.mp4")
 
 
-def test_files_whose_names_are_no_text_are_drawn(tmp_path):
-    for path in save_attention(result(path=os.fsdecode(b"na\xefve.mp4")), tmp_path):
+@pytest.mark.parametrize("name", [b"na\xefve.mp4", "\u0e01".encode() * 83 + b".mp4"])
+def test_files_whose_names_are_no_text_or_long_are_drawn(tmp_path, name):
+    for path in save_attention(result(path=os.fsdecode(name)), tmp_path, "layer2_1"):
         assert path.stat().st_size > 1000
 
 

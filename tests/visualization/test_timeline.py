@@ -8,7 +8,8 @@ import pytest
 
 from f4d_mmaction.apis import Timeline
 from f4d_mmaction.visualization import draw_timeline
-from f4d_mmaction.visualization.timeline import clock, main_classes
+from f4d_mmaction.visualization.style import new_figure
+from f4d_mmaction.visualization.timeline import _draw_rows, clock, main_classes
 
 
 def timeline(winners: list[int], classes: int = 12, section: float = 1.0) -> Timeline:
@@ -32,6 +33,20 @@ def test_a_timeline_of_any_length_shows_every_winner_dark(tmp_path, count):
     rows = np.flatnonzero(dark.any(1))
     bands = 1 + (np.diff(rows) > 2).sum()
     assert bands == len(set(winners)), "even one window of thousands is seen"
+
+
+def test_windows_stand_where_they_are_in_time_at_a_varying_frame_rate():
+    """Short sections in the first 10 s, long ones after them; class 1 wins from 4 to 8 s."""
+    edges = np.concatenate((np.arange(0, 10, 0.1), np.arange(10, 40, 3.0)))
+    middles = (edges[:-4] + edges[4:]) / 2
+    scores = np.stack([(middles < 4) | (middles > 8), (middles > 4) & (middles < 8)], 1)
+    axes = new_figure(9, 2).subplots()
+    _draw_rows(axes, Timeline("x.mp4", ["0", "1"], edges, 4, scores.astype(float)), [0, 1])
+    image = axes.images[0]
+    wins = np.flatnonzero(np.asarray(image.get_array())[1] > 0.5)
+    left, right = image.get_extent()[:2]
+    times = left + (right - left) / image.get_array().shape[1] * np.array([wins[0], wins[-1] + 1])
+    assert times == pytest.approx([4, 8], abs=0.2)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (61.4, "1:01"), (7325, "2:02:05")])
