@@ -51,12 +51,10 @@ def build_attention(entry: str | dict, **defaults: object) -> nn.Module:
 
 
 def build_with(defaults: dict, config: dict) -> nn.Module:
-    """Build a registered module, whose constructor gets those of the defaults that it takes."""
+    """Build a registered module, whose constructor gets those of the defaults that it names."""
     cls = MODELS.get(config["type"]) if isinstance(config["type"], str) else config["type"]
-    parameters = inspect.signature(cls).parameters if cls else {}
-    takes_all = any(str(parameter).startswith("**") for parameter in parameters.values())
-    known = {k: v for k, v in defaults.items() if takes_all or k in parameters}
-    return MODELS.build({**known, **config})
+    wanted = inspect.signature(cls).parameters if cls else {}
+    return MODELS.build({**{k: v for k, v in defaults.items() if k in wanted}, **config})
 
 
 def choose_path(path: Callable, fused: bool, with_cp: bool) -> Callable | None:
