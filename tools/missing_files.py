@@ -13,7 +13,10 @@ import torch
 from mmengine.config import Config
 
 from f4d_mmaction.datasets.unwrapping import unwrapped
+from mmaction.utils import get_str_type
 
+# Datasets whose lists begin each line with a name, and what data_prefix calls the folder of these.
+LISTS = {"VideoDataset": "video", "RepeatAugDataset": "video", "RawframeDataset": "img"}
 LINES = 100  # of a list, whose videos are looked for
 PAGE = "docs/datasets.md says where the data comes from and how tools/data/prepare.py lists it"
 BENCHMARK = "python tools/data/make_benchmark.py data/phase_order makes it"
@@ -56,24 +59,32 @@ def missing_files(config: Config, phases: Sequence[str]) -> Iterator[str]:
 
 def _missing_data(dataset: dict, phase: str) -> Iterator[str]:
     root, ann_file = dataset.get("data_root") or "", dataset.get("ann_file")
-    if not ann_file or "://" in f"{root}{ann_file}":
+    if not isinstance(ann_file, str) or not ann_file or "://" in f"{root}{ann_file}":
         return
     remedy = BENCHMARK if "phase_order" in f"{root}{ann_file}" else PAGE
     where = f"of {phase}_dataloader is missing: {remedy}"
     path, prefixes = Path(root, ann_file), dataset.get("data_prefix") or {}
-    if not path.is_file():
+    listed = LISTS.get((get_str_type(dataset.get("type")) or "").split(".")[-1])
+    if not (path.is_file() if listed else path.exists()):
         yield f"annotation list {path.absolute()} {where}"
         return
-    for folder in (Path(root, prefixes[name]) for name in ("img", "video") if name in prefixes):
+    for name in ("img", "video") if isinstance(prefixes, dict) else ():
+        prefix = prefixes.get(name)
+        if not isinstance(prefix, str) or "://" in prefix:
+            continue
+        folder = Path(root, prefix)
         if not folder.is_dir():
             yield f"folder {folder.absolute()} {where}"
             return
+        if name != listed:
+            continue
         delimiter = dataset.get("delimiter")
         with open(path, encoding="utf-8") as file:
             lines = [line.split(delimiter) for line in islice(file, LINES) if line.strip()]
-        videos = [folder / line[0].strip() for line in lines]
-        if videos and not any(video.exists() for video in videos):
-            yield f"video {videos[0].absolute()} of {path} {where}"
+        items = [folder / line[0].strip() for line in lines]
+        videos = [Path(f"{item}.mp4") for item in items if name == "video" and not item.suffix]
+        if items and not any(item.exists() for item in items + videos):  # InitVideo adds .mp4
+            yield f"video {items[0].absolute()} of {path} {where}"
 
 
 def _missing_weights(name: str, source: str) -> Iterator[str]:

@@ -83,6 +83,30 @@ def test_each_missing_thing_is_named(
         require_files(config, ["train"])
 
 
+def test_what_the_host_reads_is_not_missing(config: Config, tmp_path: Path) -> None:
+    dataset = config.train_dataloader.dataset
+    rows = Path(dataset.ann_file).read_text()
+    names = tmp_path / "names.txt"
+    names.write_text(rows.replace(".mp4", ""))
+    own, pickled = tmp_path / "own.json", tmp_path / "own.pkl"
+    own.write_text('{"metainfo": {}, "data_list": []}')
+    pickled.write_bytes(b"\x80\x02\xc8")
+    bucket, folder = dict(img="s3://bucket/frames"), dataset.data_prefix.video
+    for given in (
+        dict(ann_file=str(names)),
+        dict(ann_file=str(own), type="MyDataset"),
+        dict(ann_file=str(pickled), type="MyDataset"),
+        dict(ann_file=str(names), type="RawframeDataset", data_prefix=bucket),
+        dict(data_prefix=dict(video=None)),
+    ):
+        config.train_dataloader.dataset = {**dataset, **given}
+        assert list(missing_files(config, ["train"])) == [], given
+    config.train_dataloader.dataset = dict(  # videos where folders of frames should be
+        type="RawframeDataset", ann_file=str(names), data_prefix=dict(img=folder)
+    )
+    assert len(list(missing_files(config, ["train"]))) == 1
+
+
 def test_weights_without_a_network(config: Config) -> None:
     config.model.backbone.pretrained = "https://localhost:1/resnet50.pth"
     (found,) = missing_files(config, ["train"])
