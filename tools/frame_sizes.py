@@ -1,9 +1,12 @@
-"""Training pipelines that can hand the network frames of different sizes, found before they do.
+"""Pipelines that hand the network samples of different shapes, found before they do.
 
-The host pads the frames of a batch to the largest: a run then trains on padding, or fills memory.
+The host pads the samples of a batch to the largest: a run is then fed padding, or fills memory.
 """
 
 from __future__ import annotations
+
+import os
+from collections.abc import Sequence
 
 import numpy as np
 from mmengine.config import Config
@@ -17,54 +20,80 @@ from f4d_mmaction.engine.launch import ConfigError
 from mmaction.registry import DATASETS
 from mmaction.utils import get_str_type
 
-TRIED = (360, 640), (640, 360), (480, 480)  # heights and widths that a pipeline is tried on
+TRIED = {(360, 640), (640, 360), (480, 480)}  # heights and widths that a pipeline is tried on
+FRAMES = 300  # of the video that it is tried on
+DRAWS = 3  # of a random pipeline
 LOOKED_AT = 200  # videos, where the pipeline keeps their sizes
 
 
-def require_one_size(config: Config) -> None:
-    """Check what the training pipeline makes of frames of several sizes.
+def require_one_size(config: Config, phases: Sequence[str]) -> None:
+    """Check what the pipelines make of frames of several sizes.
+
+    Args:
+        config: Of the Runner.
+        phases: Those that will run, of ``"train"``, ``"val"`` and ``"test"``.
 
     Raises:
-        ConfigError: it makes several sizes of them, and the videos have several.
+        ConfigError: samples that come into one batch differ in shape.
     """
     init_default_scope(config.get("default_scope", "mmaction"))
-    for dataset in unwrapped(config.train_dataloader.dataset):
-        shapes = _shapes(dataset.get("pipeline") or [])
-        if len(shapes) < 2 or len(sizes := _sizes(dataset)) < 2:
-            continue
-        raise ConfigError(
-            f"{config.filename}: the training pipeline keeps the videos' frames at different "
-            f"sizes, such as {sizes[0]} and {sizes[1]}; add dict(type='Resize', scale=(64, 64), "
-            "keep_ratio=False), or a crop of one size, behind the decoder"
-        )
+    for phase in phases:
+        loader = config.get(f"{phase}_dataloader") or {}
+        if loader.get("batch_size", 1) == 1 or loader.get("batch_sampler"):
+            continue  # nothing is padded, or samples may come grouped by shape
+        shapes = sorted(set().union(*map(_shapes, unwrapped(loader.get("dataset", {})))))
+        if len(shapes) > 1:
+            raise ConfigError(
+                f"{config.filename}: the pipelines of {phase}_dataloader make samples of several "
+                f"shapes, such as {shapes[0]} and {shapes[1]}, which would be padded in a batch; "
+                "sample as many units and frames from all videos, and behind the decoder add "
+                "dict(type='Resize', scale=(64, 64), keep_ratio=False), or a crop of one size; or "
+                "set its batch_size to 1"
+            )
 
 
-def _shapes(pipeline: list) -> set[tuple]:
-    """Frame sizes that come out of a pipeline; none where it needs more than frames."""
-    names = [get_str_type(step["type"]) for step in pipeline]
-    start = max((i for i, name in enumerate(names) if "Decode" in name), default=-1)
-    end = next((i for i, name in enumerate(names) if name.startswith("Format")), 0)
-    shapes = set()
-    for size in TRIED if 0 <= start < end else ():
-        results: dict = dict(imgs=[np.zeros((*size, 3), np.uint8)], img_shape=size, modality="RGB")
-        results |= dict(original_shape=size, label=0, num_clips=1, clip_len=1)
-        try:
-            shapes.add(Compose(pipeline[start + 1 : end])(results)["imgs"][0].shape)
-        except Exception:  # steps of anyone
-            return set()
-    return shapes
+def _shapes(dataset: dict) -> set[tuple]:
+    """Shapes of a dataset's samples; none where they cannot be told without reading them."""
+    pipeline = dataset.get("pipeline") or []
+    shapes = {_shape(pipeline, size) for size in TRIED}
+    if len(shapes) > 1:
+        shapes = {_shape(pipeline, size) for size in [*_sizes(dataset)] * DRAWS}
+    return {shape for shape in shapes if shape}
 
 
-def _sizes(dataset: dict) -> list[str]:
-    """Sizes, as width x height, of videos spread over a dataset; of frame folders none."""
-    items = DATASETS.build({**dataset, "pipeline": []})
-    places = np.unique(np.linspace(0, len(items) - 1, LOOKED_AT).astype(int)).tolist()
+def _shape(pipeline: list, size: tuple[int, int]) -> tuple | None:
+    """Shape of what a pipeline makes of a video; None where it needs more than frames."""
+    results = dict(total_frames=FRAMES, start_index=0, modality="RGB", label=0)
+    try:
+        names = [get_str_type(step["type"]) for step in pipeline]
+        decode = max(i for i, name in enumerate(names) if "Decode" in name)
+        last = next(i for i, name in enumerate(names) if name.startswith("Format"))
+        sampling = [step for step, name in zip(pipeline[:decode], names) if "Sample" in name]
+        results = Compose(sampling)(results)
+        frames = [np.zeros((*size, 3), np.uint8)] * len(results["frame_inds"])
+        if names[last] == "FormatActionUnits":  # quicker: all frames are one
+            results["unit_index"] = np.zeros(len(frames), int)
+            frames = frames[:1]
+        results |= dict(imgs=frames, img_shape=size, original_shape=size)
+        return Compose(pipeline[decode + 1 : last + 1])(results)["imgs"].shape
+    except Exception:  # steps of anyone
+        return None
+
+
+def _sizes(dataset: dict) -> set[tuple[int, int]]:
+    """Heights and widths of videos spread over a dataset; of frame folders none."""
+    try:
+        items = DATASETS.build(dataset)
+        places = np.unique(np.linspace(0, len(items) - 1, LOOKED_AT).astype(int)).tolist()
+        paths = [items.get_data_info(place).get("filename") for place in places]
+    except Exception:  # datasets of anyone; what is wrong with them the Runner says
+        return set()
     sizes = set()
-    for path in filter(None, (items.get_data_info(place).get("filename") for place in places)):
+    for path in filter(None, paths):
         try:
-            with open_video(path) as video:
+            with open_video(path if os.path.exists(path) else f"{path}.mp4") as video:
                 context = video.streams.video[0].codec_context
-                sizes.add(f"{context.width} x {context.height}")
+                sizes.add((context.height, context.width))
         except BadVideoError:  # replaced in training
             continue
-    return sorted(sizes)
+    return sizes

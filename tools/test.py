@@ -6,6 +6,7 @@ from pathlib import Path
 from f4d_mmaction.datasets.unwrapping import pack_also
 from f4d_mmaction.engine.launch import add_common_arguments, build_runner, load_config, run
 from f4d_mmaction.models.weights import load_checked
+from frame_sizes import require_one_size
 from missing_files import require_files
 
 
@@ -42,6 +43,7 @@ def main() -> None:
 
     def test() -> None:
         require_files(config, ["test"])
+        require_one_size(config, ["test"])
         if args.only_check:
             return
         if Path(args.checkpoint).is_file():

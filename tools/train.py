@@ -70,8 +70,9 @@ def main() -> None:
     def train() -> None:
         if args.resume:  # which replaces load_from
             resume(config, args.resume)
-        require_files(config, ["train"] if args.no_validate else ["train", "val"])
-        require_one_size(config)
+        phases = ["train"] if args.no_validate else ["train", "val"]
+        require_files(config, phases)
+        require_one_size(config, phases)
         if args.only_check:
             return
         runner = build_runner(config)
