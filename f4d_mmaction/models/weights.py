@@ -45,16 +45,18 @@ def load_checked(path: str | os.PathLike) -> dict:
         if not isinstance(checkpoint, dict):
             raise DamagedCheckpointError(f"it holds a {type(checkpoint).__name__}, not a dict")
     except Exception as error:  # damaged bytes raise anything
-        reason = _reason(error)
+        reason = _reason(error, path)
         raise DamagedCheckpointError(f"checkpoint {path} cannot be used: {reason}") from error
     return checkpoint
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, path: str | os.PathLike) -> str:
     # torch's own message says how to load the file all the same.
     if refused := re.search(r"GLOBAL (\S+)", str(error)):
         return f"it asks for {refused[1]}, which no checkpoint needs; such a file can run code"
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    if re.search(r"^(EOFError|IndexError|OSError\(22\b)|Unsupported operand", repr(error)):
+        return f"it is no checkpoint, or cut off at {os.path.getsize(path):,} bytes: get it again"
+    return " ".join(str(error).split("Unpickler error:")[-1].split())[:300] or type(error).__name__
 
 
 def load_whole(network: nn.Module, weights: dict, name: str, others: bool = False) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
@@ -64,6 +68,13 @@ def test_missing_files_and_files_that_are_no_checkpoint_are_told(config_path, ch
         load_recognizer(config_path, "none.pth", "cpu")
     with pytest.raises(FileNotFoundError, match=r"label file none\.txt"):
         load_recognizer(config_path, checkpoint, "cpu", "none.txt")
-    (tmp_path / "text.pth").write_text("no checkpoint")
-    with pytest.raises(ValueError, match=r"text.pth cannot be used"):
+    start = Path(checkpoint).read_bytes()[:20_000]
+    for name, content in (("page", b"<html>"), ("cut", start), ("empty", b"")):
+        path = tmp_path / f"{name}.pth"
+        path.write_bytes(content)
+        told = f"{path} cannot be used: it is no checkpoint, or cut off at {len(content):,} bytes"
+        with pytest.raises(ValueError, match=re.escape(told)):
+            load_recognizer(config_path, path, "cpu")
+    torch.save({"state_dict": {}, "meta": np.array(["text"])}, tmp_path / "text.pth")
+    with pytest.raises(ValueError, match=r"text.pth cannot be used: Can only build.*StrDType"):
         load_recognizer(config_path, tmp_path / "text.pth", "cpu")
