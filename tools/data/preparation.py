@@ -223,17 +223,15 @@ def _frame_finder(filename_tmpl: str, media: Path) -> Locate:
     def locate(name: str) -> tuple[str, ...]:
         if not os.path.isdir(media / name):  # also False for a name that no disk can hold
             return "missing", ""
-        present = {
-            int(path.stem)
+        sizes = {
+            int(path.stem): path.stat().st_size
             for path in (media / name).iterdir()
-            if path.stem.isdecimal()
-            and named(int(path.stem)) == path.name
-            and path.stat().st_size > 0
+            if path.stem.isdecimal() and named(int(path.stem)) == path.name
         }
-        last = max(present, default=0)
-        if last == 0:
+        last = max(sizes, default=0)
+        holes = [number for number in range(1, last + 1) if not sizes.get(number)]
+        if len(holes) == last:
             return "empty", f": no {filename_tmpl} in it"
-        holes = [number for number in range(1, last) if number not in present]
         if holes:
             told = f"{len(holes)} of {last} frames missing or empty, first {named(holes[0])}"
             return "incomplete", f": {told}"

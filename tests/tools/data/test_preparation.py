@@ -98,10 +98,15 @@ def test_frame_folders_with_holes_are_left_out(minis: dict[str, Miniature]) -> N
     shutil.rmtree(folders[2])
     for path in folders[3].iterdir():
         path.unlink()
+    last = sorted(folders[4].iterdir())[-1]
+    last.write_bytes(b"")
+    for path in folders[5].iterdir():
+        path.write_bytes(b"")
     summary = run(mini)
-    assert listed(summary, "train.txt") == lines[4:]
-    assert counts(summary.problems) == {"incomplete": 2, "missing": 1, "empty": 1}
+    assert listed(summary, "train.txt") == lines[6:]
+    assert counts(summary.problems) == {"incomplete": 3, "missing": 1, "empty": 2}
     assert "00003.jpg" in summary.problems["incomplete"][0]
+    assert f"missing or empty, first {last.name}" in summary.problems["incomplete"][2]
 
 
 def test_missing_videos_are_refused_where_asked_and_where_none_is_left(
