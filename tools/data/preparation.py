@@ -241,21 +241,27 @@ def _frame_finder(filename_tmpl: str, media: Path) -> Locate:
 
 
 def _video_finder(facts: Dataset, media: Path, names: set[str]) -> Locate:
-    """Videos lie at most two folders down; where copies differ only the stem of a name counts."""
-    paths = sorted(
-        path.relative_to(media)
-        for pattern in ("*", "*/*", "*/*/*")
-        for path in media.glob(pattern)
+    """Videos lie at most four folders down; where copies differ only the stem of a name counts."""
+    sizes = {
+        path.relative_to(media): path.stat().st_size
+        for depth in range(5)
+        for path in media.glob("*/" * depth + "*")
         if path.suffix.lower() in facts.extensions and path.is_file()
-    )
-    known = {path.as_posix() if facts.uniform else path.stem: path for path in reversed(paths)}
+    }
+
+    def rank(path: Path) -> tuple[bool, bool, Path]:
+        """Of two copies one with content comes first, then one that replaces a damaged one."""
+        replaces = any(folder.startswith("replace") for folder in path.parent.parts)
+        return not sizes[path], not replaces, path
+
+    paths = sorted(sizes, key=rank, reverse=True)
+    known = {path.as_posix() if facts.uniform else path.stem: path for path in paths}
     unlisted, hints = known.keys() - names, iter(range(HINTS))
 
     def locate(name: str) -> tuple[str, ...]:
         if name in known:
-            path = known[name].as_posix()
-            whole = (media / path).stat().st_size
-            return ("", path) if whole else ("empty", ": 0 bytes")
+            path = known[name]
+            return ("", path.as_posix()) if sizes[path] else ("empty", ": 0 bytes")
         hint = ""
         if next(hints, None) is not None:  # a file that is in no list may be this video, misspelled
             folder = os.path.dirname(name)

@@ -224,6 +224,21 @@ def test_kinetics_folders(tmp_path: Path, folders: str) -> None:
         assert listed(summary, f"{subset}.txt") == [",".join(line.rsplit(" ", 1)) for line in lines]
 
 
+def test_of_kinetics_copies_a_replacement_with_content_is_taken(tmp_path: Path) -> None:
+    mini = make_kinetics400(tmp_path, "flat")
+    lines = mini.lists[None]["train"]
+    replaced, empty = (line.split()[0] for line in lines[:2])
+    deep = mini.media / "k400" / "train" / "class" / "part"
+    for folder in (deep, mini.media / "k400" / "replacement" / "class"):
+        folder.mkdir(parents=True)
+        shutil.copy(mini.media / replaced, folder)
+    shutil.move(mini.media / empty, deep)
+    (mini.media / empty).touch()
+    (mini.media / "k400" / "replacement" / empty).touch()
+    expected = [f"k400/replacement/class/{lines[0]}", f"k400/train/class/part/{lines[1]}"]
+    assert listed(run(mini), "train.txt") == [*expected, *lines[2:]]
+
+
 def test_given_classes_set_the_numbers(minis: dict[str, Miniature], tmp_path: Path) -> None:
     mini = minis["kinetics400"]
     names = tmp_path / "names.txt"
