@@ -18,7 +18,7 @@ import av
 import cv2
 import numpy as np
 from preparation import PreparationError, Summary, write_together
-from problem_lists import problem_lines, problem_summary
+from problem_lists import Problems, problem_lines, problem_summary
 from rich.progress import track
 
 from f4d_mmaction.datasets.video_reader import VideoReader
@@ -116,7 +116,7 @@ def prepare_utd_mhad(
     paths = {expected[path.name]: path for path in found}
     classes: Sequence[str] = ACTIONS
     if sequences > 1:
-        classes, clips = _sequences(paths, sequences, seed)
+        classes, clips = _sequences(paths, sequences, seed, problems)
     else:
         clips = [
             Clip(path.name if color else f"a{a}_s{s}_t{t}.mp4", a - 1, s, (path,))
@@ -128,11 +128,14 @@ def prepare_utd_mhad(
 
 
 def _sequences(
-    paths: Mapping[tuple[int, int, int], Path], length: int, seed: int
+    paths: Mapping[tuple[int, int, int], Path], length: int, seed: int, problems: Problems
 ) -> tuple[list[str], list[Clip]]:
     """All orders of `length` of the drawn actions, each take of a person once in each order."""
-    known = sorted({action for action, _, _ in paths})
-    actions = sorted(random.Random(seed).sample(known, min(DRAWN, len(known))))
+    actions = sorted(random.Random(seed).sample(range(1, len(ACTIONS) + 1), DRAWN))
+    present = {action for action, _, _ in paths}
+    if absent := [f"{ACTIONS[a - 1]} (a{a})" for a in actions if a not in present]:
+        told = f"no lists written: seed {seed} draws {', '.join(absent)}, of which there is no file"
+        raise PreparationError(f"{told}: wrong media folder? Or give another seed", problems)
     orders = list(permutations(actions, length))
     clips = []
     for (label, order), subject in product(enumerate(orders), range(1, 9)):
