@@ -289,17 +289,24 @@ def describe_input(config: Config, labels: Sequence[str]) -> dict[str, str]:
     names = [step["type"] for step in steps]
     between = steps[steps.index(sampler) + 1 : names.index("FormatActionUnits")]
     between = [step for step in between if "Decode" not in step["type"]]
-    strange = [step["type"] for step in between if step["type"] not in SPATIAL_STEPS]
+    strange = [step for step in between if not is_exported(step)]
     if strange:
         raise ValueError(
-            f"the test pipeline's {', '.join(strange)} cannot be exported; expected only "
-            f"{', '.join(SPATIAL_STEPS)} between decoding and FormatActionUnits"
+            f"the test pipeline's {', '.join(map(str, strange))} cannot be exported; expected only "
+            f"{', '.join(SPATIAL_STEPS)} between decoding and FormatActionUnits, bilinear to a "
+            "size in pixels and not lazy"
         )
     defaults = dict(frame_interval=1, short="shrink")
     keys = ("num_units", "clip_len", "frame_interval", "short")
     sampling = {key: {**defaults, **sampler}[key] for key in keys}
     described = dict(sampling=sampling, steps=between, labels=list(labels))
     return {key: json.dumps(value) for key, value in described.items()}
+
+
+def is_exported(step: dict) -> bool:
+    """Whether `infer_onnx.py` does all that a step of the test pipeline does to a frame."""
+    plain = step.get("interpolation", "bilinear") == "bilinear" and not step.get("lazy")
+    return step["type"] in SPATIAL_STEPS and plain and not isinstance(step.get("scale"), float)
 
 
 def read_samples(dataset: dict, count: int) -> list[dict]:
@@ -383,6 +390,8 @@ def main() -> int:
         "--cfg-options", nargs="+", action=DictAction, default={}, metavar="KEY=VALUE"
     )
     args = parser.parse_args()
+    if args.num_videos < 1:
+        parser.error(f"--num-videos must be at least 1, got {args.num_videos}")
     try:
         config = load_config(args.config, None, args.cfg_options, "none")
         checks = export(

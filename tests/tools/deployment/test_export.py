@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 
 import export as export_tool
@@ -176,15 +178,29 @@ def test_description_carries_the_crops_of_the_test_pipeline(root) -> None:
 
 def test_what_cannot_be_exported_is_named(root, tmp_path) -> None:
     config = read_config(root, "F4D")
-    config.test_dataloader.dataset.pipeline.insert(3, dict(type="ColorJitter"))
-    with pytest.raises(ValueError, match="ColorJitter cannot be exported"):
-        describe_input(config, [])
+    pipeline = config.test_dataloader.dataset.pipeline
+    for step in (
+        dict(type="ColorJitter"),
+        dict(type="Resize", scale=(64, 64), interpolation="nearest"),
+        dict(type="Resize", scale=0.5),
+        dict(type="CenterCrop", crop_size=32, lazy=True),
+    ):
+        config.test_dataloader.dataset.pipeline = [*pipeline[:3], step, *pipeline[3:]]
+        with pytest.raises(ValueError, match=f"{re.escape(str(step))} cannot be exported"):
+            describe_input(config, [])
     with pytest.raises(ValueError, match="int8 needs onnx"):
         export(config, "weights.pth", str(tmp_path), ("int8",))
     head = dict(type="TSNHead", in_channels=512, num_classes=8)
     tsn = dict(type="Recognizer2D", backbone=dict(type="ResNet", depth=18), cls_head=head)
     with pytest.raises(ValueError, match="cannot export ResNet:"):
         FramesToScores(MODELS.build(tsn))
+
+
+def test_a_check_on_no_video_is_refused_before_anything_is_read(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["export.py", "none.py", "none.pth", "--num-videos", "0"])
+    with pytest.raises(SystemExit, match="2"):
+        export_tool.main()
+    assert "--num-videos must be at least 1, got 0" in capsys.readouterr().err
 
 
 def test_frames_in_the_hosts_other_channel_order_are_swapped(root) -> None:
