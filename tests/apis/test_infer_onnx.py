@@ -159,10 +159,12 @@ def test_it_runs_without_pytorch_and_goes_on_past_a_bad_file(
     (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 9)
     without = "import sys, runpy\nsys.modules.update({'torch': None, 'f4d_mmaction': None})\n"
     without += "sys.argv.pop(0)\nrunpy.run_path(sys.argv[0], run_name='__main__')"
-    files = (videos[0], tmp_path / "noise.mp4", videos[1])
+    write_video(tmp_path / "short.mp4", frames=3)
+    files = (videos[0], tmp_path / "noise.mp4", tmp_path / "short.mp4", videos[1])
     done = run_python("-c", without, SCRIPT, model, *files, "--top", 8)
     assert done.returncode == 1, done.stderr
     assert "noise.mp4" in done.stderr
+    assert "short.mp4: too short: 3 frames, the model reads 4 units" in done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["video"] for line in lines] == [str(video) for video in videos], done.stderr
     for line in lines:

@@ -80,7 +80,11 @@ def crops(
 
 def read_views(path: str, sampling: dict, steps: Sequence[dict]) -> np.ndarray:
     """Read a video as the network's input: (1, views, U, 3, T, H, W) of uint8."""
-    video = VideoReader(path, time_limit=60)
+    video, units = VideoReader(path, time_limit=60), sampling["num_units"]
+    if len(video) < units:
+        raise ValueError(
+            f"too short: {len(video)} frames, the model reads {units} units of at least one frame"
+        )
     indices = unit_indices(len(video), **sampling)
     views = [np.stack(video.read(indices.reshape(-1)))]
     for step in steps:
