@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.runner import CheckpointLoader
 
-from ..datasets.unwrapping import known_names
+from ..datasets.unwrapping import known_names, unwrapped
 from ..models.weights import load_checked, load_whole
 
 Labels = str | os.PathLike | Sequence[str] | None
@@ -47,10 +47,8 @@ def load_recognizer(
         config = Config.fromfile(_existing(config, "config"))
     best = "cuda" if torch.cuda.is_available() else "cpu"
     model, path = init_recognizer(config, None, device or best), str(checkpoint)
-    if "://" in path:
-        loaded = CheckpointLoader.load_checkpoint(path, map_location="cpu")
-    else:
-        loaded = load_checked(path)
+    is_url = "://" in path
+    loaded = CheckpointLoader.load_checkpoint(path, "cpu") if is_url else load_checked(path)
     load_whole(model, loaded.get("state_dict", loaded), path)
     model.class_names = class_names(model, labels, loaded.get("meta"))
     return model
@@ -84,10 +82,10 @@ def class_names(model: BaseModel, labels: Labels = None, meta: dict | None = Non
 
 def _classes_file(config: Config) -> Path | None:
     """``classes.txt`` of the benchmark, ``label_map.txt`` of ``tools/data/prepare.py``."""
-    dataset = config.get("test_dataloader", {}).get("dataset", {})
-    annotations = Path(dataset.get("data_root") or "", dataset.get("ann_file") or "")
-    found = (annotations.parent / name for name in ("classes.txt", "label_map.txt"))
-    return next(filter(Path.is_file, found), None)
+    dataset = next(unwrapped((config.get("test_dataloader") or {}).get("dataset") or {}))
+    names = ("classes.txt", "label_map.txt") if dataset.get("ann_file") else ()
+    folder = Path(dataset.get("data_root") or "", dataset.get("ann_file") or "").parent
+    return next(filter(Path.is_file, map(folder.joinpath, names)), None)
 
 
 def _existing(path: str | os.PathLike, what: str) -> Path:
@@ -97,4 +95,4 @@ def _existing(path: str | os.PathLike, what: str) -> Path:
 
 
 def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return list(filter(None, map(str.strip, path.read_text(encoding="utf-8-sig").splitlines())))

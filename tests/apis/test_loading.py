@@ -17,7 +17,7 @@ def test_names_come_from_the_file_then_the_checkpoint_then_the_dataset(
 ):
     names = [f"name {i}" for i in range(8)]
     label_file = tmp_path / "labels.txt"
-    label_file.write_text("\n".join(names) + "\n\n")
+    label_file.write_text("\n".join(names) + "\n\n", encoding="utf-8-sig")  # as Windows saves
     model = load_recognizer(config_path, checkpoint, "cpu", label_file)
     assert model.class_names == names
     assert not model.training
@@ -28,6 +28,22 @@ def test_names_come_from_the_file_then_the_checkpoint_then_the_dataset(
     model.cfg.test_dataloader.dataset.ann_file = str(tmp_path / "test.txt")
     (tmp_path / "classes.txt").write_text("\n".join(f"beside {i}" for i in range(8)))
     assert class_names(model)[3] == "beside 3"
+    model.cfg.test_dataloader.dataset = dict(
+        type="RepeatDataset", times=2, dataset=model.cfg.test_dataloader.dataset
+    )
+    assert class_names(model)[3] == "beside 3"
+
+
+def test_a_config_without_annotations_takes_no_names_from_where_it_is_started(
+    config_path, checkpoint, tmp_path, monkeypatch
+):
+    (tmp_path / "classes.txt").write_text("\n".join(f"another {i}" for i in range(8)))
+    monkeypatch.chdir(tmp_path)
+    model = load_recognizer(config_path, checkpoint, "cpu")
+    model.cfg.test_dataloader.dataset.pop("ann_file")
+    assert class_names(model)[3] == "class 3"
+    model.cfg.test_dataloader = None
+    assert class_names(model)[3] == "class 3"
 
 
 @pytest.mark.parametrize("count", [7, 9])
