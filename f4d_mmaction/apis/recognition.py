@@ -21,7 +21,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from ..datasets.unwrapping import unit_frames
+from ..datasets.unwrapping import unit_frames, unwrapped
 from ..datasets.video_errors import BadVideoError
 from ..models.resnet4d import Blocks4dMixin
 from ..structures import Prediction, Recognition
@@ -112,17 +112,18 @@ def run_in_batches(
 def video_pipeline(config: Config) -> Compose:
     """Make the test pipeline of a config read video files, whatever its dataset is stored as.
 
-    This project's ``DecodeUnits`` decodes the frames and names kinds of bad files; several crops
-    become the center one.
+    ``DecodeUnits`` decodes and names kinds of bad files; several crops become the center one.
 
     Raises:
-        ValueError: the pipeline has no decoder.
+        ValueError: there is no pipeline, or none with a decoder.
     """
     init_default_scope(config.get("default_scope", "mmaction"))
-    steps = copy.deepcopy(list(config.test_dataloader.dataset.pipeline))
+    dataset = next(unwrapped((config.get("test_dataloader") or {}).get("dataset") or {}))
+    steps = copy.deepcopy(list(dataset.get("pipeline") or ()))
     names = [get_str_type(step["type"]) for step in steps]
     if not any("Decode" in name for name in names):
-        raise ValueError(f"the config's test pipeline decodes no frames: {', '.join(names)}")
+        named = ", ".join(names) or "test_dataloader.dataset has none"
+        raise ValueError(f"the config's test pipeline decodes no frames: {named}")
     replaced = [dict(type="InitVideo")]
     for name, step in zip(names, steps):
         if "Decode" in name:
@@ -237,8 +238,8 @@ def each_label(head: nn.Module, scores: Tensor) -> Tensor:
 def list_videos(source: str | os.PathLike) -> list[str]:
     """List the videos that a path names: a video, a folder, or a text file with a path a line.
 
-    A folder is searched through for files with a video's suffix. Lines of a list may end in
-    labels, as annotation files do; paths in it are relative to the list.
+    A folder is searched through for files with a video's suffix that are not hidden. Lines of a
+    list may end in labels, as annotation files do; paths in it are relative to the list.
 
     Raises:
         FileNotFoundError: there is no such path.
@@ -248,15 +249,16 @@ def list_videos(source: str | os.PathLike) -> list[str]:
     if not source.exists():
         raise FileNotFoundError(f"{source} does not exist")
     if source.is_dir():
-        inside = sorted(p for p in source.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+        files = (p for p in source.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+        inside = sorted(p for p in files if "/." not in f"/{p.relative_to(source).as_posix()}")
         if not inside:
             raise ValueError(f"{source} holds no file that ends in {', '.join(VIDEO_SUFFIXES)}")
         return [str(path) for path in inside]
     if source.suffix.lower() not in (".txt", ".lst", ".list"):
         return [str(source)]
     found = []
-    for line in filter(None, map(str.strip, source.read_text(encoding="utf-8").splitlines())):
-        while not Path(source.parent, line).exists() and re.search(r"[\s,]\d+$", line):
+    for line in filter(None, map(str.strip, source.read_text(encoding="utf-8-sig").splitlines())):
+        while not os.path.exists(source.parent / line) and re.search(r"[\s,]\d+$", line):
             line = re.sub(r"[\s,]+\d+$", "", line)  # without a label
         found.append(str(source.parent / line))
     if not found:

@@ -150,6 +150,21 @@ def test_the_pipeline_of_any_config_reads_video_files(root, name, videos):
     assert packed["inputs"].shape[0] == 1, "one center crop"
 
 
+def test_the_pipeline_of_a_wrapped_test_set_is_found_and_a_missing_one_told(config_path, videos):
+    config = Config.fromfile(config_path)
+    plain = video_pipeline(config)(dict(filename=str(videos[0]), label=-1, start_index=0))
+    inner = config.test_dataloader.dataset
+    config.test_dataloader.dataset = dict(type="RepeatDataset", times=2, dataset=inner)
+    packed = video_pipeline(config)(dict(filename=str(videos[0]), label=-1, start_index=0))
+    torch.testing.assert_close(packed["inputs"], plain["inputs"])
+    for nothing in (dict(dataset=dict(type="VideoDataset")), None):
+        config.test_dataloader = nothing
+        with pytest.raises(
+            ValueError, match=r"decodes no frames: test_dataloader.dataset has none"
+        ):
+            video_pipeline(config)
+
+
 @pytest.mark.parametrize("name", ["topk", "batch_size"])
 def test_arguments_out_of_range_are_refused(model, videos, name):
     with pytest.raises(ValueError, match="must be at least 1"):
@@ -163,8 +178,13 @@ def test_sources_are_a_video_a_folder_or_a_list(benchmark, tmp_path):
     assert list_videos(benchmark / "test.txt") == files  # an annotation file: path and label
     spaced = tmp_path / "a video.mp4"
     shutil.copy(files[0], spaced)
-    (tmp_path / "list.txt").write_text(f"a video.mp4\n\n{files[1]}\n")
-    assert list_videos(tmp_path / "list.txt") == [str(spaced), files[1]]
+    text, long = f"a video.mp4\n\n{files[1]}\n", "word " * 99 + "word"
+    (tmp_path / "list.txt").write_text(f"{text}{long}\n", encoding="utf-8-sig")
+    assert list_videos(tmp_path / "list.txt") == [str(spaced), files[1], str(tmp_path / long)]
+    (tmp_path / ".Trash").mkdir()
+    for hidden in ("._a video.mp4", ".Trash/a.mp4"):
+        shutil.copy(files[0], tmp_path / hidden)
+    assert list_videos(tmp_path) == [str(spaced)]
     with pytest.raises(FileNotFoundError):
         list_videos(tmp_path / "none")
     (tmp_path / "empty").mkdir()
