@@ -15,28 +15,41 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from rich.progress import Progress, TimeElapsedColumn
 
 from f4d_mmaction.apis import Features, extract_features, list_videos, load_recognizer
 from folder.finding import printable
 
 CHUNK = 4  # batches handed to a process at once
-_network: list = []  # of this process
+HDF5 = (".h5", ".hdf5")
+LONGEST = 200  # bytes of a video's name in that of its features; file systems allow 255 in all
+_network: list = []  # of this process: what it is made of
+
+
+def sha1(data: bytes) -> str:
+    return hashlib.sha1(data).hexdigest()
 
 
 def start(devices: multiprocessing.Queue, threads: int, config: str, checkpoint: str) -> None:
-    """Load the network in a process of its own."""
+    """Prepare a process; its first task loads the network, as an error here would be lost."""
     torch.set_num_threads(threads)
-    _network[:] = [load_recognizer(config, checkpoint, devices.get())]
+    _network[:] = config, checkpoint, devices.get()
+
+
+@cache
+def network() -> BaseModel:
+    return load_recognizer(*_network)
 
 
 def work(task: tuple[list[str], str, int]) -> list[Features]:
-    return list(extract_features(_network[0], *task))
+    return list(extract_features(network(), *task))
 
 
 @contextmanager
@@ -60,7 +73,7 @@ def workers(processes: int, device: str | None, config: str, checkpoint: str) ->
 @contextmanager
 def writer(out: Path) -> Iterator[Callable[[str, np.ndarray], None]]:
     """Give what writes one array under a name into a folder or an HDF5 file."""
-    if out.suffix not in (".h5", ".hdf5"):
+    if out.suffix not in HDF5:
         yield lambda name, values: np.save(out / name, values)
         return
     import h5py
@@ -76,8 +89,8 @@ def writer(out: Path) -> Iterator[Callable[[str, np.ndarray], None]]:
         yield write
 
 
-def finished(index: Path, settings: dict) -> set[str]:
-    """Absolute paths of videos that are done, of an index that then holds no others.
+def finished(index: Path, settings: dict, out: Path) -> set[str]:
+    """Absolute paths of videos whose features are in ``out``; the index then holds no others.
 
     Raises:
         ValueError: it is of another network or of other features.
@@ -85,6 +98,9 @@ def finished(index: Path, settings: dict) -> set[str]:
     text = index.read_text(encoding="utf-8") if index.exists() else ""
     lines = [line for line in text.splitlines() if line.endswith("}")]
     done = {line: entry for line in lines if "features" in (entry := json.loads(line))}
+    for line, entry in list(done.items()):
+        if not (out if out.suffix in HDF5 else out / entry["features"]).exists():
+            del done[line]
     for entry in done.values():
         if {key: entry.get(key) for key in settings} != settings:
             raise ValueError(f"{index} is of {entry}, not of {settings}; choose another --out")
@@ -95,12 +111,15 @@ def finished(index: Path, settings: dict) -> set[str]:
 def extract(videos: Sequence[str], args: argparse.Namespace) -> int:
     """Write the features of all videos that are not done; return how many are bad."""
     out, bad = Path(args.out), 0
-    one_file = out.suffix in (".h5", ".hdf5")
+    one_file = out.suffix in HDF5
     (out.parent if one_file else out).mkdir(parents=True, exist_ok=True)
     index = out.with_suffix(".jsonl") if one_file else out / "index.jsonl"
-    config = hashlib.sha1(Config.fromfile(args.config).pretty_text.encode()).hexdigest()
-    settings = dict(of=args.of, checkpoint=os.path.abspath(args.checkpoint), config=config)
-    done = finished(index, settings)
+    config = sha1(Config.fromfile(args.config).pretty_text.encode())
+    checkpoint, weights = args.checkpoint, ""
+    if "://" not in checkpoint:
+        checkpoint, weights = os.path.abspath(checkpoint), sha1(Path(checkpoint).read_bytes())
+    settings = dict(of=args.of, checkpoint=checkpoint, weights=weights, config=config)
+    done = finished(index, settings, out)
     todo = [video for video in videos if os.path.abspath(video) not in done]
     step = args.batch * CHUNK
     tasks = [(todo[i : i + step], args.of, args.batch) for i in range(0, len(todo), step)]
@@ -120,9 +139,9 @@ def extract(videos: Sequence[str], args: argparse.Namespace) -> int:
                 entry.update(kind=features.kind, error=features.error)
             else:
                 # Files of one name in several folders stay apart.
-                mark = hashlib.sha1(os.fsencode(entry["path"])).hexdigest()[:10]
-                stem = printable(Path(features.path).stem)
-                name = f"{stem}_{mark}" + ("" if one_file else ".npy")
+                mark = sha1(os.fsencode(entry["path"]))[:10]
+                stem = printable(Path(features.path).stem).encode()[:LONGEST]
+                name = f"{stem.decode(errors='ignore')}_{mark}" + ("" if one_file else ".npy")
                 write(name, features.values)
                 entry.update(features=name, shape=features.values.shape, **settings)
             lines.write(json.dumps(entry) + "\n")

@@ -169,6 +169,40 @@ def test_the_command_takes_names_that_are_no_text_and_no_missing_checkpoint(
     assert read(tmp_path / "out", entry).shape == (128,)
 
 
+def test_names_as_long_as_a_file_system_allows_stay_apart(
+    run_tool, config_path, checkpoint, videos, tmp_path
+):
+    (tmp_path / "long").mkdir()
+    for last in "ab":
+        shutil.copy(videos[0], tmp_path / "long" / f"{'é' * 125}{last}.mp4")
+    network = ("--config", config_path, "--checkpoint", checkpoint, "--device", "cpu")
+    run_tool("extract_features.py", "long", *network, "--out", "out")
+    entries = [*map(json.loads, (tmp_path / "out/index.jsonl").read_text().splitlines())]
+    assert len({entry["features"] for entry in entries}) == 2
+    assert all(read(tmp_path / "out", entry).shape == (128,) for entry in entries)
+
+
+def test_other_weights_under_the_same_name_are_refused_and_lost_features_made_again(
+    run_tool, root, config_path, checkpoint, videos, tmp_path
+):
+    weights = shutil.copy(checkpoint, tmp_path / "latest.pth")
+    options = ("--checkpoint", weights, "--device", "cpu", "--processes", 2)
+    command = ("extract_features.py", videos[0], *options, "--config")
+    run_tool(*command, config_path, "--out", "out")
+    (array,) = (tmp_path / "out").glob("*.npy")
+    array.unlink()
+    run_tool(*command, config_path, "--out", "out")
+    assert np.load(array).shape == (128,)
+    saved = torch.load(weights)
+    saved["state_dict"]["cls_head.fc_cls.bias"] += 1
+    torch.save(saved, weights)
+    assert "choose another --out" in run_tool(*command, config_path, "--out", "out", code=2)
+    v4d = root / "configs/recognition/v4d/v4d_r18_phase_order.py"
+    said = run_tool(*command, v4d, "--out", "v4d", code=2)
+    assert "latest.pth is a checkpoint of another model" in said.partition("error: ")[2]
+    assert "Traceback" not in said
+
+
 def read(out, entry: dict) -> np.ndarray:
     if out.is_dir():
         return np.load(out / entry["features"])
