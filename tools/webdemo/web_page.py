@@ -28,6 +28,7 @@ from untrusted_video import MEGABYTE, Limits, check_video
 from f4d_mmaction.apis.recognition import VIDEO_SUFFIXES, recognize
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.datasets.unwrapping import find_sampler
+from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.visualization.attention import attention_video, contact_sheet
 
 SAMPLES = 5
@@ -172,7 +173,18 @@ def sample_videos(config: Config, count: int = SAMPLES) -> list[str]:
         rows = [line.split(dataset.get("delimiter")) for _, line in zip(range(count), lines)]
     names = [row[0].strip() for row in rows if row]
     folder = Path(root, prefixes.get("video", ""))
-    return [str(path) for path in (folder / name for name in names) if path.is_file()]
+    paths = [str(path) for path in (folder / name for name in names) if path.is_file()]
+    return [path for path in paths if is_shown(path)]
+
+
+def is_shown(path: str) -> bool:
+    """Whether a picture of a video can be shown; else what is wrong with it is printed."""
+    try:
+        thumbnail(path)
+    except BadVideoError as error:
+        print(f"left out of the samples: {error}")
+        return False
+    return True
 
 
 def build_page(

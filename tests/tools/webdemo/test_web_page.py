@@ -196,17 +196,26 @@ def test_temporary_files_go_after_a_while_and_at_the_end(model, benchmark) -> No
     assert not folder.exists()
 
 
-def test_samples_are_the_first_test_videos_that_exist(config, benchmark, tmp_path) -> None:
+def test_samples_are_the_first_sound_test_videos(config, benchmark, tmp_path, capsys) -> None:
     assert sample_videos(config, 2) == [str(a_video(benchmark, 0)), str(a_video(benchmark, 1))]
     config = copy.deepcopy(config)
     dataset = config.test_dataloader.dataset
     (tmp_path / "my clip.mp4").symlink_to(a_video(benchmark))
-    (tmp_path / "list.txt").write_text("my clip.mp4,0\n\n")
+    (tmp_path / "cut.mp4").write_bytes(a_video(benchmark).read_bytes()[:-99])
+    (tmp_path / "list.txt").write_text("cut.mp4,0\nmy clip.mp4,0\n\n")
     dataset.update(data_root=str(tmp_path), data_prefix=dict(video="."), delimiter=",")
     dataset.ann_file = "list.txt"
     assert sample_videos(config) == [str(tmp_path / "my clip.mp4")]
+    assert f"left out of the samples: {tmp_path / 'cut.mp4'}: truncated" in capsys.readouterr().out
     dataset.ann_file = "no/such/list.txt"
     assert sample_videos(config) == []
+
+
+def test_a_damaged_sample_that_was_named_is_told(model, tmp_path) -> None:
+    noise = tmp_path / "noise.mp4"
+    noise.write_bytes(bytes(range(256)) * 9)
+    with pytest.raises(ValueError, match=r"noise.mp4: garbage"), serving(model, samples=[noise]):
+        pass
 
 
 def test_a_port_in_use_is_told(root, capsys, monkeypatch) -> None:
