@@ -131,6 +131,8 @@ def watch(args: argparse.Namespace) -> int:
         failed = 1
     except KeyboardInterrupt:
         pass
+    except BrokenPipeError:  # `| head` has seen enough; Python would write the rest at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     reader.stop()
     print(
         f"{windows} windows; {reader.frames} frames read, {reader.dropped} dropped, opened again "

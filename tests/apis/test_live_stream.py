@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tracemalloc
 from contextlib import suppress
 from pathlib import Path
@@ -188,6 +189,22 @@ def test_a_pipe_that_falls_silent_is_told(reader, video, monkeypatch):
     one.run()
     with pytest.raises(StreamError, match="standard input: no frame within 1 s"):
         list(score_live(one))
+
+
+def test_the_tool_ends_quietly_when_nobody_reads_on(
+    root, config_path, checkpoint, video, subprocess_env
+):
+    read, write = os.pipe()
+    os.close(read)  # as `| head` does when it has its lines
+    command = [sys.executable, "-W", "ignore", root / "tools/long_video.py", "-", "--keep-all",
+               "--config", config_path, "--checkpoint", checkpoint]  # fmt: skip
+    with open(video, "rb") as stream:
+        done = subprocess.run(command, stdin=stream, stdout=write, stderr=subprocess.PIPE,
+                              env=subprocess_env, text=True)  # fmt: skip
+    os.close(write)
+    assert done.returncode == 0, done.stderr
+    assert "1 windows" in done.stderr
+    assert "BrokenPipe" not in done.stderr
 
 
 PLAYLISTS = {
