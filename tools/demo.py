@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -35,17 +36,28 @@ def main() -> int:
         "--location", help="4D block whose attention to draw, e.g. layer1_1; 'all' for each of them"
     )
     args = parser.parse_args()
-
     try:
         videos = list_videos(args.source)
-        model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
-        if args.fast:
-            prepare_for_inference(model)
-        results = iter_recognize(model, videos, args.topk, args.batch, bool(args.out_dir))
-        blocks = wanted_blocks(model, args.location)
-    except (FileNotFoundError, ValueError) as error:
+        bad = recognize(videos, args)
+    except (OSError, ValueError) as error:
         parser.error(str(error))
+    if bad:
+        print(f"{bad} of {len(videos)} videos could not be used", file=sys.stderr)
+    return 1 if bad else 0
+
+
+def recognize(videos: Sequence[str], args: argparse.Namespace) -> int:
+    """Recognize videos as the arguments say; return how many are bad."""
+    if min(args.topk, args.batch) < 1:
+        raise ValueError("--topk and --batch must be at least 1")
+    model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
+    check_location(model, args.location)
+    if args.fast:
+        prepare_for_inference(model)
+    results = iter_recognize(model, videos, args.topk, args.batch, bool(args.out_dir))
     bad, root = 0, os.path.commonpath([os.path.abspath(Path(video).parent) for video in videos])
+    if args.json:
+        Path(args.json).parent.mkdir(parents=True, exist_ok=True)
     with open(args.json, "w", encoding="utf-8") if args.json else nullcontext() as lines:
         for result in track(results, "Recognizing", len(videos), disable=len(videos) == 1):
             bad += bool(result.error)
@@ -54,18 +66,16 @@ def main() -> int:
                 lines.write(json.dumps(result.to_dict()) + "\n")
             if args.out_dir and not result.error:
                 within = os.path.relpath(Path(result.path).parent, root)
-                for block in blocks:
+                drawn: list[str | None] = [*result.maps] or [None]  # some blocks have no attention
+                for block in drawn if args.location == "all" else [args.location]:
                     save_attention(result, Path(args.out_dir, within), block)
-    if bad:
-        print(f"{bad} of {len(videos)} videos could not be used", file=sys.stderr)
-    return 1 if bad else 0
+    return bad
 
 
-def wanted_blocks(model: BaseModel, location: str | None) -> list[str | None]:
+def check_location(model: BaseModel, location: str | None) -> None:
     known = list(getattr(model.backbone, "blocks4d", {}))
     if location not in (None, "all", *known):
         raise ValueError(f"--location {location}: the network has 4D blocks at {', '.join(known)}")
-    return known if location == "all" else [location]
 
 
 def show(result: Recognition) -> None:

@@ -213,6 +213,36 @@ def test_the_demo_goes_on_past_a_bad_file_and_fails_at_the_end(
         assert (tmp_path / "pictures" / drawn).stat().st_size > 1000
 
 
+def test_the_demo_tells_arguments_that_do_not_fit(
+    run_tool, config_path, checkpoint, videos, tmp_path
+):
+    command = ("demo.py", videos[0], "--config", config_path, "--checkpoint", checkpoint)
+    for name in ("--topk", "--batch"):
+        said = run_tool(*command, name, 0, code=2)
+        assert said.endswith("error: --topk and --batch must be at least 1\n")
+    said = run_tool(*command, "--out-dir", "out", "--location", "layer9", code=2)
+    assert "--location layer9: the network has 4D blocks at layer1_1, " in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("second", ["V4DBlock", ""])
+def test_the_demo_draws_all_maps_there_are(run_tool, config_path, videos, tmp_path, second):
+    config = Config.fromfile(config_path)
+    blocks = [config.model.backbone.block4d, dict(type="V4DBlock"), None, None]
+    config.model.backbone.block4d = blocks if second else [None] * 4
+    config.dump(tmp_path / "config.py")
+    torch.save(init_recognizer(config, None, "cpu").state_dict(), tmp_path / "weights.pth")
+    network = ("--config", "config.py", "--checkpoint", "weights.pth", "--device", "cpu")
+    command = ("demo.py", videos[0], *network, "--json", "new/out.jsonl", "--out-dir", "out")
+    run_tool(*command, "--location", "all")
+    drawn = {path.name.removeprefix(videos[0].name) for path in (tmp_path / "out").iterdir()}
+    assert drawn == ({"_layer1_1.png", "_layer1_1.mp4"} if second else {".png", ".mp4"})
+    assert json.loads((tmp_path / "new/out.jsonl").read_text())["path"] == str(videos[0])
+    if second:
+        said = run_tool(*command, "--location", "layer2_1", code=2)
+        assert said.endswith("error: no attention at 'layer2_1'; there is layer1_1\n")
+
+
 def test_the_demo_shows_a_name_that_is_no_text(capsys):
     name = os.fsdecode(b"na\xefve.mp4")
     show(Recognition(name))
