@@ -12,8 +12,11 @@ from pathlib import Path
 
 from f4d_mmaction.apis.recognition import VIDEO_SUFFIXES
 
-SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val",
-          "validation": "val", "test": "test", "testing": "test"}  # fmt: skip
+NAMES = {"train": "train training", "test": "test testing",
+         "val": "val valid validate validation dev eval evaluation"}  # fmt: skip
+SPLITS = {f"{start}{name}": split for split, names in NAMES.items() for name in names.split()
+          for start in ("", "videos_")}  # fmt: skip
+SHOWN = 20  # classes in a sentence
 Say = Callable[[str], None]
 
 
@@ -62,14 +65,19 @@ def find_videos(source: Path, say: Say) -> list[Video]:
             f"{source} holds {len(videos)} videos of {len(spelled)} classes; expected a folder "
             "with a subfolder of videos for each of two or more classes, or a CSV of path,label"
         )
+    classes = sorted({video.label for video in videos})
+    more = ", ..." * (len(classes) > SHOWN)
+    say(f"{len(classes)} classes: {', '.join(classes[:SHOWN])}{more}")
     return videos
 
 
 def _in_folders(root: Path, say: Say) -> Iterator[Video]:
-    """Videos by class folder; a level train/, val/, test/ above the classes is a given split."""
-    tops = {path.name for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
-    has_splits = bool(tops) and {name.lower() for name in tops} <= SPLITS.keys()
-    seen, labels, others = set(), set(), Counter[str]()
+    """Videos by class folder; a level train/, val/, test/ above the classes is a given split.
+
+    Raises:
+        ValueError: train/ lies beside videos of folders that are no split.
+    """
+    seen, found, others = set(), [], Counter[str]()
 
     def unreadable(error: OSError) -> None:
         say(f"left out {error.filename}: {error.strerror}")
@@ -82,18 +90,26 @@ def _in_folders(root: Path, say: Say) -> Iterator[Video]:
             continue
         seen.add(real)
         inner[:] = sorted(name for name in inner if name[0] != ".")
-        parts = Path(folder).relative_to(root).parts
-        split = SPLITS[parts[0].lower()] if has_splits and parts else ""
-        parts = parts[has_splits:]
-        for name in sorted(name for name in files if name[0] != "."):
-            suffix = os.path.splitext(name)[1].lower()
-            if parts and suffix in VIDEO_SUFFIXES:
-                labels.add(parts[0])
-                yield Video(os.path.join(folder, name), parts[0], split=split)
-            else:
-                others[suffix or "without suffix" if parts else "in no class folder"] += 1
-    for name in () if has_splits else sorted(tops - labels):
-        say(f"left out class {name!r}: no video in it")
+        found += [Path(folder, name) for name in sorted(files) if name[0] != "."]
+    videos = {path for path in found if path.suffix.lower() in VIDEO_SUFFIXES}
+    tops = {path.relative_to(root).parts[0] for path in videos if path.parent != root}
+    splits = {top for top in tops if top.lower() in SPLITS}
+    if splits < tops and "train" in {SPLITS[top.lower()] for top in splits}:
+        raise ValueError(
+            f"{root} holds {sorted(splits)}, which are names of splits, beside "
+            f"{sorted(tops - splits)}: rename these, or move them elsewhere"
+        )
+    for path in found:
+        parts = path.relative_to(root).parts[:-1]
+        split = SPLITS.get(parts[0].lower(), "") if splits == tops and parts else ""
+        parts = parts[splits == tops :]
+        if parts and path in videos:
+            yield Video(str(path), parts[0], split=split)
+        else:
+            others[path.suffix.lower() or "without suffix" if parts else "in no class folder"] += 1
+    folders = {path.name for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
+    for name in sorted(folders - tops):
+        say(f"left out folder {name!r}: no video in it")
     for kind, count in others.most_common():
         say(f"left out {count} files {kind}: no videos of a class")
 

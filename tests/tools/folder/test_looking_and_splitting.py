@@ -32,7 +32,8 @@ def test_odd_names_and_files_are_handled_or_said(tmp_path: Path) -> None:
     assert len(good) == 3
     text = "\n".join(said)
     for part in (
-        "class 'nothing'",
+        "folder 'nothing'",
+        "2 classes: jump, run fast",
         "1 files .doc",
         "circle: a link",
         "1 bad videos",
@@ -78,6 +79,24 @@ def test_what_cannot_be_trained_is_said(tmp_path: Path, files: list[str], senten
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     with pytest.raises(ValueError, match=sentence):
+        find_videos(tmp_path, print)
+
+
+@pytest.mark.parametrize(
+    "tops", [("train", "validate"), ("Train", "dev"), ("videos_train", "videos_val")]
+)
+def test_a_level_of_splits_is_no_level_of_classes(tmp_path: Path, tops: tuple) -> None:
+    for name in (f"{top}/{label}/a.mp4" for top in tops for label in "xy"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    (tmp_path / "__MACOSX").mkdir()
+    said: list[str] = []
+    videos = find_videos(tmp_path, said.append)
+    assert [video.label + video.split for video in videos] == ["xtrain", "ytrain", "xval", "yval"]
+    assert "left out folder '__MACOSX': no video in it" in said
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "a.mp4").touch()
+    with pytest.raises(ValueError, match=r"names of splits, beside \['new'\]: rename"):
         find_videos(tmp_path, print)
 
 
