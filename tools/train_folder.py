@@ -29,7 +29,7 @@ from folder.choosing import choose_units
 from folder.finding import Video, find_videos, printable
 from folder.looking import look
 from folder.recipe import SUBSETS, make_config, write_config, write_lists
-from folder.splitting import group_videos, split_videos
+from folder.splitting import group_videos, split_videos, tell_lost
 from folder.training import measure, score, train
 
 FEW_EPOCHS, MOST_EPOCHS, MOST_VIDEOS, LEAST_WIDTH = 10, 150, 16, 8
@@ -116,10 +116,11 @@ def look_and_split(args: argparse.Namespace, work: Work) -> None:
     videos = find_videos(args.videos, work.say)
     side = args.short_side or round(1.25 * args.size)
     limits = args.workers, args.time_limit, args.memory
-    videos = look(videos, work.folder, side, *limits, work.say)
+    good = look(videos, work.folder, side, *limits, work.say)
+    tell_lost(videos, good, "without a good video", work.say)
     root = args.videos if args.videos.is_dir() else args.videos.parent
-    kind = group_videos(videos, root, args.group, work.say) if videos else ""
-    work.videos = split_videos(videos, args.seed, kind, work.say)
+    kind = group_videos(good, root, args.group, work.say)
+    work.videos = split_videos(good, args.seed, kind, work.say)
 
 
 def plan(args: argparse.Namespace, work: Work, started: float) -> None:
@@ -132,7 +133,9 @@ def plan(args: argparse.Namespace, work: Work, started: float) -> None:
     units = sampler["num_units"]
     if short := [video for video in work.videos if video.frames < units]:
         work.say(f"left out {len(short)} of fewer frames than units, first {short[0].path}")
-        work.videos = [video for video in work.videos if video.frames >= units]
+        left = [video for video in work.videos if video.frames >= units]
+        tell_lost(work.videos, left, f"without a video of {units} frames, one a unit", work.say)
+        work.videos = left
         videos = [video for video in videos if video.frames >= units]
         if len({video.split for video in work.videos}) < len(SUBSETS):
             raise ValueError(f"too few videos have {units} frames: give fewer --units")

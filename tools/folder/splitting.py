@@ -104,6 +104,20 @@ def pixels(videos: Sequence[Video]) -> np.ndarray:
     return np.stack(rows).astype(np.float32)
 
 
+def tell_lost(before: Sequence[Video], left: Sequence[Video], why: str, say: Say) -> None:
+    """Say which classes have lost all their videos, or all of a given subset.
+
+    Raises:
+        ValueError: fewer than two classes are left.
+    """
+    had, have = ({(v.label, v.split) for v in videos} for videos in (before, left))
+    lost = ", ".join(" in ".join(filter(None, pair)) for pair in sorted(had - have))
+    if lost:
+        say(f"left out, {why}: {lost}")
+    if len({label for label, _ in have}) < 2:
+        raise ValueError(f"fewer than two classes are left; left out, {why}: {lost}")
+
+
 def split_videos(videos: Sequence[Video], seed: int, kind: str, say: Say) -> list[Video]:
     """Give each video its subset, whole groups at a time; return the videos of usable classes.
 
@@ -111,13 +125,9 @@ def split_videos(videos: Sequence[Video], seed: int, kind: str, say: Say) -> lis
         ValueError: fewer than two classes can be split, or the given splits have gaps.
     """
     counts = Counter(video.label for video in videos)
-    small = sorted(label for label, count in counts.items() if count < 3)
-    if small:
-        say(f"left out, with fewer than 3 videos: {', '.join(small)}")
-    videos = [video for video in videos if video.label not in small]
-    labels = {video.label for video in videos}
-    if len(labels) < 2:
-        raise ValueError("fewer than two classes hold the 3 videos that a split needs")
+    enough = [video for video in videos if counts[video.label] >= 3]
+    tell_lost(videos, enough, "with fewer than the 3 videos that a split needs", say)
+    videos, labels = enough, {video.label for video in enough}
     given = {video.split for video in videos}
     if given > {""}:
         blank = sum(not video.split for video in videos)

@@ -23,7 +23,8 @@ import pytest
 import torch
 import train_folder
 from folder import page
-from folder.recipe import CONFIGS, RECIPE, make_config, start_from
+from folder.finding import Video
+from folder.recipe import CONFIGS, RECIPE, SUBSETS, make_config, start_from
 from folder.training import measure
 from folder.verdict import judge, lead
 from miniature import write_video
@@ -126,6 +127,33 @@ def test_a_name_that_is_no_text_can_be_said(tmp_path: Path) -> None:
     work.say("left out " + os.fsdecode(b"na\xefve.mp4"))
     work.save()
     assert json.loads(work.path.read_text())["said"] == ["left out na?ve.mp4"]
+
+
+def test_a_class_that_loses_its_videos_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos = [
+        Video(f"{label}/{i}", label, f"{label}{i}", split, frames=5 + 7 * (label in "xy"))
+        for label in "xyz"
+        for i, split in enumerate(SUBSETS)
+    ]
+    said: list[str] = []
+    work = Namespace(folder=tmp_path, say=said.append, videos=videos, save=list)
+    work.content = {"said": said}
+    options = dict(videos=tmp_path, size=32, short_side=None, group=None, seed=0, workers=1)
+    options |= dict(time_limit=60, memory=2, action=None, frames=1, units=8, interval=None)
+    args = Namespace(**options, epochs=1, batch=None, width=None, checkpoint=None, flip=False)
+    train_folder.plan(args, work, 0)
+    assert (tmp_path / "classes.txt").read_text() == "x\ny\n"
+    (lost,) = [text for text in said if "without a video of 8 frames" in text]
+    assert lost.endswith("z in test, z in train, z in val")
+    monkeypatch.setattr(train_folder, "find_videos", lambda *_: videos)
+    monkeypatch.setattr(train_folder, "look", lambda *_: videos[:6])
+    train_folder.look_and_split(args, work)
+    assert "left out, without a good video: z in test, z in train, z in val" in said
+    monkeypatch.setattr(train_folder, "look", lambda *_: videos[:3])
+    with pytest.raises(ValueError, match=r"fewer than two classes are left; .*: y in test"):
+        train_folder.look_and_split(args, work)
 
 
 @pytest.mark.parametrize(
