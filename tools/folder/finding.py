@@ -55,7 +55,8 @@ def find_videos(source: Path, say: Say) -> list[Video]:
     videos = [video for path in lists for video in _listed(path)]
     videos = videos or list(_in_folders(source, say))
     for video in videos:  # names of other systems may hold line ends, and bytes that are no text
-        video.label = " ".join(printable(video.label).split())
+        label = video.label.encode("utf-8", "backslashreplace").decode()  # never two as one
+        video.label = " ".join(label.split())
     spelled: dict[str, str] = {}
     for label in sorted({video.label for video in videos}):
         if (other := spelled.setdefault(label.casefold(), label)) != label:

@@ -100,6 +100,15 @@ def test_a_level_of_splits_is_no_level_of_classes(tmp_path: Path, tops: tuple) -
         find_videos(tmp_path, print)
 
 
+def test_class_names_that_are_no_text_stay_apart(tmp_path: Path) -> None:
+    for name in ("打架", "唱歌"):
+        folder = os.fsencode(tmp_path) + b"/" + name.encode("gbk")
+        os.mkdir(folder)
+        Path(os.fsdecode(folder), "a.mp4").touch()
+    labels = [video.label for video in find_videos(tmp_path, print)]
+    assert labels == [r"\udcb3\udcaa\udcb8\udce8", r"\udcb4\udcf2\udcbc\udcdc"]
+
+
 def test_lists_and_csv_are_read(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("path;label;group;split\na b.mp4;x;1;train\nc.mp4;y;2;Test")
     found = find_videos(tmp_path / "mine.csv", print)
