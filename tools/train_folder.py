@@ -71,6 +71,12 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def listing(videos: list[Video], source: Path) -> list[list[str]]:
+    """What a run is about, wherever it is called from."""
+    root = source if source.is_dir() else source.parent
+    return [[os.path.relpath(v.path, root), v.label, v.group, v.split] for v in videos]
+
+
 class Work:
     """The work directory: what was asked, what was said, and the videos of a finished look."""
 
@@ -98,8 +104,20 @@ class Work:
                 )
             if found["videos"]:
                 self.content = found
+                self.refuse_new(args.videos)
                 print(*found["said"], sep="\n")
         self.videos = [Video(**video) for video in self.content["videos"]]
+
+    def refuse_new(self, source: Path) -> None:
+        """Refuse videos that the run does not know; it may need none of those that are gone."""
+        videos = find_videos(source, lambda _: None, 0) if source.exists() else []
+        there = listing([video for video in videos if os.path.exists(video.path)], source)
+        known = set(map(tuple, self.content.get("listing", there)))
+        if new := [row for row in there if tuple(row) not in known]:
+            raise ValueError(
+                f"{self.folder} was begun without {len(new)} of the videos, or with another class, "
+                f"group or split of them, first {new[0]}: give another --work-dir, or delete it"
+            )
 
     def say(self, text: str) -> None:
         text = printable(text)
@@ -114,6 +132,7 @@ class Work:
 
 def look_and_split(args: argparse.Namespace, work: Work) -> None:
     videos = find_videos(args.videos, work.say)
+    work.content["listing"] = listing(videos, args.videos)
     side = args.short_side or round(1.25 * args.size)
     limits = args.workers, args.time_limit, args.memory
     good = look(videos, work.folder, side, *limits, work.say)

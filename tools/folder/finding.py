@@ -39,12 +39,12 @@ class Video:
     file: str = ""  # below videos/ of the work directory
 
 
-def find_videos(source: Path, say: Say) -> list[Video]:
+def find_videos(source: Path, say: Say, fewest: int = 2) -> list[Video]:
     """List the videos that a folder of class folders, a CSV or annotation lists name.
 
     Raises:
         FileNotFoundError: there is nothing at ``source``.
-        ValueError: it names no two classes, or cannot be understood.
+        ValueError: it names fewer than ``fewest`` classes, or cannot be understood.
     """
     if not source.exists():
         raise FileNotFoundError(f"{source} does not exist")
@@ -61,7 +61,7 @@ def find_videos(source: Path, say: Say) -> list[Video]:
     for label in sorted({video.label for video in videos}):
         if (other := spelled.setdefault(label.casefold(), label)) != label:
             raise ValueError(f"classes {other!r} and {label!r} differ by case only: rename one")
-    if len(spelled) < 2:
+    if len(spelled) < fewest:
         raise ValueError(
             f"{source} holds {len(videos)} videos of {len(spelled)} classes; expected a folder "
             "with a subfolder of videos for each of two or more classes, or a CSV of path,label"

@@ -23,7 +23,7 @@ import pytest
 import torch
 import train_folder
 from folder import page
-from folder.finding import Video
+from folder.finding import Video, find_videos
 from folder.recipe import CONFIGS, RECIPE, SUBSETS, make_config, start_from
 from folder.training import measure
 from folder.verdict import judge, lead
@@ -154,6 +154,28 @@ def test_a_class_that_loses_its_videos_is_named(
     monkeypatch.setattr(train_folder, "look", lambda *_: videos[:3])
     with pytest.raises(ValueError, match=r"fewer than two classes are left; .*: y in test"):
         train_folder.look_and_split(args, work)
+
+
+def test_videos_that_are_new_ask_for_another_work_dir(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    for name in "abc":
+        (tmp_path / "videos" / name).touch()
+    mine = tmp_path / "mine.csv"
+    mine.write_text("path,label\na,x\nb,y\n")
+    args = Namespace(videos=mine, work_dir=tmp_path / "w", checkpoint=None)
+    work = train_folder.Work(args)
+    work.videos = find_videos(mine, print)
+    work.content["listing"] = train_folder.listing(work.videos, mine)
+    work.save()
+    for rows, new in (("a,x\nb,y\nc,y", "c', 'y'"), ("a,x\nb,z", "b', 'z'")):
+        mine.write_text(f"path,label\n{rows}\n")
+        with pytest.raises(ValueError, match=f"without 1 of the videos, .*{new}"):
+            train_folder.Work(args)
+    mine.write_text("path,label\na,x\nb,y\n")
+    (tmp_path / "videos" / "b").unlink()
+    assert train_folder.Work(args).videos == work.videos
+    mine.write_text("path,label\na,x\n")
+    assert train_folder.Work(args).videos == work.videos
 
 
 @pytest.mark.parametrize(
