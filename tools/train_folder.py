@@ -26,7 +26,7 @@ from mmengine.config import Config
 from f4d_mmaction.engine.checkpoints import AtomicBackend
 from folder import page, verdict
 from folder.choosing import choose_units
-from folder.finding import Video, find_videos, printable
+from folder.finding import Video, class_names, find_videos, printable
 from folder.looking import look
 from folder.recipe import SUBSETS, make_config, write_config, write_lists
 from folder.splitting import group_videos, split_videos, tell_lost
@@ -158,7 +158,7 @@ def plan(args: argparse.Namespace, work: Work, started: float) -> None:
         videos = [video for video in videos if video.frames >= units]
         if len({video.split for video in work.videos}) < len(SUBSETS):
             raise ValueError(f"too few videos have {units} frames: give fewer --units")
-    classes = sorted({video.label for video in work.videos})
+    classes = class_names(work.videos)
     write_lists(work.videos, classes, work.folder)
     make = partial(make_config, args, work.folder, classes, sampler)
     args.batch = min(args.batch or max(2, min(MOST_VIDEOS, len(videos) // 8)), len(videos))
@@ -215,7 +215,7 @@ def answer(work: Work) -> Path:
         asked = [video for video in work.videos if video.split == "test"]
         known = [video for video in work.videos if video.split == "train"]
         paths = [str(work.folder / "videos" / video.file) for video in asked]
-        classes = sorted({video.label for video in work.videos})
+        classes = class_names(work.videos)
         answers = {"path": [v.path for v in asked], "truth": [v.label for v in asked]}
         rows = {verdict.F4D: "config", verdict.REVERSED: "config", verdict.SLOWONLY: "slowonly"}
         for row, name in rows.items():

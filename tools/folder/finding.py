@@ -6,7 +6,7 @@ import csv
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,13 @@ class Video:
     fps: float = 0.0
     background: str = ""  # median frame, small, RGB, as hexadecimal digits
     file: str = ""  # below videos/ of the work directory
+    number: int = -1  # of the class, where it is told
+
+
+def class_names(videos: Iterable[Video]) -> list[str]:
+    """The classes by their numbers, those without any by the alphabet."""
+    order = sorted((video.number, video.label) for video in videos)
+    return list(dict.fromkeys(label for _, label in order))
 
 
 def find_videos(source: Path, say: Say, fewest: int = 2) -> list[Video]:
@@ -57,6 +64,8 @@ def find_videos(source: Path, say: Say, fewest: int = 2) -> list[Video]:
     for video in videos:  # names of other systems may hold line ends, and bytes that are no text
         label = video.label.encode("utf-8", "backslashreplace").decode()  # never two as one
         video.label = " ".join(label.split())
+        if video.number < 0 and video.label.isdecimal():
+            video.number = int(video.label)
     spelled: dict[str, str] = {}
     for label in sorted({video.label for video in videos}):
         if (other := spelled.setdefault(label.casefold(), label)) != label:
@@ -66,7 +75,7 @@ def find_videos(source: Path, say: Say, fewest: int = 2) -> list[Video]:
             f"{source} holds {len(videos)} videos of {len(spelled)} classes; expected a folder "
             "with a subfolder of videos for each of two or more classes, or a CSV of path,label"
         )
-    classes = sorted({video.label for video in videos})
+    classes = class_names(videos)
     more = ", ..." * (len(classes) > SHOWN)
     say(f"{len(classes)} classes: {', '.join(classes[:SHOWN])}{more}")
     return videos
@@ -115,15 +124,23 @@ def _in_folders(root: Path, say: Say) -> Iterator[Video]:
         say(f"left out {count} files {kind}: no videos of a class")
 
 
-def _listed(path: Path) -> Iterator[Video]:
-    """Rows of a CSV with a head, or lines `video label` or `video,label`, named by classes.txt."""
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8: {error}") from None
-    lines = [line for line in text.splitlines() if line.strip()]
-    names = [path.with_name(name) for name in ("classes.txt", "label_map.txt")]
-    classes = next((n.read_text(encoding="utf-8").splitlines() for n in names if n.is_file()), [])
+
+
+def _listed(path: Path) -> Iterator[Video]:
+    """Rows of a CSV with a head, or lines `video label` or `video,label`, named by classes.txt."""
+    lines = [line for line in _text(path).splitlines() if line.strip()]
+    names = map(path.with_name, ("classes.txt", "label_map.txt"))
+    named = next((name for name in names if name.is_file()), None)
+    classes = [line.strip() for line in _text(named).rstrip().splitlines()] if named else []
+    if "" in classes:
+        raise ValueError(
+            f"{named}, line {classes.index('') + 1} is blank: name a class in each"
+        )
     head = ["path", "label"]
     if path.suffix == ".csv":
         delimiter = max(",;\t", key=lines[0].count) if lines else ","
@@ -139,9 +156,13 @@ def _listed(path: Path) -> Iterator[Video]:
         label = cells.get("label", "")
         if not label or not cells.get("path") or split.lower() not in {"", *SPLITS}:
             raise ValueError(f"{path}, row {number}: {row}, expected {', '.join(head)}")
-        if label.isdigit() and path.suffix != ".csv":
-            label = classes[int(label)] if int(label) < len(classes) else f"class {label:0>3}"
+        place = classes.index(label) if label in classes else -1
+        if label.isdecimal() and path.suffix != ".csv":
+            place = int(label)
+            label = classes[place] if place < len(classes) else f"class {label:0>3}"
         roots = [path.parent, path.parent / "videos"]
         file = next((r / cells["path"] for r in roots if (r / cells["path"]).exists()), None)
         found = str(file or path.parent / cells["path"])
-        yield Video(found, label, cells.get("group", ""), SPLITS.get(split.lower(), ""))
+        yield Video(
+            found, label, cells.get("group", ""), SPLITS.get(split.lower(), ""), number=place
+        )

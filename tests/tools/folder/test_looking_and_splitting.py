@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folder import looking
-from folder.finding import Video, find_videos
+from folder.finding import Video, class_names, find_videos
 from folder.looking import look
 from folder.splitting import SHARES, find_neighbors, find_scenes, group_videos, split_videos
 from miniature import write_video
@@ -125,6 +125,34 @@ def test_lists_and_csv_are_read(tmp_path: Path) -> None:
         ("c d.mp4", "jump", "val"),
         ("e.mp4", "run", "val"),
     ]
+
+
+def test_classes_keep_the_order_of_their_numbers(tmp_path: Path) -> None:
+    names = ["walk", "run", "fight"]
+    (tmp_path / "classes.txt").write_bytes("\ufeffwalk\r\nrun\r\nfight\r\n\r\n".encode())
+    lines = {"train.txt": "a 2\nb 0\nc 1\n", "train.csv": "path,label\na,fight\nb,walk\nc,run\n"}
+    for name, text in lines.items():
+        (tmp_path / name).write_text(text)
+        assert class_names(find_videos(tmp_path, print)) == names
+        (tmp_path / name).unlink()
+    (tmp_path / "mine.csv").write_text("path,label\na,10\nb,9\nc,1\n")
+    assert class_names(find_videos(tmp_path / "mine.csv", print)) == ["1", "9", "10"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "sentence"),
+    [
+        ("run\n\njump\n", "classes.txt, line 2 is blank"),
+        ("tir\xe9\nrun\n", "classes.txt is not UTF-8"),
+    ],
+)
+def test_unreadable_names_of_classes_are_refused(
+    tmp_path: Path, classes: str, sentence: str
+) -> None:
+    (tmp_path / "classes.txt").write_text(classes, encoding="latin1")
+    (tmp_path / "train.txt").write_text("a 0\nb 1\n")
+    with pytest.raises(ValueError, match=sentence):
+        find_videos(tmp_path, print)
 
 
 def _videos(names: list[str], backgrounds: list[np.ndarray] | None = None) -> list:

@@ -137,6 +137,8 @@ def test_a_class_that_loses_its_videos_is_named(
         for label in "xyz"
         for i, split in enumerate(SUBSETS)
     ]
+    for video in videos:
+        video.number = "zyx".index(video.label)
     said: list[str] = []
     work = Namespace(folder=tmp_path, say=said.append, videos=videos, save=list)
     work.content = {"said": said}
@@ -144,7 +146,7 @@ def test_a_class_that_loses_its_videos_is_named(
     options |= dict(time_limit=60, memory=2, action=None, frames=1, units=8, interval=None)
     args = Namespace(**options, epochs=1, batch=None, width=None, checkpoint=None, flip=False)
     train_folder.plan(args, work, 0)
-    assert (tmp_path / "classes.txt").read_text() == "x\ny\n"
+    assert (tmp_path / "classes.txt").read_text() == "y\nx\n"
     (lost,) = [text for text in said if "without a video of 8 frames" in text]
     assert lost.endswith("z in test, z in train, z in val")
     monkeypatch.setattr(train_folder, "find_videos", lambda *_: videos)
