@@ -45,29 +45,43 @@ def regex(text: str) -> str:
     return text
 
 
+def count(text: str) -> int:
+    """An argument of at least 1."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return number
+
+
+def amount(text: str) -> float:
+    """An argument above 0."""
+    if not 0 < (number := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return number
+
+
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("videos", type=Path)
     parser.add_argument("--work-dir", type=Path, help="default: work_dirs/ and the folder's name")
-    parser.add_argument("--minutes", type=float, default=20.0, help="for everything together")
+    parser.add_argument("--minutes", type=amount, default=20.0, help="for everything together")
     parser.add_argument(
         "--group", type=regex, metavar="REGEX", help="part of a name that tells its group"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the split")
-    parser.add_argument("--units", type=int, help="num_units; default by the lengths")
-    parser.add_argument("--frames", type=int, default=4, help="clip_len where videos are so long")
-    parser.add_argument("--interval", type=int, help="frame_interval; default by the lengths")
-    parser.add_argument("--action", type=float, help="seconds of an action; default the video")
-    parser.add_argument("--size", type=int, default=64, help="pixels that the network sees")
-    parser.add_argument("--short-side", type=int, help="of shrunk copies; default 1.25 x size")
-    parser.add_argument("--width", type=int, help="channels of the first stage")
-    parser.add_argument("--batch", type=int, help="videos a step; default what fits, up to 16")
-    parser.add_argument("--epochs", type=int, help="default what fits into the minutes")
+    parser.add_argument("--units", type=count, help="num_units; default by the lengths")
+    parser.add_argument("--frames", type=count, default=4, help="clip_len where videos are so long")
+    parser.add_argument("--interval", type=count, help="frame_interval; default by the lengths")
+    parser.add_argument("--action", type=amount, help="seconds of an action; default the video")
+    parser.add_argument("--size", type=count, default=64, help="pixels that the network sees")
+    parser.add_argument("--short-side", type=count, help="of shrunk copies; default 1.25 x size")
+    parser.add_argument("--width", type=count, help="channels of the first stage")
+    parser.add_argument("--batch", type=count, help="videos a step; default what fits, up to 16")
+    parser.add_argument("--epochs", type=count, help="default what fits into the minutes")
     parser.add_argument("--flip", action="store_true", help="mirror videos too in training")
     parser.add_argument("--from", dest="checkpoint", help="trunk or network to fine-tune")
-    parser.add_argument("--workers", type=int, default=min(8, os.cpu_count() or 1))
-    parser.add_argument("--time-limit", type=float, default=60.0, help="seconds to decode a video")
-    parser.add_argument("--memory", type=float, default=2.0, help="GiB to decode a video")
+    parser.add_argument("--workers", type=count, default=min(8, os.cpu_count() or 1))
+    parser.add_argument("--time-limit", type=amount, default=60.0, help="seconds to decode a video")
+    parser.add_argument("--memory", type=amount, default=2.0, help="GiB to decode a video")
     return parser.parse_args()
 
 

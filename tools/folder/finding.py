@@ -138,9 +138,7 @@ def _listed(path: Path) -> Iterator[Video]:
     named = next((name for name in names if name.is_file()), None)
     classes = [line.strip() for line in _text(named).rstrip().splitlines()] if named else []
     if "" in classes:
-        raise ValueError(
-            f"{named}, line {classes.index('') + 1} is blank: name a class in each"
-        )
+        raise ValueError(f"{named}, line {classes.index('') + 1} is blank: name a class in each")
     head = ["path", "label"]
     if path.suffix == ".csv":
         delimiter = max(",;\t", key=lines[0].count) if lines else ","

@@ -188,6 +188,8 @@ def test_videos_that_are_new_ask_for_another_work_dir(tmp_path: Path) -> None:
             r"'\(x' is no regular expression: missing \)",
         ),
         (["mine", "--from", "k400.pth"], r"k400.pth does not exist"),
+        (["mine", "--workers=0"], r"argument --workers: 0 is not positive"),
+        (["mine", "--memory=0"], r"argument --memory: 0 is not positive"),
         (["your"], r"your does not exist: expected VIDEOS"),
     ],
 )
@@ -195,7 +197,7 @@ def test_a_mistyped_argument_is_told_before_anything_is_begun(
     tmp_path: Path, run_tool: Callable, given: list[str], sentence: str
 ) -> None:
     (tmp_path / "mine").mkdir()
-    code = 2 if "--group" in given else 1
+    code = 2 if re.search("regular|positive", sentence) else 1
     assert re.search(sentence, run_tool("train_folder.py", *given, "--work-dir", "w", code=code))
     assert not (tmp_path / "w").exists()
 
