@@ -186,11 +186,23 @@ def draw(videos: Sequence[Video], shares: dict[str, float], seed: int) -> None:
             change = (have + counts[row] - wanted) ** 2 - (have - wanted) ** 2
             places[row] = (change / wanted).sum(1).argmin()
             have[places[row]] += counts[row]
+        _fill(have, counts, places)
         tries.append(((have == 0).sum(), ((have - wanted) ** 2 / wanted).sum(), places))
     *_, places = min(tries, key=lambda each: each[:2])
     for place, members in zip(places, groups.values()):
         for video in members:
             video.split = list(shares)[place]
+
+
+def _fill(have: np.ndarray, counts: np.ndarray, places: np.ndarray) -> None:
+    """Move small groups to subsets that lack their class, where no other one then lacks a class."""
+    for place, label in np.argwhere(have == 0):
+        for row in sorted(np.flatnonzero(counts[:, label]), key=lambda row: counts[row].sum()):
+            left = have[places[row]] - counts[row]
+            if have[place, label] == 0 and (left > 0)[counts[row] > 0].all():
+                have[places[row]] = left
+                have[place] += counts[row]
+                places[row] = place
 
 
 def _torn(videos: Sequence[Video], seed: int) -> tuple[int, int]:

@@ -187,6 +187,17 @@ def test_groups_are_found_in_names_and_kept_together(name: str, kind: str) -> No
     }
 
 
+@pytest.mark.parametrize("many", [3, 20])
+def test_three_videos_of_a_class_reach_all_subsets(many: int) -> None:
+    videos = _videos([f"{c}/{i}" for c in "abcd" for i in range(many if c == "a" else 3)])
+    for video in videos:
+        video.group = video.path
+    split_videos(videos, 0, "group", print)
+    assert {video.label + video.split for video in videos} == {
+        c + s for c in "abcd" for s in SHARES
+    }
+
+
 def test_scenes_stay_together_and_torn_ones_are_counted() -> None:
     random, said = np.random.default_rng(0), []
     scenes = [random.integers(0, 256, 768) for _ in range(20)]
