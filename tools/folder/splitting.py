@@ -50,7 +50,10 @@ def group_videos(videos: Sequence[Video], root: Path, pattern: str | None, say: 
         if pattern and not hits:
             raise ValueError(f"--group {pattern!r} fits no name, for example {names[0]!r}")
         named = sum(match is not None for match in found)
-        if pattern or (named > 0.95 * len(names) and 3 <= len(hits) <= len(names) / 2):
+        pairs = {(group, v.label) for group, match, v in zip(groups, found, videos) if match}
+        are_classes = len({label for _, label in pairs}) == len(pairs) == len(hits)
+        fits = named > 0.95 * len(names) and 3 <= len(hits) <= len(names) / 2 and not are_classes
+        if pattern or fits:
             say(f"{len(hits)} {kind}s by the names of {named} videos, for example {min(hits)!r}")
             break
     else:

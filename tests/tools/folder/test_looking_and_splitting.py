@@ -187,6 +187,13 @@ def test_groups_are_found_in_names_and_kept_together(name: str, kind: str) -> No
     }
 
 
+def test_people_who_are_the_classes_are_no_groups() -> None:
+    names = [f"person_{c}/{i}" for c in range(4) for i in range(8)]
+    random = np.random.default_rng(0)
+    videos = _videos(names, [random.integers(0, 256, 768) for _ in names])
+    assert group_videos(videos, Path(), None, print) == "scene"
+
+
 @pytest.mark.parametrize("many", [3, 20])
 def test_three_videos_of_a_class_reach_all_subsets(many: int) -> None:
     videos = _videos([f"{c}/{i}" for c in "abcd" for i in range(many if c == "a" else 3)])
