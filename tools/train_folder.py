@@ -28,11 +28,20 @@ from folder import page, verdict
 from folder.choosing import choose_units
 from folder.finding import Video, class_names, find_videos, printable
 from folder.looking import look
-from folder.recipe import SUBSETS, make_config, write_config, write_lists
+from folder.recipe import (
+    CONFIGS,
+    RECIPE,
+    SUBSETS,
+    make_config,
+    start_from,
+    write_config,
+    write_lists,
+)
 from folder.splitting import group_videos, split_videos, tell_lost
 from folder.training import measure, score, train
 
 FEW_EPOCHS, MOST_EPOCHS, MOST_VIDEOS, LEAST_WIDTH = 10, 150, 16, 8
+LOOK = {"videos", "size", "short_side", "time_limit", "memory"}  # options that shape the look
 SHARE = 0.85  # of the minutes left, to train in; the rest is validation and test
 
 
@@ -111,12 +120,14 @@ class Work:
         self.content: dict = {"asked": asked, "said": [], "videos": []}
         if self.path.exists():
             found = json.loads(self.path.read_text(encoding="utf-8"))
-            if changed := [name for name in asked if asked[name] != found["asked"].get(name)]:
+            changed = [name for name in asked if asked[name] != found["asked"].get(name)]
+            planned = (self.folder / "config.py").exists()
+            if refused := [name for name in changed if planned or name in LOOK]:
                 raise ValueError(
-                    f"{self.folder} was begun with another {', '.join(changed)}: give another "
+                    f"{self.folder} was begun with another {', '.join(refused)}: give another "
                     "--work-dir, or delete it"
                 )
-            if found["videos"]:
+            if found["videos"] and not changed:
                 self.content = found
                 self.refuse_new(args.videos)
                 print(*found["said"], sep="\n")
@@ -147,12 +158,17 @@ class Work:
 def look_and_split(args: argparse.Namespace, work: Work) -> None:
     videos = find_videos(args.videos, work.say)
     work.content["listing"] = listing(videos, args.videos)
+    root = args.videos if args.videos.is_dir() else args.videos.parent
+    # What can be refused is refused before hours of decoding.
+    kind = group_videos(videos, root, args.group, work.say) if args.group else ""
+    if args.checkpoint:
+        model = Config.fromfile(CONFIGS / RECIPE[0])
+        start_from(model, args.checkpoint, work.folder / "trunk.pth", averaged=False)
     side = args.short_side or round(1.25 * args.size)
     limits = args.workers, args.time_limit, args.memory
     good = look(videos, work.folder, side, *limits, work.say)
     tell_lost(videos, good, "without a good video", work.say)
-    root = args.videos if args.videos.is_dir() else args.videos.parent
-    kind = group_videos(good, root, args.group, work.say)
+    kind = kind or group_videos(good, root, None, work.say)
     work.videos = split_videos(good, args.seed, kind, work.say)
 
 

@@ -143,8 +143,10 @@ def test_a_class_that_loses_its_videos_is_named(
     work = Namespace(folder=tmp_path, say=said.append, videos=videos, save=list)
     work.content = {"said": said}
     options = dict(videos=tmp_path, size=32, short_side=None, group=None, seed=0, workers=1)
-    options |= dict(time_limit=60, memory=2, action=None, frames=1, units=8, interval=None)
-    args = Namespace(**options, epochs=1, batch=None, width=None, checkpoint=None, flip=False)
+    options |= dict(
+        time_limit=60, memory=2, checkpoint=None, action=None, frames=1, units=8, interval=None
+    )
+    args = Namespace(**options, epochs=1, batch=None, width=None, flip=False)
     train_folder.plan(args, work, 0)
     assert (tmp_path / "classes.txt").read_text() == "y\nx\n"
     (lost,) = [text for text in said if "without a video of 8 frames" in text]
@@ -156,6 +158,35 @@ def test_a_class_that_loses_its_videos_is_named(
     monkeypatch.setattr(train_folder, "look", lambda *_: videos[:3])
     with pytest.raises(ValueError, match=r"fewer than two classes are left; .*: y in test"):
         train_folder.look_and_split(args, work)
+
+
+def test_what_is_refused_before_the_look_can_be_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["", str(tmp_path / "mine"), "--work-dir", str(tmp_path / "w")]
+    )
+    for name in ("x/a_1.mp4", "y/b_1.mp4"):
+        (tmp_path / "mine" / name).parent.mkdir(parents=True)
+        (tmp_path / "mine" / name).touch()
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
+    monkeypatch.setattr(train_folder, "look", lambda *_: pytest.fail("looked"))
+    args = train_folder.parse_args()
+    for name, value, sentence in (
+        ("group", "take", "fits no name, for example 'x/a_1'"),
+        ("checkpoint", str(tmp_path / "other.pth"), "expected a ResNet"),
+    ):
+        wrong = Namespace(**{**vars(args), name: value})
+        work = train_folder.Work(wrong)
+        work.save()
+        with pytest.raises(ValueError, match=sentence):
+            train_folder.look_and_split(wrong, work)
+    train_folder.Work(args).save()
+    with pytest.raises(ValueError, match="begun with another memory"):
+        train_folder.Work(Namespace(**{**vars(args), "memory": 1.0}))
+    (tmp_path / "w" / "config.py").touch()
+    with pytest.raises(ValueError, match="begun with another seed"):
+        train_folder.Work(Namespace(**{**vars(args), "seed": 1}))
 
 
 def test_videos_that_are_new_ask_for_another_work_dir(tmp_path: Path) -> None:
