@@ -57,7 +57,7 @@ def find_videos(source: Path, say: Say, fewest: int = 2) -> list[Video]:
         raise FileNotFoundError(f"{source} does not exist")
     lists = [source]
     if source.is_dir():
-        lists = [p for p in sorted(source.glob("*.*")) if p.suffix in (".csv", ".txt")]
+        lists = [p for p in sorted(source.glob("*.*")) if p.suffix.lower() in (".csv", ".txt")]
         lists = [path for path in lists if path.stem.lower() in SPLITS]
     videos = [video for path in lists for video in _listed(path)]
     videos = videos or list(_in_folders(source, say))
@@ -134,15 +134,21 @@ def _text(path: Path) -> str:
 def _listed(path: Path) -> Iterator[Video]:
     """Rows of a CSV with a head, or lines `video label` or `video,label`, named by classes.txt."""
     lines = [line for line in _text(path).splitlines() if line.strip()]
+    lines = lines[re.fullmatch("sep=.", "".join(lines[:1])) is not None :]  # as Excel writes it
     names = map(path.with_name, ("classes.txt", "label_map.txt"))
     named = next((name for name in names if name.is_file()), None)
     classes = [line.strip() for line in _text(named).rstrip().splitlines()] if named else []
     if "" in classes:
         raise ValueError(f"{named}, line {classes.index('') + 1} is blank: name a class in each")
     head = ["path", "label"]
-    if path.suffix == ".csv":
+    is_csv = path.suffix.lower() == ".csv"
+    rows: list[list[str]] = []
+    if is_csv:
         delimiter = max(",;\t", key=lines[0].count) if lines else ","
-        rows = list(csv.reader(lines, delimiter=delimiter))
+        try:
+            rows.extend(csv.reader(lines, delimiter=delimiter, strict=True))
+        except csv.Error as error:
+            raise ValueError(f"{path}, row {len(rows)}: {error}") from None
         head = [name.strip().lower() for name in rows.pop(0)] if rows else []
     else:
         rows = [re.split(r"[,\s]\s*(?=[^,\s]+$)", line.strip(), maxsplit=1) for line in lines]
@@ -151,16 +157,17 @@ def _listed(path: Path) -> Iterator[Video]:
     for number, row in enumerate(rows, start=1):
         cells = dict(zip(head, map(str.strip, row)))
         split = cells.get("split") or (path.stem if path.stem.lower() in SPLITS else "")
-        label = cells.get("label", "")
-        if not label or not cells.get("path") or split.lower() not in {"", *SPLITS}:
+        label, name = cells.get("label", ""), cells.get("path", "")
+        known = split.lower() in {"", *SPLITS}
+        if not label or not name or not known or any(row[len(head) :]):
             raise ValueError(f"{path}, row {number}: {row}, expected {', '.join(head)}")
         place = classes.index(label) if label in classes else -1
-        if label.isdecimal() and path.suffix != ".csv":
+        if label.isdecimal() and not is_csv:
             place = int(label)
             label = classes[place] if place < len(classes) else f"class {label:0>3}"
-        roots = [path.parent, path.parent / "videos"]
-        file = next((r / cells["path"] for r in roots if (r / cells["path"]).exists()), None)
-        found = str(file or path.parent / cells["path"])
+        spelled = name, name.replace("\\", "/")  # as Windows writes it
+        files = [path.parent / folder / each for each in spelled for folder in ("", "videos")]
+        found = str(next(filter(Path.exists, files), files[0]))
         yield Video(
             found, label, cells.get("group", ""), SPLITS.get(split.lower(), ""), number=place
         )

@@ -273,6 +273,29 @@ def test_a_row_without_a_path_is_named(tmp_path: Path) -> None:
         find_videos(tmp_path / "mine.csv", print)
 
 
+def test_a_csv_made_on_windows_is_read(tmp_path: Path) -> None:
+    for name in ("x/a.mp4", "y/b.mp4"):
+        (tmp_path / "videos" / name).parent.mkdir(parents=True)
+        (tmp_path / "videos" / name).touch()
+    text = "\ufeffsep=;\r\nPath;Label;;\r\nx\\a.mp4;x;;\r\ny\\b.mp4;y\r\n"
+    (tmp_path / "TRAIN.CSV").write_bytes(text.encode())
+    found = [(video.path, video.label) for video in find_videos(tmp_path, print)]
+    assert found == [(f"{tmp_path}/videos/x/a.mp4", "x"), (f"{tmp_path}/videos/y/b.mp4", "y")]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('path,label\na,x\n"b,y\nc,z\n', "row 2: unexpected end of data"),
+        ("path,label\na,x\nb, c.mp4,y\n", r"row 2: \['b', ' c.mp4', 'y'\], expected path, label"),
+    ],
+)
+def test_a_row_that_is_misread_is_named(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "mine.csv").write_text(text)
+    with pytest.raises(ValueError, match=f"mine.csv, {sentence}"):
+        find_videos(tmp_path / "mine.csv", print)
+
+
 def test_takes_with_consecutive_numbers_may_differ_more() -> None:
     random, scenes = np.random.default_rng(0), list(range(20))
     places = random.integers(0, 256, (20, 768))
