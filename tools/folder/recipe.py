@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -98,16 +98,18 @@ def start_from(config: Config, checkpoint: str, trunk: Path, averaged: bool) -> 
     """
     weights = load_checked(checkpoint)
     weights = weights.get("state_dict", weights.get("model", weights))
-    found = {key.removeprefix("module.").removeprefix("backbone."): w for key, w in weights.items()}
+    items = weights.items() if isinstance(weights, Mapping) else ()
+    tensors = {key: weight for key, weight in items if isinstance(weight, Tensor)}
+    found = {key.removeprefix("module.").removeprefix("backbone."): w for key, w in tensors.items()}
     stem = found.get("conv1.conv.weight", found.get("conv1.weight"))
     blocks = {key.split(".")[1] for key in found if key.startswith("layer3.")}
     deep = any(key.startswith("layer1.0.conv3") for key in found)
     if stem is None or (len(blocks), deep) not in BLOCKS:
         raise ValueError(f"--from {checkpoint}: expected a ResNet-18, 34, 50 or 101")
     config.model.backbone.update(depth=BLOCKS[len(blocks), deep], base_channels=stem.shape[0])
+    found = {_torchvision_name(key): weight for key, weight in found.items()}
+    require_all(config.model.backbone, found, checkpoint)
     if stem.ndim == 4:
-        found = {_torchvision_name(key): weight for key, weight in found.items()}
-        require_all(config.model.backbone, found, checkpoint)
         torch.save(dict(state_dict=found), trunk)
         config.model.backbone.pretrained = str(trunk)
     elif averaged:
@@ -118,8 +120,8 @@ def start_from(config: Config, checkpoint: str, trunk: Path, averaged: bool) -> 
         config.load_from = os.path.abspath(checkpoint)
 
 
-def require_all(backbone: dict, images: dict[str, Tensor], checkpoint: str) -> None:
-    """Refuse an image network of which the host would inflate a part and draw the rest.
+def require_all(backbone: dict, weights: dict[str, Tensor], checkpoint: str) -> None:
+    """Refuse a network of which the host would load or inflate a part and draw the rest.
 
     Raises:
         ValueError: it lacks a kernel of the trunk, or has one of another shape.
@@ -129,12 +131,13 @@ def require_all(backbone: dict, images: dict[str, Tensor], checkpoint: str) -> N
     for name, module in trunk.named_modules():
         if isinstance(module, ConvModule):
             key = f"{name}.0.weight" if "downsample" in name else f"{name}.weight"
-            weight, found = module.conv.weight, images.get(key)
-            wanted = (*weight.shape[:2], *weight.shape[3:])
+            wanted, found = tuple(module.conv.weight.shape), weights.get(key)
+            if weights["conv1.weight"].ndim == 4:  # of images
+                wanted = wanted[:2] + wanted[3:]
             if found is None or found.shape != wanted:
                 has = f"{key} of shape {tuple(found.shape)}" if found is not None else f"no {key}"
                 raise ValueError(
-                    f"--from {checkpoint} has {has}; expected {wanted}, as a plain ResNet has it"
+                    f"--from {checkpoint} has {has}; expected {wanted} of a ResNet or SlowOnly"
                 )
 
 

@@ -73,7 +73,7 @@ def train(config: Path, work_dir: Path) -> Path:
         ValueError: the training failed; the message holds its last line.
     """
     epochs = Config.fromfile(config).train_cfg.max_epochs
-    last, line = work_dir / f"epoch_{epochs}.pth", ""
+    last, reason = work_dir / f"epoch_{epochs}.pth", ""
     if last.exists():
         return last
     work_dir.mkdir(exist_ok=True)
@@ -93,12 +93,13 @@ def train(config: Path, work_dir: Path) -> Path:
         task = bar.add_task(f"Training {work_dir.name}", total=epochs)
         for line in process.stdout or ():
             print(line, end="", file=log, flush=True)
+            reason = line.strip() or reason
             if step := re.search(r"Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\]", line):
                 bar.update(task, completed=int(step[1]) - 1 + int(step[2]) / int(step[3]))
             elif found := re.search(r"Epoch\(val\).*acc/top1: ([\d.]+)", line):
                 bar.update(task, description=f"Training {work_dir.name}, val {float(found[1]):.0%}")
     if process.returncode or not last.exists():
-        raise ValueError(f"training {config} failed: {line.strip()}; see {work_dir}/output.log")
+        raise ValueError(f"training {config} failed: {reason}; see {work_dir}/output.log")
     return last
 
 

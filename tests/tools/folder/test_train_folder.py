@@ -22,13 +22,13 @@ import numpy as np
 import pytest
 import torch
 import train_folder
-from folder import page
+from folder import page, training
 from folder.finding import Video, find_videos
 from folder.recipe import CONFIGS, RECIPE, SUBSETS, make_config, start_from
-from folder.training import measure
+from folder.training import measure, train
 from folder.verdict import judge, lead
 from miniature import write_video
-from mmaction.models import ResNet, ResNetTSM
+from mmaction.models import ResNet, ResNet3d, ResNet3dSlowOnly, ResNetTSM
 from mmaction.registry import MODELS
 from mmcv.cnn import ConvModule
 from mmengine.config import Config
@@ -97,6 +97,16 @@ def test_a_step_is_measured_within_the_memory(tmp_path: Path, benchmark: Path) -
     huge = write_config(tmp_path, benchmark, "_base_.model.backbone.base_channels = 200_000\n")
     with pytest.raises(MemoryError):
         measure(huge)
+
+
+def test_a_training_that_fails_says_its_last_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "TRAIN", tmp_path / "train.py")
+    (tmp_path / "train.py").write_text("print('KeyError: mine\\n\\n'); exit(1)")
+    (tmp_path / "config.py").write_text("train_cfg = dict(max_epochs=1)")
+    with pytest.raises(ValueError, match=r"failed: KeyError: mine; see"):
+        train(tmp_path / "config.py", tmp_path / "run")
 
 
 @pytest.mark.parametrize(("fits", "ends"), [(32, (2, None)), (16, (1, None)), (8, (1, 8))])
@@ -296,22 +306,43 @@ def test_no_difference_within_the_interval_is_a_win() -> None:
 
 
 def test_a_checkpoint_gives_its_trunk(tmp_path: Path) -> None:
-    names = ["conv1.conv.weight", *(f"layer3.{i}.conv1.conv.weight" for i in range(6))]
-    weights = {f"backbone.{n}": torch.zeros(64, 3, 1, 7, 7) for n in [*names, "layer1.0.conv3.x"]}
+    slow = ResNet3dSlowOnly(depth=50, base_channels=8)
+    weights = {f"backbone.{name}": weight for name, weight in slow.state_dict().items()}
     torch.save(dict(state_dict=weights), tmp_path / "k400.pth")
     config = Config.fromfile(CONFIGS / RECIPE[0])
     trunk = tmp_path / "trunk.pth"
     start_from(config, str(tmp_path / "k400.pth"), trunk, averaged=False)
-    assert (config.model.backbone.depth, config.model.backbone.base_channels) == (50, 64)
+    assert (config.model.backbone.depth, config.model.backbone.base_channels) == (50, 8)
     assert config.load_from == str(tmp_path / "k400.pth")
-    weights |= {"backbone.blocks4d.layer1_0.conv.spatial.weight": torch.zeros(8, 64, 3, 1, 1)}
-    torch.save(dict(state_dict=weights), tmp_path / "f4d.pth")
+    f4d = MODELS.build(config.model.backbone).state_dict()
+    torch.save({f"backbone.{name}": weight for name, weight in f4d.items()}, tmp_path / "f4d.pth")
     start_from(config, str(tmp_path / "f4d.pth"), trunk, averaged=True)
     assert config.load_from == str(trunk)
-    assert list(torch.load(trunk)["state_dict"]) == [*weights][:-1]
-    torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
-    with pytest.raises(ValueError, match="expected a ResNet"):
-        start_from(config, str(tmp_path / "other.pth"), trunk, averaged=False)
+    assert set(torch.load(trunk)["state_dict"]) == set(weights) < {f"backbone.{key}" for key in f4d}
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (lambda: {"weight": torch.zeros(1)}, "expected a ResNet"),
+        (lambda: {"state_dict": [1, 2]}, "expected a ResNet"),
+        (
+            lambda: ResNet3d(18, conv1_kernel=(5, 7, 7)).state_dict(),
+            r"conv1.weight of shape .*5, 7, 7",
+        ),
+        (
+            lambda: ResNet3d(18, conv1_kernel=(1, 7, 7)).state_dict(),
+            "layer1.0.conv1.weight of shape",
+        ),
+    ],
+)
+def test_a_checkpoint_that_fits_in_part_is_refused(
+    tmp_path: Path, build: Callable[[], dict], sentence: str
+) -> None:
+    torch.save(build(), tmp_path / "other.pth")
+    config = Config.fromfile(CONFIGS / RECIPE[0])
+    with pytest.raises(ValueError, match=sentence):
+        start_from(config, str(tmp_path / "other.pth"), tmp_path / "trunk.pth", averaged=False)
 
 
 def torchvision_resnet18() -> nn.Module:
