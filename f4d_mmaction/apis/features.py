@@ -14,6 +14,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from ..models.compiling import is_compiling
 from ..models.resnet4d import Blocks4dMixin
 from ..structures import Recognition
 from .recognition import run_in_batches
@@ -104,7 +105,7 @@ def _forward(model: BaseModel, layer: nn.Module, packed: Sequence[dict], of: str
 def _keep(
     kept: list[Tensor], thread: int, module: nn.Module, args: tuple, output: object = None
 ) -> None:
-    if thread != threading.get_ident():  # its own pass through the same network
+    if not is_compiling() and thread != threading.get_ident():  # its own pass
         return
     value = args[0] if output is None else output
     if not isinstance(value, Tensor):

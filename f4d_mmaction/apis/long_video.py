@@ -60,8 +60,8 @@ class SlidingWindow:
         self.model = model
         self.units = sampler.num_units
         reach = sampler.clip_len * sampler.frame_interval
-        self.section = reach if seconds is None else round(seconds * fps / self.units)
-        if seconds is not None and seconds * fps < self.units:
+        self.section = reach if seconds is None else int(seconds * fps / self.units + 1e-6)
+        if seconds is not None and self.section < 1:
             raise ValueError(
                 f"a window of {seconds} s has {seconds * fps:.1f} frames, fewer than its "
                 f"{self.units} units"

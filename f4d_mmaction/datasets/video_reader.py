@@ -41,6 +41,7 @@ _open = partial(av.open, metadata_errors="ignore") if _PYAV < 19 else partial(av
 _ONE_THREAD = {"threads": 1} if _PYAV >= 17 else {}
 # Some encoders only estimate the frame count in the header, so it cannot show losses below a tenth.
 _ANNOUNCED_SHARE = 0.9
+_TRIED = 40  # packets that tell fields from frames
 MAX_PIXELS = 2**25
 
 
@@ -147,7 +148,7 @@ def frame_rate(stream: av.VideoStream) -> float:
     """Frames per second, 0 where unknown."""
     average, guessed = (float(rate or 0) for rate in (stream.average_rate, stream.guessed_rate))
     # Of some transport streams FFmpeg averages the ticks of the codec's clock.
-    return guessed if guessed and not guessed / 4 < average < guessed * 4 else average or guessed
+    return guessed if 0 < 4 * guessed <= average else average or guessed
 
 
 def leads(packet: av.Packet | None, first: float | None) -> bool:
@@ -229,7 +230,8 @@ class VideoReader:
                 counts = f"{there} of {announced} announced frames are there"
                 raise bad(BadVideoKind.TRUNCATED, path, counts)
             reorders = stream.codec_context.has_b_frames
-            is_h264 = stream.codec_context.name == "h264"
+            order = getattr(stream.codec_context, "field_order", 0)  # 1: progressive
+            may_interlace = stream.codec_context.name == "h264" and order != 1
         # What follows a cut in an open group of pictures may dismiss frames that are not there.
         self._explode = strict and min(times, default=0) >= (times or [0])[0]
         shown = [time for time, _, is_shown, _ in packets if is_shown and time is not None]
@@ -239,7 +241,7 @@ class VideoReader:
         self._first, self._length = -math.inf, sum(is_shown for _, _, is_shown, _ in packets)
         self._rank: dict[int | None, int] | None = None
         self._keys: list[tuple[int, int]] = []
-        if is_h264 and (interlaced := self._interlaced()):  # whose packets may be single fields
+        if may_interlace and (interlaced := self._interlaced()):  # packets may be single fields
             shown, self._length = interlaced, len(interlaced)
         if timed and len(set(shown)) == len(shown):
             shown = sorted(self._decodable(shown, times[0]))
@@ -280,13 +282,16 @@ class VideoReader:
         return open_video(self.path, self.time_limit, self._explode, self.max_pixels)
 
     def _interlaced(self) -> list[int]:
-        """Times of all frames, if they are interlaced: only decoding tells fields from frames."""
+        """Times of all frames, if packets are fields of them: only decoding tells."""
+        times: list[int] = []
         with open_video(self.path, self.time_limit, False, self.max_pixels) as video:
-            frames = decode_all(video, self.path, self.time_limit, strict=False)
-            first = next(frames, None)
-            if first is None or not first.interlaced_frame:
-                return []
-            return [frame.pts or 0 for frame in chain([first], frames)]
+            packets = chain(read_packets(video, self.path, self.time_limit), [None])
+            for count, packet in enumerate(packets):
+                frames = decode_packet(video, packet, self.path, strict=False)
+                times += [frame.pts or 0 for frame in frames]
+                if count == _TRIED and len(times) > 0.6 * _TRIED:  # a packet holds a frame
+                    return []
+        return times
 
     def _decodable(self, shown: list[int], first: int) -> list[int]:
         """Drop the times of frames at the start that refer to others before the file was cut."""

@@ -175,11 +175,12 @@ def start_workers_late(runner: Runner) -> None:
     if hasattr(iterator._iterator, "_shutdown_workers"):
         iterator._iterator._shutdown_workers()
     runner.train_dataloader._iterator = None  # persistent workers
-    iterator._iterator = _batches(runner.train_dataloader)
-    sampler = runner.train_dataloader.sampler
+    iterator._iterator = _batches(runner.train_dataloader, iterator._iterator)
+    sampler = getattr(runner.train_dataloader.batch_sampler, "sampler", None)
     if isinstance(sampler, InfiniteSampler):  # the workers have drawn from it already
         sampler.indices = sampler._indices_of_rank()
 
 
-def _batches(dataloader: DataLoader) -> Generator:
+def _batches(dataloader: DataLoader, former: object) -> Generator:
+    """Yield batches; the end of the ``former`` iterator would end an endless sampler of both."""
     yield from dataloader

@@ -47,30 +47,35 @@ def build_attention(entry: str | dict, **defaults: object) -> nn.Module:
             f"unknown attention {kind!r}; expected a module registered in "
             "mmaction.registry.MODELS, such as 'TemporalAttention'"
         )
-    return build_with(defaults, config)
+    wanted = inspect.signature(cls).parameters
+    return MODELS.build({**{k: v for k, v in defaults.items() if k in wanted}, **config})
 
 
-def build_with(defaults: dict, config: dict) -> nn.Module:
-    """Build a registered module, whose constructor gets those of the defaults that it names."""
+def build_block(config: dict, **defaults: object) -> nn.Module:
+    """Build a registered block from a config; its constructor takes those ``defaults`` it knows."""
     cls = MODELS.get(config["type"]) if isinstance(config["type"], str) else config["type"]
     wanted = inspect.signature(cls).parameters if cls else {}
-    return MODELS.build({**{k: v for k, v in defaults.items() if k in wanted}, **config})
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in wanted.values())
+    known = {k: v for k, v in defaults.items() if takes_all or k in wanted}
+    return MODELS.build({**known, **config})
 
 
 def choose_path(path: Callable, fused: bool, with_cp: bool) -> Callable | None:
     """Say how a block computes: fast or as it is defined (None), recomputed in backward or not."""
-    chosen = partial(unless_hooked, path) if fused else None
-    return partial(recomputed, chosen) if with_cp else chosen
+    literal = partial(recomputed, None) if with_cp else defined
+    if not fused:
+        return literal if with_cp else None
+    return partial(unless_hooked, partial(recomputed, path) if with_cp else path, literal)
 
 
-def unless_hooked(path: Callable, block: f4d.Residual4d, x: Tensor) -> Tensor:
+def unless_hooked(fast: Callable, literal: Callable, block: f4d.Residual4d, x: Tensor) -> Tensor:
     """Take the fast path, or the definition where hooks see or change what layers compute."""
     layers = () if is_compiling() else (m for m in block.modules() if m is not block)
     hooked = any(
         m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or m._backward_pre_hooks
         for m in layers
     )
-    return defined(block, x) if hooked else path(block, x)
+    return literal(block, x) if hooked else fast(block, x)
 
 
 @MODELS.register_module(name="F4DBlock")

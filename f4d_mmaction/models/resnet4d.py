@@ -14,7 +14,7 @@ from mmaction.models.backbones.x3d import X3D
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
-from .blocks import build_with
+from .blocks import build_block
 from .compiling import every_shape
 from .f4d import check_shape
 from .inference import use_channels_last
@@ -121,8 +121,9 @@ class Blocks4dMixin(nn.Module):
     ) -> None:
         if "type" not in config:
             raise ValueError(f"block4d must name its type, such as 'F4DBlock', got {config}")
-        defaults = dict(channels=channels, norm_cfg=self.norm_cfg, with_cp=with_cp)
-        self.blocks4d[location] = build_with(defaults, config)
+        self.blocks4d[location] = build_block(
+            config, channels=channels, norm_cfg=self.norm_cfg, with_cp=with_cp
+        )
         self.block_stage[location] = stage
 
     def init_weights(self, *args: object) -> None:

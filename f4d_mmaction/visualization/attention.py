@@ -172,9 +172,11 @@ def save_attention(
 ) -> tuple[Path, Path]:
     """Write the contact sheet and the annotated video of a result into a folder.
 
-    They are named for the video's file, and for ``location`` where it is given.
+    They are named for the video and the folder it lies in, and for ``location`` where it is given.
     """
-    name = os.fsdecode(os.fsencode(Path(result.path).name)[:200])  # names end at 255 bytes
+    path = Path(result.path)
+    name = "_".join(filter(None, (path.parent.name, path.name)))
+    name = os.fsdecode(os.fsencode(name)[:200])  # names end at 255 bytes
     stem = Path(folder, "_".join(filter(None, (name, location))))
     sheet = contact_sheet(result, f"{stem}.png", location)
     return sheet, attention_video(result, f"{stem}.mp4", location)

@@ -86,8 +86,8 @@ def test_networks_that_regroup_units_are_refused(config_path, kind, options):
         SlidingWindow(init_recognizer(config, None, "cpu"), FPS)
 
 
-def test_a_window_is_as_long_as_wanted_to_half_a_frame_a_unit(model):
-    for fps, seconds, section in ((29.97, 2, 15), (100, 1.16, 29), (25, 4, 25)):
+def test_a_window_is_as_long_as_wanted_but_for_less_than_a_frame_a_unit(model):
+    for fps, seconds, section in ((29.97, 2, 14), (100, 1.16, 29), (25, 3, 18)):
         assert SlidingWindow(model, fps, seconds).section == section
 
 

@@ -184,7 +184,15 @@ def test_fields_of_interlaced_h264_are_joined_to_frames(tmp_path, suffix):
 
 @pytest.mark.parametrize(
     ("average", "guessed", "told"),
-    [(30, 30, 30), (25, 50, 25), (600, 30, 30), (None, 24, 24), (12, None, 12), (None, None, 0)],
+    [
+        (30, 30, 30),
+        (25, 50, 25),
+        (600, 30, 30),
+        (8, 60, 8),
+        (None, 24, 24),
+        (12, None, 12),
+        (None, None, 0),
+    ],
 )
 def test_ticks_of_a_clock_are_no_frame_rate(average, guessed, told):
     stream = SimpleNamespace(average_rate=average, guessed_rate=guessed)

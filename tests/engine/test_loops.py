@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import DATA_SAMPLERS
@@ -76,9 +77,17 @@ _base_.default_hooks.checkpoint.by_epoch = False
 """
 
 
-def test_hooks_lose_no_draw_of_endless_samplers(benchmark: Path, tmp_path: Path) -> None:
+GROUPED = """
+sampler = dict(type="OneKindOfLabel", batch_size=2, drop_last=True)
+_base_.train_dataloader.batch_sampler = sampler
+_base_.train_dataloader.pop("batch_size")
+"""
+
+
+@pytest.mark.parametrize("more", ["", GROUPED], ids=["batch size", "batch sampler"])
+def test_hooks_lose_no_draw_of_endless_samplers(benchmark: Path, tmp_path: Path, more: str) -> None:
     none, two = (
-        seen(benchmark, tmp_path / str(workers), ITERATIONS.format(workers=workers))
+        seen(benchmark, tmp_path / str(workers), ITERATIONS.format(workers=workers) + more)
         for workers in (0, 2)
     )
     assert two == none

@@ -182,6 +182,18 @@ def test_what_a_subclass_of_attention_says_is_done(kind: type, mode: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["F4D", "V4D"])
+def test_hooks_may_come_and_go_before_a_block_is_recomputed(name: str) -> None:
+    block, x = build(name, (3, 3, 1, 1), with_cp=True), features((1, 2, 3), FIRST, torch.float32)
+    hook = block.norm.register_forward_hook(lambda *_: None)
+    y = block(x)
+    hook.remove()
+    y.sum().backward()
+    y = block(x)
+    block.norm.register_forward_hook(lambda *_: None)
+    y.sum().backward()
+
+
+@pytest.mark.parametrize("name", ["F4D", "V4D"])
 def test_hooks_on_layers_of_a_block_see_and_change_them(name: str) -> None:
     block = build(name, (3, 3, 1, 1)).eval()
     x = features((1, 2, 3), FIRST, torch.float32)

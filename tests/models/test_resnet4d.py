@@ -132,8 +132,8 @@ def test_recomputation_gives_the_same_loss_and_gradients(with_cp: object) -> Non
     torch.testing.assert_close(gradients(model, x), gradients(build(), x))
     stage_flags = with_cp if isinstance(with_cp, tuple) else (True,) * 4
     for i, flag in enumerate(stage_flags):
-        path = model.blocks4d[f"layer{i + 1}_1"].path
-        assert (getattr(path, "func", path) is recomputed) is flag
+        fast = model.blocks4d[f"layer{i + 1}_1"].path.args[0]
+        assert (getattr(fast, "func", fast) is recomputed) is flag
         assert model.get_submodule(f"layer{i + 1}.0").with_cp is flag
 
 
@@ -184,9 +184,18 @@ class OwnBlock(nn.Module):
         return x + 1
 
 
-def test_own_blocks_and_norms_without_weights_are_built() -> None:
-    MODELS.register_module(module=OwnBlock, force=True)
-    network = build(block4d=[dict(type="OwnBlock"), dict(type="F4DBlock"), None, None],
+class OpenBlock(OwnBlock):
+    """A block of a user, which takes all that it is given."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(kwargs["channels"])
+        self.norm_cfg = kwargs["norm_cfg"]
+
+
+@pytest.mark.parametrize("kind", [OwnBlock, OpenBlock])
+def test_own_blocks_and_norms_without_weights_are_built(kind: type) -> None:
+    MODELS.register_module(module=kind, force=True)
+    network = build(block4d=[dict(type=kind.__name__), dict(type="F4DBlock"), None, None],
                     norm_cfg=dict(type="BN3d", affine=False))  # fmt: skip
     own, ours = network.blocks4d.values()
     assert own.channels == 8

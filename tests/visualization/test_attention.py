@@ -117,7 +117,7 @@ def test_files_whose_names_are_no_text_or_long_are_drawn(tmp_path, name):
 
 def test_the_video_plays_every_frame_at_the_videos_pace(tmp_path):
     sheet, video = save_attention(result(), tmp_path)
-    assert (sheet.name, video.name) == ("video.mp4.png", "video.mp4.mp4")
+    assert (sheet.name, video.name) == ("folder_video.mp4.png", "folder_video.mp4.mp4")
     with av.open(str(video)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")

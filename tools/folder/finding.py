@@ -124,6 +124,13 @@ def _in_folders(root: Path, say: Say) -> Iterator[Video]:
         say(f"left out {count} files {kind}: no videos of a class")
 
 
+def _fields(line: str, folder: Path) -> list[str]:
+    """Name and label of a line; a comma parts them unless a video has the name before a space."""
+    fields = line.rsplit(maxsplit=1)
+    there = any((root / fields[0]).exists() for root in (folder, folder / "videos"))
+    return fields if there or "," not in line else [*map(str.strip, line.rsplit(",", 1))]
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -151,7 +158,7 @@ def _listed(path: Path) -> Iterator[Video]:
             raise ValueError(f"{path}, row {len(rows)}: {error}") from None
         head = [name.strip().lower() for name in rows.pop(0)] if rows else []
     else:
-        rows = [re.split(r"[,\s]\s*(?=[^,\s]+$)", line.strip(), maxsplit=1) for line in lines]
+        rows = [_fields(line.strip(), path.parent) for line in lines]
     if not {"path", "label"} <= set(head):
         raise ValueError(f"{path} begins with {head}; expected path,label and perhaps group,split")
     for number, row in enumerate(rows, start=1):
