@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.runner import CheckpointLoader
 
-from ..datasets.unwrapping import known_names, unwrapped
+from ..datasets.unwrapping import known_names, tested_dataset
 from ..models.weights import load_checked, load_whole
 
 Labels = str | os.PathLike | Sequence[str] | None
@@ -82,7 +82,7 @@ def class_names(model: BaseModel, labels: Labels = None, meta: dict | None = Non
 
 def _classes_file(config: Config) -> Path | None:
     """``classes.txt`` of the benchmark, ``label_map.txt`` of ``tools/data/prepare.py``."""
-    dataset = next(unwrapped((config.get("test_dataloader") or {}).get("dataset") or {}))
+    dataset = tested_dataset(config)
     names = ("classes.txt", "label_map.txt") if dataset.get("ann_file") else ()
     folder = Path(dataset.get("data_root") or "", dataset.get("ann_file") or "").parent
     return next(filter(Path.is_file, map(folder.joinpath, names)), None)

@@ -21,7 +21,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from ..datasets.unwrapping import unit_frames, unwrapped
+from ..datasets.unwrapping import tested_dataset, unit_frames
 from ..datasets.video_errors import BadVideoError
 from ..models.resnet4d import Blocks4dMixin
 from ..structures import Prediction, Recognition
@@ -118,8 +118,7 @@ def video_pipeline(config: Config) -> Compose:
         ValueError: there is no pipeline, or none with a decoder.
     """
     init_default_scope(config.get("default_scope", "mmaction"))
-    dataset = next(unwrapped((config.get("test_dataloader") or {}).get("dataset") or {}))
-    steps = copy.deepcopy(list(dataset.get("pipeline") or ()))
+    steps = copy.deepcopy(list(tested_dataset(config).get("pipeline") or ()))
     names = [get_str_type(step["type"]) for step in steps]
     if not any("Decode" in name for name in names):
         named = ", ".join(names) or "test_dataloader.dataset has none"

@@ -45,8 +45,8 @@ def stream_frames(
         BadVideoError: the file is no video, or damaged.
     """
     path = os.fsdecode(path)
-    fps = average_fps(path)
     with open_video(path) as video:
+        fps = frame_rate(video.streams.video[0]) or 25
         start = list(islice(read_packets(video, path), 2))
     # Errors after a cut are no damage; after one in a leading frame, threads decode nothing more.
     is_cut = any(leads(packet, start[0].pts) for packet in start)

@@ -25,6 +25,11 @@ def unwrapped(dataset: Data) -> Iterator[Data]:
         yield dataset
 
 
+def tested_dataset(config: Mapping) -> dict:
+    """Return the config of the first dataset that a config tests on; empty where there is none."""
+    return next(unwrapped((config.get("test_dataloader") or {}).get("dataset") or {}))
+
+
 def find_sampler(pipeline: Sequence[dict]) -> dict:
     """Return the step of a pipeline's config that samples action units.
 

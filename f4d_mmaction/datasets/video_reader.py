@@ -183,8 +183,9 @@ class VideoReader:
     """Frames of one video by index, in display order.
 
     Opening reads the compressed packets once: this counts the frames, which headers do not know,
-    and tells truncated files. Every read opens the file again and ends with its decoder, so that
-    none depends on the reads before; between them no file is open.
+    and tells truncated files. Packets that may be single fields of frames are also decoded. Every
+    read opens the file again and ends with its decoder, so that none depends on the reads before;
+    between them no file is open.
 
     Args:
         path: A local file.

@@ -29,9 +29,8 @@ def read_errors(work_dir: str | os.PathLike) -> Errors:
     """Read the errors of a run from the ``vis_data/scalars.json`` of its work directory.
 
     A resumed run leaves one log for each start: later ones go on from earlier ones, and a run begun
-    anew replaces them. An epoch's
-    training error is that of its last line, which is the epoch's mean under this project's
-    ``log_processor`` (a single batch's under MMEngine's own).
+    anew replaces them. An epoch's training error is that of its last line, which is the epoch's
+    mean under this project's ``log_processor`` (a single batch's under MMEngine's own).
 
     Raises:
         FileNotFoundError: there is no log.

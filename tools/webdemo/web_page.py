@@ -27,7 +27,7 @@ from untrusted_video import MEGABYTE, Limits, check_video
 
 from f4d_mmaction.apis.recognition import VIDEO_SUFFIXES, recognize
 from f4d_mmaction.datasets.transforms import VideoReader
-from f4d_mmaction.datasets.unwrapping import find_sampler
+from f4d_mmaction.datasets.unwrapping import find_sampler, tested_dataset
 from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.visualization.attention import attention_video, contact_sheet
 
@@ -164,9 +164,9 @@ class KeepToItself:
 
 def sample_videos(config: Config, count: int = SAMPLES) -> list[str]:
     """Find the first videos of the config's test set, where they are on this machine."""
-    dataset = config.test_dataloader.dataset
+    dataset = tested_dataset(config)
     root, prefixes = dataset.get("data_root") or "", dataset.get("data_prefix") or {}
-    listing = Path(root, dataset.ann_file)
+    listing = Path(root, dataset["ann_file"])
     if not listing.is_file():
         return []
     with open(listing, encoding="utf-8") as lines:
@@ -211,7 +211,7 @@ def build_page(
         return show(str(samples[chosen.index]))
 
     try:
-        sampler = find_sampler(model.cfg.test_dataloader.dataset.pipeline)
+        sampler = find_sampler(tested_dataset(model.cfg)["pipeline"])
     except ValueError:
         sampler = {}
     intro = INTRO.format(
