@@ -4,8 +4,6 @@ Each function removes one symptom, names its upstream thread, and does nothing w
 healthy. :func:`apply` runs on ``import f4d_mmaction``, before anything of ``mmaction.models``.
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import os
@@ -134,7 +132,7 @@ def load_checkpoints_weights_only() -> None:
     CheckpointLoader.register_scheme(["http://", "https://"], load_from_http, force=True)
 
 
-def load_from_local(path: str | Path, map_location: MAP_LOCATION = "cpu", **options: Any) -> Any:
+def load_from_local(path: str | Path, map_location: "MAP_LOCATION" = "cpu", **options: Any) -> Any:
     """Load a checkpoint without running code of its own; ``options`` are of ``torch.load``.
 
     Raises:
@@ -149,7 +147,7 @@ def load_from_local(path: str | Path, map_location: MAP_LOCATION = "cpu", **opti
     return torch.load(path, map_location=map_location, **options)
 
 
-def load_from_http(url: str, map_location: MAP_LOCATION = None) -> Any:
+def load_from_http(url: str, map_location: "MAP_LOCATION" = None) -> Any:
     """Load a checkpoint from the web, by way of PyTorch's folder of downloads."""
     import torch
     from mmengine.dist import barrier
@@ -204,7 +202,7 @@ def checkpoint_types() -> list:
     return allowed
 
 
-def init_gloo_without_cuda(config: Config) -> None:
+def init_gloo_without_cuda(config: "Config") -> None:
     """``_cuda_setDevice`` and ``device_ids`` errors: MMEngine 0.10 takes DDP to mean CUDA.
 
     Starts a gloo process group before the Runner would start NCCL, and has the Runner's

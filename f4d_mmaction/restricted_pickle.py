@@ -5,8 +5,6 @@ before 2.6. Instead, Python's unpickler in its slow form is restricted to the sa
 from a list, only those are called, and only their instances are given a state.
 """
 
-from __future__ import annotations
-
 import io
 import pickle
 from _codecs import encode

@@ -1,7 +1,5 @@
 """Results as plain data: what a network makes of a video, and its scores along a long one."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import NamedTuple
 

@@ -6,8 +6,6 @@ operators are counted as they are dispatched, so functional calls count too (a c
 and matrix products; the paper's "FLOPs" are multiply-adds.
 """
 
-from __future__ import annotations
-
 import re
 from copy import deepcopy
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Markdown of the analysis tools, printed or written into a marked part of a document."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Shares with their intervals, and counts of confusions, for every tool that reports a test."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

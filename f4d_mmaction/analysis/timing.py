@@ -1,7 +1,5 @@
 """Timing on a shared machine: candidates take turns, so that only neighbors are compared."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Features of videos: what the network computes before, or inside, its classifier."""
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """A trained recognizer from a config and a checkpoint, whole or not at all, with label names."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ Neighboring windows share U - 1 units. Their frames are decoded and transformed 
 up to the first 4D block, where no unit has seen another yet, runs once for each unit.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterator

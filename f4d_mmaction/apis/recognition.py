@@ -1,7 +1,5 @@
 """What a network sees in videos: its best classes by name, and its attention, in one pass."""
 
-from __future__ import annotations
-
 import copy
 import os
 import re

@@ -1,7 +1,5 @@
 """Frames of a video of any length, one after the other, in constant memory."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from itertools import islice

@@ -1,7 +1,5 @@
 """What lies inside wrapped datasets, pipelines and packed samples."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar

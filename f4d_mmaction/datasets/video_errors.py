@@ -1,7 +1,5 @@
 """Kinds of bad video files, and checks that recognize them without trusting the file."""
 
-from __future__ import annotations
-
 import os
 import stat
 from enum import Enum

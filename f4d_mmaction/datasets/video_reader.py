@@ -5,8 +5,6 @@ keeps no presentation times (AVI with B-frames); torchcodec ends silently in dam
 neither a strict mode nor a time limit.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import time

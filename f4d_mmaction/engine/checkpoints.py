@@ -1,7 +1,5 @@
 """Checkpoints that are written atomically, and checked before a run continues."""
 
-from __future__ import annotations
-
 import logging
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Shared by the command lines of training and testing: reading a config, building a Runner."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 import os

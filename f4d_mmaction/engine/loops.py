@@ -5,8 +5,6 @@ place inside an epoch. Here none of it has to be restored: every sample and ever
 from a seed made of the run's seed and its own number.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Generator, Iterator, Sequence
 from functools import partial

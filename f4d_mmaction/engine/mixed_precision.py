@@ -1,7 +1,5 @@
 """bfloat16 autocast, which MMEngine's AmpOptimWrapper leaves out on the CPU."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 

@@ -1,7 +1,5 @@
 """The blocks as configs name them: kinds of layers, attention and ways to compute are keys."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Sequence
 from functools import partial

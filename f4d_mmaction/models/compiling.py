@@ -1,7 +1,5 @@
 """Compiling: one graph for each input shape, without PyTorch's limits on their number."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import wraps
 

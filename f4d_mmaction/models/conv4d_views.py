@@ -15,8 +15,6 @@ axis or two of size 1 is one convolution of fewer axes:
 Contiguous memory gives the same numbers, with copies.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch.nn.functional as F

@@ -7,8 +7,6 @@ Symbols: N videos, U action units per video, C channels, T frames per unit, H x 
 attention map (N, U, C, T, H, W), the trunk's 3D form (N*U, C, T, H, W) by video, to the same shape.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -183,7 +181,7 @@ class SpatioTemporalAttention(Attention):
 class Residual4d(nn.Module):
     """``x + branch(x)``, the branch a 4D convolution: (N, U, C, T, H, W) in and out."""
 
-    path: Callable[[Residual4d, Tensor], Tensor] | None = None  # computes the same in another way
+    path: "Callable[[Residual4d, Tensor], Tensor] | None" = None  # computes the same in another way
 
     def __init__(self, channels: int, conv: nn.Module, layers: Layers) -> None:
         super().__init__()

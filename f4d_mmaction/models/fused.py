@@ -14,8 +14,6 @@ A block's ``path`` is one of the two functions at the end. What they do differen
   the gradient.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Protocol, TypeGuard, TypeVar
 

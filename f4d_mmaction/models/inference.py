@@ -1,7 +1,5 @@
 """The fast way to run a trained recognizer: low precision, channels last, compiled."""
 
-from __future__ import annotations
-
 import shutil
 from contextlib import nullcontext
 

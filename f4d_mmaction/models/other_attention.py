@@ -6,8 +6,6 @@ rewrite features rather than weigh them. ``reduction`` is r, of hidden layers; `
 MMAction2 configures it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

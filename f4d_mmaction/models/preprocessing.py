@@ -1,7 +1,5 @@
 """Action units as input of recognizers that do not support units."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

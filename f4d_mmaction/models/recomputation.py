@@ -1,7 +1,5 @@
 """Computing a block again in the backward pass instead of keeping its results."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 

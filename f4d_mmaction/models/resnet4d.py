@@ -1,7 +1,5 @@
 """3D trunks of MMAction2 recast as 4D networks (paper, section III.D)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -207,7 +205,7 @@ class Blocks4dMixin(nn.Module):
             if stage <= self.frozen_stages:
                 self.blocks4d[location].eval().requires_grad_(False)
 
-    def train(self, mode: bool = True) -> Blocks4dMixin:
+    def train(self, mode: bool = True) -> "Blocks4dMixin":
         """Set the training mode; unlike the trunk's own method, return self."""
         super().train(mode)
         return self
@@ -257,7 +255,7 @@ class ResNet2Plus1d4d(Blocks4dMixin, ResNet2Plus1d):
 class CSN4d(Blocks4dMixin, ResNet3dCSN):
     """Channel-separated networks recast in 4D; ``bn_frozen`` concerns the trunk alone."""
 
-    def train(self, mode: bool = True) -> CSN4d:
+    def train(self, mode: bool = True) -> "CSN4d":
         """Set the training mode; the blocks' normalization learns unless its stage is frozen."""
         super().train(mode)
         for location, stage in self.block_stage.items():

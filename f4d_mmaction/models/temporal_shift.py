@@ -1,7 +1,5 @@
 """TSM on the trunk that the other networks have, so that small ones can be compared."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from mmaction.models.backbones.resnet3d_slowonly import ResNet3dSlowOnly

@@ -6,8 +6,6 @@ kernels than (1, h, w) and (t, 1, 1). On the CPU, PyTorch runs a pointwise `Conv
 on one thread without oneDNN, which is several times slower; otherwise both are as fast.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Checkpoint files: read without running code in them, refused if they fit another network."""
 
-from __future__ import annotations
-
 import os
 import re
 import zipfile

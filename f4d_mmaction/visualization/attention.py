@@ -1,7 +1,5 @@
 """Contact sheets: the frames that a network saw, and its attention to them."""
 
-from __future__ import annotations
-
 import os
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Training and validation error of runs side by side, as the paper's Fig. 4, from their logs."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -1,7 +1,5 @@
 """Attention maps at the size of the frames, and frames that glow where the weights are high."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import matplotlib

@@ -1,7 +1,5 @@
 """One style for all pictures of this project, drawn without pyplot: no display, no global state."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

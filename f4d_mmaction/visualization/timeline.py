@@ -1,7 +1,5 @@
 """Scores along a long video, as a picture and under the playing video."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from functools import lru_cache

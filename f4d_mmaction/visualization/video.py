@@ -1,7 +1,5 @@
 """Videos that any browser plays, and pictures whose frames and cursor move while the rest stays."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Opening and decoding videos and folders of frames, as steps of a pipeline."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Packing of decoded frames into the network's input."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """RandAugment for videos; the host's needs torchvision or imgaug."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

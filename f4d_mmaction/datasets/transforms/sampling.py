@@ -1,7 +1,5 @@
 """Video-level segment sampling: U action units, one from each section of the video."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ travel from the workers to the hook inside the samples they belong to, so any nu
 processes report without files or memory of their own.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable

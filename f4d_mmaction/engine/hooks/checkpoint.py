@@ -1,7 +1,5 @@
 """Atomic, resumable checkpoints, and the refusal of weights of another network."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from mmaction.registry import HOOKS

@@ -1,7 +1,5 @@
 """Testing in the fast inference mode."""
 
-from __future__ import annotations
-
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner

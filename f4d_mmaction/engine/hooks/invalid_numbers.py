@@ -1,7 +1,5 @@
 """Losses that are NaN or infinite, and the steps that mixed precision skips."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Labels that the head cannot learn are found before the first step, not in a CUDA assertion."""
 
-from __future__ import annotations
-
 from mmaction.registry import HOOKS
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook

@@ -1,7 +1,5 @@
 """Pictures of a run while it trains: error curves, and what the network attends to."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from mmaction.registry import HOOKS

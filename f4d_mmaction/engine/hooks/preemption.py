@@ -1,7 +1,5 @@
 """What a run does on SIGTERM (from Slurm, torchrun, or a cloud's spot machine)."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading
