@@ -31,39 +31,31 @@ def build_layers(norm_cfg: dict | None, act_cfg: dict | None, conv_cfg: dict | N
     )
 
 
-def build_attention(entry: str | dict, **defaults: object) -> nn.Module:
-    """Build an attention from a registered name or a config; its constructor takes ``defaults``.
+def build_module(config: str | dict, **defaults: object) -> nn.Module:
+    """Build a module from its name or config; its constructor takes those ``defaults`` it knows.
 
     Raises:
         ValueError: the name is not registered.
     """
-    config = dict(type=entry) if isinstance(entry, str) else dict(entry)
+    config = dict(type=config) if isinstance(config, str) else config
     kind = config.get("type")
     cls = MODELS.get(kind) if isinstance(kind, str) else kind
-    if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
+    if not callable(cls):
         raise ValueError(
-            f"unknown attention {kind!r}; expected a module registered in "
-            "mmaction.registry.MODELS, such as 'TemporalAttention'"
+            f"type must name a module registered in mmaction.registry.MODELS, such as 'F4DBlock' "
+            f"or 'TemporalAttention', got {kind!r} in {config}"
         )
     wanted = inspect.signature(cls).parameters
-    return MODELS.build({**{k: v for k, v in defaults.items() if k in wanted}, **config})
-
-
-def build_block(config: dict, **defaults: object) -> nn.Module:
-    """Build a registered block from a config; its constructor takes those ``defaults`` it knows."""
-    cls = MODELS.get(config["type"]) if isinstance(config["type"], str) else config["type"]
-    wanted = inspect.signature(cls).parameters if cls else {}
     takes_all = any(each.kind is each.VAR_KEYWORD for each in wanted.values())
     known = {k: v for k, v in defaults.items() if takes_all or k in wanted}
-    return MODELS.build({**known, **config})
+    return MODELS.build(config, default_args=known)
 
 
-def choose_path(path: Callable, fused: bool, with_cp: bool) -> Callable | None:
-    """Say how a block computes: fast or as it is defined (None), recomputed in backward or not."""
-    literal = partial(recomputed, None) if with_cp else defined
-    if not fused:
-        return literal if with_cp else None
-    return partial(unless_hooked, partial(recomputed, path) if with_cp else path, literal)
+def choose_path(fast: Callable, fused: bool, with_cp: bool) -> Callable:
+    """Say how a block computes: fast or as it is defined, recomputed in backward or not."""
+    literal = partial(recomputed, defined) if with_cp else defined
+    fast = partial(recomputed, fast) if with_cp else fast
+    return partial(unless_hooked, fast, literal) if fused else literal
 
 
 def unless_hooked(fast: Callable, literal: Callable, block: f4d.Residual4d, x: Tensor) -> Tensor:
@@ -117,7 +109,7 @@ def build_f4d_block(
     norm_cfg = norm_cfg or dict(type="BN3d")
     layers = build_layers(norm_cfg, act_cfg or dict(type="ReLU", inplace=True), conv_cfg)
     entries = [attention] if isinstance(attention, (str, dict)) else attention or ()
-    modules = [build_attention(e, channels=channels, norm_cfg=norm_cfg) for e in entries]
+    modules = [build_module(e, channels=channels, norm_cfg=norm_cfg) for e in entries]
     if len({type(module) for module in modules}) < len(modules):
         raise ValueError(f"attention names a module twice: {attention}")
     block = f4d.F4DBlock(channels, kernel_size, mid_channels, modules, dropout, layers)

@@ -13,14 +13,12 @@ from .f4d import Residual4d
 
 
 def recomputed(
-    path: Callable[[Residual4d, Tensor], Tensor] | None, block: Residual4d, x: Tensor
+    path: Callable[[Residual4d, Tensor], Tensor], block: Residual4d, x: Tensor
 ) -> Tensor:
     """Return ``path(block, x)``, keeping only ``x`` for the backward pass.
 
-    Without a path the block is computed as it is defined. Random numbers repeat, and batch
-    statistics of ``block`` are counted once.
+    Random numbers repeat, and batch statistics of ``block`` are counted once.
     """
-    path = path or defined
     if not (x.requires_grad and torch.is_grad_enabled()):
         return path(block, x)
     if is_compiling():  # the compiler counts statistics once by itself

@@ -12,7 +12,7 @@ from mmaction.models.backbones.x3d import X3D
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
-from .blocks import build_block
+from .blocks import build_module
 from .compiling import every_shape
 from .f4d import check_shape
 from .inference import use_channels_last
@@ -117,9 +117,7 @@ class Blocks4dMixin(nn.Module):
     def _insert(
         self, location: str, stage: int, config: dict, channels: int, with_cp: bool
     ) -> None:
-        if "type" not in config:
-            raise ValueError(f"block4d must name its type, such as 'F4DBlock', got {config}")
-        self.blocks4d[location] = build_block(
+        self.blocks4d[location] = build_module(
             config, channels=channels, norm_cfg=self.norm_cfg, with_cp=with_cp
         )
         self.block_stage[location] = stage

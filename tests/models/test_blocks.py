@@ -121,8 +121,8 @@ def test_maps_are_those_of_the_modules() -> None:
         (dict(mid_channels=0), "at least 1"),
         (dict(dropout=1.5), "between 0 and 1, but got 1.5"),
         (dict(mid_channels="1/8"), "a fraction such as 0.125, got '1/8'"),
-        (dict(attention=("NoSuchAttention",)), "unknown attention 'NoSuchAttention'"),
-        (dict(attention=(dict(reduction=4),)), "unknown attention None"),
+        (dict(attention=("NoSuchAttention",)), "registered.*, got 'NoSuchAttention'"),
+        (dict(attention=(dict(reduction=4),)), "registered.*, got None in {'reduction': 4}"),
         (dict(attention=("TemporalAttention",) * 2), "names a module twice"),
     ],
 )

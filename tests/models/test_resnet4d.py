@@ -211,7 +211,8 @@ def test_own_blocks_and_norms_without_weights_are_built(kind: type) -> None:
         (dict(placement=(1, 1)), "placement must have one entry for each of the trunk's 4 stages"),
         (dict(placement=1), "placement must have one entry"),
         (dict(block4d=(None, None)), "block4d must have one entry"),
-        (dict(block4d=dict(mid_channels=4)), "must name its type"),
+        (dict(block4d=dict(mid_channels=4)), "type must name a module registered"),
+        (dict(block4d=dict(type="NoSuchBlock")), "got 'NoSuchBlock'"),
         (dict(block4d=(None,) * 4, stem_block4d=True), "stem_block4d must be a config"),
     ],
 )
