@@ -15,7 +15,7 @@ A block's ``path`` is one of the two functions at the end. What they do differen
 """
 
 from collections.abc import Callable
-from typing import Protocol, TypeGuard, TypeVar
+from typing import Any, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -113,23 +113,11 @@ def _over_pixels(x: Tensor, fold: Callable[[Tensor, int], Tensor] = Tensor.sum) 
     return fold(x.movedim(-4, -1).flatten(-3, -2), -2).transpose(-2, -1)
 
 
-Saved = TypeVar("Saved")
-
-
-class _Context(Protocol[Saved]):
-    """What autograd hands to both passes; PyTorch's own class knows no None."""
-
-    saved_tensors: Saved
-    needs_input_grad: tuple[bool, ...]
-
-    def save_for_backward(self, *tensors: Gain) -> None: ...
-
-
 class _PoolFrames(Function):
     """Average and maximum of (N, U, C, T, H, W) over H and W."""
 
     @staticmethod
-    def forward(ctx: _Context, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
         if x.is_cuda:
             peak, where = x.flatten(4).max(4)
         else:  # with vector instructions, unlike `max`
@@ -141,7 +129,7 @@ class _PoolFrames(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: _Context[tuple[Tensor, Tensor]], mean: Tensor, peak: Tensor) -> Tensor:
+    def backward(ctx: Any, mean: Tensor, peak: Tensor) -> Tensor:
         x, where = ctx.saved_tensors
         grad = torch.empty_like(x).flatten(4)
         _spread(grad, 4, *(z.unsqueeze(4) for z in (mean, peak, where)))
@@ -152,7 +140,7 @@ class _PoolPixels(Function):
     """Average and maximum of (N, U, C, T, H, W), times a gain (N, U, C, T, 1, 1), over C."""
 
     @staticmethod
-    def forward(ctx: _Context, x: Tensor, gain: Gain) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, gain: Gain) -> tuple[Tensor, Tensor]:
         y = x if gain is None else x * gain
         peak, where = y.max(2, keepdim=True)
         ctx.save_for_backward(x, where, gain)
@@ -160,9 +148,7 @@ class _PoolPixels(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(
-        ctx: _Context[tuple[Tensor, Tensor, Gain]], mean: Tensor, peak: Tensor
-    ) -> tuple[Tensor, Gain]:
+    def backward(ctx: Any, mean: Tensor, peak: Tensor) -> tuple[Tensor, Gain]:
         x, where, gain = ctx.saved_tensors
         grad, of_gain = torch.empty_like(x), None
         _spread(grad, 2, mean, peak, where)
@@ -182,7 +168,7 @@ class _WeighedSum(Function):
     """``x + y * frames * pixels``: gains (N, U, C, T, 1, 1), and of any shape; each may be None."""
 
     @staticmethod
-    def forward(ctx: _Context, x: Tensor, y: Tensor, frames: Gain, pixels: Gain) -> Tensor:
+    def forward(ctx: Any, x: Tensor, y: Tensor, frames: Gain, pixels: Gain) -> Tensor:
         ctx.save_for_backward(y, frames, pixels)
         *first, last = [gain for gain in (frames, pixels) if gain is not None]
         for gain in first:
@@ -191,7 +177,7 @@ class _WeighedSum(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: _Context[tuple[Tensor, Gain, Gain]], grad: Tensor) -> tuple[Gain, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Gain, ...]:
         y, frames, pixels = ctx.saved_tensors
         product, of_y, of_frames, of_pixels = grad * y, grad, None, None
         if pixels is not None:
