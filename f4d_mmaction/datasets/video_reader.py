@@ -10,8 +10,9 @@ import os
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from functools import partial
+from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -33,13 +34,14 @@ from .video_errors import (
 _AV_ERRORS = (av.FFmpegError, OSError, ValueError, OverflowError, ZeroDivisionError, EOFError)
 _PYAV = int(av.__version__.split(".")[0])
 # PyAV 19 always ignores undecodable metadata.
-_open = partial(av.open, metadata_errors="ignore") if _PYAV < 19 else partial(av.open)
+_IGNORE: dict = {"metadata_errors": "ignore"} if _PYAV < 19 else {}
 # Since version 17 PyAV converts a frame in as many threads as there are cores: slower for frames of
 # this size, and workers would fight over the cores.
 _ONE_THREAD = {"threads": 1} if _PYAV >= 17 else {}
 # Some encoders only estimate the frame count in the header, so it cannot show losses below a tenth.
 _ANNOUNCED_SHARE = 0.9
 _TRIED = 40  # packets that tell fields from frames
+_START = (0, 0)  # index of a frame, and position of the packet from which it is decoded
 MAX_PIXELS = 2**25
 
 
@@ -64,7 +66,9 @@ def open_video(
     try:
         # By its absolute path, so that no name is taken for a protocol.
         options = {"protocol_whitelist": "file"}
-        container = _open(os.path.abspath(path), container_options=options, timeout=time_limit)
+        container = av.open(
+            os.path.abspath(path), container_options=options, timeout=time_limit, **_IGNORE
+        )
     except _AV_ERRORS as error:
         if isinstance(error, av.ExitError):
             raise _late(path, time_limit) from error
@@ -177,6 +181,23 @@ def to_rgb(frame: av.VideoFrame, reformatter: VideoReformatter, path: str) -> np
     return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
+class _Packet(NamedTuple):
+    """What a reader notes of a compressed packet, in ticks of the stream's clock."""
+
+    time: int | None  # at which it is shown
+    decoded: int  # at which it is decoded
+    is_key: bool
+    is_shown: bool
+
+    @classmethod
+    def of(cls, packet: av.Packet) -> "_Packet":
+        # An edit list cuts frames, and VP8 hides some.
+        hidden = packet.stream.codec_context.name == "vp8" and not memoryview(packet)[0] & 0x10
+        is_shown = not (packet.is_discard or hidden)
+        return cls(packet.pts, packet.dts or 0, packet.is_keyframe, is_shown)
+
+
+@dataclass(eq=False)
 class VideoReader:
     """Frames of one video by index, in display order.
 
@@ -199,57 +220,39 @@ class VideoReader:
         BadVideoError: the file cannot be used; its ``kind`` says why.
     """
 
-    def __init__(
-        self,
-        path: str,
-        time_limit: float | None = None,
-        strict: bool = True,
-        max_pixels: int = MAX_PIXELS,
-    ) -> None:
-        self.path = path
-        self.time_limit = time_limit
-        self.strict = strict
-        self.max_pixels = max_pixels
-        self._explode = strict
+    path: str
+    time_limit: float | None = None
+    strict: bool = True
+    max_pixels: int = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        self._explode = self.strict
         with self._open() as video:
-            stream = video.streams.video[0]
-            self.average_fps = frame_rate(stream)
-            packets = [
-                (packet.pts, packet.is_keyframe, _is_shown(packet), packet.dts or 0)
-                for packet in read_packets(video, path, time_limit)
-            ]
-            if not packets:
-                raise bad(BadVideoKind.NO_FRAMES, path, "the video stream has no frames")
-            times = [time for time, *_ in packets if time is not None]
-            announced, there = _announced(video, max(times, default=0)), len(packets)
-            is_avi = video.format.name == "avi"
-            if is_avi:  # it announces, and counts in dts, an empty chunk for each frame left out
-                there = max(there, 1 + max(dts for *_, dts in packets))
-            if there < _ANNOUNCED_SHARE * announced:
-                counts = f"{there} of {announced} announced frames are there"
-                raise bad(BadVideoKind.TRUNCATED, path, counts)
-            reorders = stream.codec_context.has_b_frames
-            order = getattr(stream.codec_context, "field_order", 0)  # 1: progressive
-            may_interlace = stream.codec_context.name == "h264" and order != 1
+            packets = list(map(_Packet.of, read_packets(video, self.path, self.time_limit)))
+            _check_whole(video, packets, self.path)
+            self.average_fps = frame_rate(video.streams.video[0])
+            is_avi, context = video.format.name == "avi", video.streams.video[0].codec_context
+            reorders, order = context.has_b_frames, getattr(context, "field_order", 0)
+            may_interlace = context.name == "h264" and order != 1  # progressive
+        times = [packet.time for packet in packets if packet.time is not None]
+        shown = [packet.time for packet in packets if packet.is_shown and packet.time is not None]
         # What follows a cut in an open group of pictures may dismiss frames that are not there.
-        self._explode = strict and min(times, default=0) >= (times or [0])[0]
-        shown = [time for time, _, is_shown, _ in packets if is_shown and time is not None]
+        self._explode = self.strict and min(times, default=0) >= (times or [0])[0]
         # AVI keeps no presentation times, and some files of other containers keep times of decoding
         # in their place, which do not number frames that the decoder reorders.
         timed = not (is_avi or len(times) < len(packets) or (reorders and shown == sorted(shown)))
-        self._first, self._length = -math.inf, sum(is_shown for _, _, is_shown, _ in packets)
+        self._first, self._length = -math.inf, sum(packet.is_shown for packet in packets)
         self._rank: dict[int | None, int] | None = None
-        self._keys: list[tuple[int, int]] = []
+        self._entries = [_START]
         if may_interlace and (interlaced := self._interlaced()):  # packets may be single fields
             shown, self._length = interlaced, len(interlaced)
         if timed and len(set(shown)) == len(shown):
             shown = sorted(self._decodable(shown, times[0]))
             self._first, self._length = times[0], len(shown)
             self._rank = {time: rank for rank, time in enumerate(shown)}
-            keys = [position for position, (_, is_key, *_) in enumerate(packets) if is_key]
-            self._keys = _entries(keys, times, self._rank)
+            self._entries = _entries(packets, times, self._rank)
         if not self._length:
-            raise bad(BadVideoKind.NO_FRAMES, path, "no frame of it is to be shown")
+            raise bad(BadVideoKind.NO_FRAMES, self.path, "no frame of it is to be shown")
 
     def __len__(self) -> int:
         return self._length
@@ -269,12 +272,12 @@ class VideoReader:
                 f"{wanted[-1]}; the sampler's start_index must be 0 for videos"
             )
         try:
-            images = self._decode(wanted, self._keys)
+            images = self._decode(wanted, self._entries)
         except BadVideoError as error:
             # Frames of some encoders refer to others beyond a keyframe.
-            if error.kind is not BadVideoKind.DAMAGED or not self._keys:
+            if error.kind is not BadVideoKind.DAMAGED or self._entries == [_START]:
                 raise
-            images = self._decode(wanted, [])
+            images = self._decode(wanted, [_START])
         return [images[index] for index in indices]
 
     def _open(self) -> InputContainer:
@@ -301,8 +304,8 @@ class VideoReader:
         start = None if frame is None else frame.pts
         return [time for time in shown if start is not None and time >= start]
 
-    def _decode(self, wanted: list[int], keys: list[tuple[int, int]]) -> dict[int, np.ndarray]:
-        """Decode from keyframes to wanted frames; ``keys`` are those at which decoding may start.
+    def _decode(self, wanted: list[int], entries: list[tuple[int, int]]) -> dict[int, np.ndarray]:
+        """Decode from the last of ``entries`` before each wanted frame.
 
         On files of some minutes this saves most of the work (docs/performance.md).
         """
@@ -315,8 +318,8 @@ class VideoReader:
             for position, packet in enumerate(packets):
                 if not missing:
                     break
-                place = bisect_right(keys, (wanted[len(images)], math.inf)) - 1
-                first, start = keys[place] if place >= 0 else (0, 0)
+                place = bisect_right(entries, (wanted[len(images)], math.inf)) - 1
+                first, start = entries[place]
                 if position < start:
                     jumped = True
                     continue
@@ -342,40 +345,36 @@ class VideoReader:
         return images
 
 
-def _entries(keys: list[int], times: list[int], rank: dict) -> list[tuple[int, int]]:
-    """Index of the frame and position of the packet of keyframes that part the video.
+def _entries(packets: list[_Packet], times: list[int], rank: dict) -> list[tuple[int, int]]:
+    """Where decoding may start: the beginning, and keyframes that part the video.
 
     All packets before one are shown before it, and all after it later.
     """
     latest = np.maximum.accumulate(times)
     earliest = np.minimum.accumulate(times[::-1])[::-1]
-    return [
-        (rank[times[key]], key)
-        for key in keys
-        if key and times[key] in rank and latest[key - 1] < times[key] == earliest[key]
-    ]
+    keys = (i for i, packet in enumerate(packets) if i and packet.is_key and packet.time in rank)
+    parting = (i for i in keys if latest[i - 1] < times[i] == earliest[i])
+    return [_START, *((rank[times[i]], i) for i in parting)]
 
 
-def _is_shown(packet: av.Packet) -> bool:
-    """Whether a packet yields a frame: not if an edit list cuts it, or if VP8 hides it."""
-    hidden = packet.stream.codec_context.name == "vp8" and not memoryview(packet)[0] & 0x10
-    return not (packet.is_discard or hidden)
-
-
-def _announced(video: InputContainer, last: int) -> int:
-    """Frames that the container announces, 0 for none; ``last`` is the latest time of a packet."""
-    stream = video.streams.video[0]
-    if stream.frames:
-        return stream.frames
+def _check_whole(video: InputContainer, packets: list[_Packet], path: str) -> None:
+    """Refuse a video without packets, or with fewer than the container announces."""
+    if not packets:
+        raise bad(BadVideoKind.NO_FRAMES, path, "the video stream has no frames")
+    stream, there = video.streams.video[0], len(packets)
+    announced, rate, unit = stream.frames, stream.average_rate, stream.time_base
+    if video.format.name == "avi":  # counts and numbers an empty chunk for each frame left out
+        there = max(there, 1 + max(packet.decoded for packet in packets))
     # With sound the duration is that of the longer stream.
-    rate, unit = stream.average_rate, stream.time_base
-    if not (rate and unit and video.duration) or len(video.streams) > 1:
-        return 0
-    seconds = video.duration / av.time_base
-    # Frames at a varying rate may be fewer than rate and duration say, but reach the end.
-    if last * float(unit) >= _ANNOUNCED_SHARE * seconds:
-        return 0
-    return int(float(rate) * seconds)
+    if not announced and rate and unit and video.duration and len(video.streams) == 1:
+        seconds = video.duration / av.time_base
+        last = max((packet.time for packet in packets if packet.time is not None), default=0)
+        # Frames at a varying rate may be fewer than rate and duration say, but reach the end.
+        if last * float(unit) < _ANNOUNCED_SHARE * seconds:
+            announced = int(float(rate) * seconds)
+    if there < _ANNOUNCED_SHARE * announced:
+        counts = f"{there} of {announced} announced frames are there"
+        raise bad(BadVideoKind.TRUNCATED, path, counts)
 
 
 def _check_size(path: str, frame: av.VideoFrame | av.VideoCodecContext, max_pixels: int) -> None:
