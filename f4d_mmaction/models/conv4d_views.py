@@ -32,15 +32,9 @@ def conv4d(
 ) -> Tensor:
     """Convolve over (U, T, H, W) with zero padding that keeps their sizes (paper, eq. 1).
 
-    Args:
-        x: (N, C, U, T, H, W).
-        weight: (C', C, u, t, h*w).
-        kernel_size: (u, t, h, w), odd.
-        bias: (C',) or None.
-        act: Activation of the result; compilers join it to a convolution only before the view.
-
-    Returns:
-        (N, C', U, T, H, W), a view of ``channels_last_3d`` memory if ``x`` is one.
+    ``x`` (N, C, U, T, H, W), ``weight`` (C', C, u, t, h*w) of odd sizes and ``bias`` (C',) make
+    (N, C', U, T, H, W), a view of ``channels_last_3d`` memory if ``x`` is one. ``act`` is an
+    activation of the result; compilers join it to a convolution only before the view.
     """
     U, T, H, W = x.shape[2:]
     u, t, h, w = kernel_size

@@ -41,18 +41,12 @@ class FrozenRunningStats(AbstractContextManager):
     """Within, batch normalization leaves its running statistics as they are."""
 
     def __init__(self, module: nn.Module) -> None:
-        self.norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm)]
-        self.before: list[tuple[float | None, Tensor | None]] = []
+        norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm)]
+        self.statistics = [buffer for norm in norms for buffer in norm.buffers()]
 
     def __enter__(self) -> None:
-        for norm in self.norms:
-            count = norm.num_batches_tracked
-            self.before.append((norm.momentum, None if count is None else count.clone()))
-            norm.momentum = 0.0
+        self.before = [buffer.clone() for buffer in self.statistics]
 
     def __exit__(self, *_: object) -> None:
-        for norm, (momentum, count) in zip(self.norms, self.before):
-            norm.momentum = momentum
-            if count is not None and norm.num_batches_tracked is not None:
-                norm.num_batches_tracked.copy_(count)
-        self.before.clear()
+        for buffer, value in zip(self.statistics, self.before):
+            buffer.data.copy_(value)  # unseen by autograd, which the norms handed their buffers
