@@ -7,6 +7,7 @@ from a seed made of the run's seed and its own number.
 
 import random
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -38,14 +39,14 @@ class Draw(int):
     key: tuple[int, ...]
 
 
+@dataclass(eq=False)
 class SeededSampler(Sampler):
     """Give each draw of another sampler the key of its own seed, and leave out those done."""
 
-    def __init__(self, sampler: DefaultSampler, seed: int) -> None:
-        self.sampler = sampler
-        self.seed = seed
-        self.epoch = 0
-        self.done = 0
+    sampler: DefaultSampler
+    seed: int
+    epoch: int = 0
+    done: int = 0
 
     def __iter__(self) -> Iterator[Draw]:
         rank, world_size = get_dist_info()

@@ -8,15 +8,16 @@ processes report without files or memory of their own.
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmaction.registry import HOOKS
 from mmengine.dataset import BaseDataset
-from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import Runner, TestLoop, ValLoop
 from torch.utils.data import DataLoader
 
 from ...datasets.unwrapping import unwrapped
@@ -101,6 +102,7 @@ class BadVideoMetric(BaseMetric):
 
 
 @HOOKS.register_module()
+@dataclass(eq=False)
 class BadVideoHook(Hook):
     """Decide what a run does with bad videos.
 
@@ -121,19 +123,19 @@ class BadVideoHook(Hook):
 
     priority = "HIGH"  # before the logger and the checkpoints of the same iteration
 
-    def __init__(self, max_share: float = 0.1, test: str = "stop", check_after: int = 100) -> None:
-        if not 0 <= max_share <= 1:
-            raise ValueError(f"max_share must be between 0 and 1, got {max_share!r}")
-        if test not in ("stop", "count"):
-            raise ValueError(f"test must be 'stop' or 'count', got {test!r}")
-        if check_after < 1:
-            raise ValueError(f"check_after must be at least 1, got {check_after!r}")
-        self.max_share = max_share
-        self.test = test
-        self.check_after = check_after
+    max_share: float = 0.1
+    test: str = "stop"
+    check_after: int = 100
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_share <= 1:
+            raise ValueError(f"max_share must be between 0 and 1, got {self.max_share!r}")
+        if self.test not in ("stop", "count"):
+            raise ValueError(f"test must be 'stop' or 'count', got {self.test!r}")
+        if self.check_after < 1:
+            raise ValueError(f"check_after must be at least 1, got {self.check_after!r}")
         self._listed: set[str] = set()
-        self._samples = 0
-        self._bad = 0
+        self._samples = self._bad = 0
 
     def before_run(self, runner: Runner) -> None:
         """Take up the list of the run that this one resumes."""
@@ -151,18 +153,18 @@ class BadVideoHook(Hook):
 
     def before_val(self, runner: Runner) -> None:
         """Prepare validation."""
-        self._prepare_evaluation(runner.val_dataloader, runner.val_evaluator)
+        self._prepare(runner.val_loop)
 
     def before_test(self, runner: Runner) -> None:
         """Prepare testing."""
-        self._prepare_evaluation(runner.test_dataloader, runner.test_evaluator)
+        self._prepare(runner.test_loop)
 
-    def _prepare_evaluation(self, dataloader: DataLoader, evaluator: Evaluator) -> None:
-        if self.test == "stop":
-            return
-        _stand_in(dataloader)
-        if not any(isinstance(metric, BadVideoMetric) for metric in evaluator.metrics):
-            evaluator.metrics.insert(0, BadVideoMetric())
+    def _prepare(self, loop: ValLoop | TestLoop) -> None:
+        if self.test == "count":
+            _stand_in(loop.dataloader)
+            metrics = loop.evaluator.metrics
+            if not any(isinstance(metric, BadVideoMetric) for metric in metrics):
+                metrics.insert(0, BadVideoMetric())
 
     def _after_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: object, mode: str = "train"

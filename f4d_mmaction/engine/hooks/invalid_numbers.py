@@ -28,9 +28,7 @@ class InvalidNumbersHook(Hook):
     """
 
     priority = "ABOVE_NORMAL"  # before the schedulers and checkpoints of the same iteration
-
-    def __init__(self) -> None:
-        self._overflows = 0
+    _overflows = 0
 
     def before_train(self, runner: Runner) -> None:
         """Have samples carry their paths; take up the loss scale."""
@@ -60,14 +58,12 @@ class InvalidNumbersHook(Hook):
                 "are sound."
             )
         if self._scaler is not None:
-            self._watch_scale(runner, self._scaler.get_scale())
-
-    def _watch_scale(self, runner: Runner, scale: float) -> None:
-        if scale < self._scale:
-            self._overflows += 1
-            runner.logger.warning(
-                f"fp16 overflow in iteration {runner.iter + 1}: step left out, loss scale now "
-                f"{scale:g} ({self._overflows} so far)"
-            )
-        self._scale = scale
-        runner.message_hub.update_scalar("train/loss_scale", scale)
+            scale = self._scaler.get_scale()
+            if scale < self._scale:
+                self._overflows += 1
+                runner.logger.warning(
+                    f"fp16 overflow in iteration {runner.iter + 1}: step left out, loss scale now "
+                    f"{scale:g} ({self._overflows} so far)"
+                )
+            self._scale = scale
+            runner.message_hub.update_scalar("train/loss_scale", scale)

@@ -31,9 +31,7 @@ class PreemptionHook(Hook):
     """
 
     priority = "LOWEST"  # after the schedulers and the checkpoints of the same iteration
-
-    def __init__(self) -> None:
-        self._asked = False
+    _asked = False
 
     def before_train(self, runner: Runner) -> None:
         """Install the handlers of SIGTERM, here and in the workers."""
