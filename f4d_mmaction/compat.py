@@ -190,9 +190,7 @@ def checkpoint_types() -> list:
             return getattr(owner, name)
         raise ValueError(f"checkpoint asks for getattr({owner!r}, {name!r}), which is refused")
 
-    multiarray = np.array(0).__reduce__()[0].__module__.rpartition(".")[0]
-    core = importlib.import_module(f"{multiarray}.multiarray")
-    arrays = {"_reconstruct": core._reconstruct, "scalar": core.scalar}
+    arrays = {"_reconstruct": np.array(0).__reduce__()[0], "scalar": np.float64(0).__reduce__()[0]}
     allowed: list = [OneCycleParamScheduler, np.ndarray, np.dtype]
     allowed += [(known_method, "builtins.getattr")]
     allowed += [(LoadedHistory, "mmengine.logging.history_buffer.HistoryBuffer")]

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -39,27 +40,26 @@ def write_video(
     path = Path(path)
     if not fps > 0:
         raise ValueError(f"fps must be positive, got {fps}")
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        raise ValueError(f"no frames to write into {path}")
+    height, width = (size // 2 * 2 for size in first.shape[:2])
     path.parent.mkdir(parents=True, exist_ok=True)
-    stream = None
     if options is None:
         options = {"crf": "20", "preset": "veryfast"} if codec == "libx264" else {}
     faststart = {"movflags": "faststart"} if path.suffix == ".mp4" else {}
     with av.open(str(path), "w", options=faststart) as container:
-        for image in frames:
-            height, width = (size // 2 * 2 for size in image.shape[:2])
-            if stream is None:
-                added = container.add_stream(codec, Fraction(fps).limit_denominator(1001))
-                if not isinstance(added, VideoStream):
-                    raise ValueError(f"{codec} encodes no video")
-                stream = added
-                stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
-                stream.options = dict(options)
-                if gop is not None:
-                    stream.codec_context.gop_size = gop
+        stream = container.add_stream(codec, Fraction(fps).limit_denominator(1001))
+        if not isinstance(stream, VideoStream):
+            raise ValueError(f"{codec} encodes no video")
+        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+        stream.options = dict(options)
+        if gop is not None:
+            stream.codec_context.gop_size = gop
+        for image in chain([first], frames):
             image = np.ascontiguousarray(image[:height, :width])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        if stream is None:
-            raise ValueError(f"no frames to write into {path}")
         container.mux(stream.encode())
     return path
 
@@ -92,9 +92,8 @@ class Stage:
         width, height = (max(1, round(size * scale)) for size in frame.shape[1::-1])
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         x, y = left + (right - left - width) // 2, top + (bottom - top - height) // 2
-        picture[y : y + height, x : x + width] = cv2.resize(
-            frame, (width, height), None, 0, 0, method
-        )
+        resized = cv2.resize(frame, (width, height), interpolation=method)
+        picture[y : y + height, x : x + width] = resized
         for axes, left, top, right, bottom in self.tracks:
             x = round(axes.transData.transform((time, 0))[0])
             x = min(max(x, left), right - 1)

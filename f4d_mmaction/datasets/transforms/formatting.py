@@ -15,12 +15,9 @@ class FormatActionUnits(BaseTransform):
     A view is one spatial crop of one whole unit sequence: ``ThreeCrop`` yields three, so that a
     test's ``max_testing_views`` slices whole crops and never the units of one video.
 
-    Units of short videos overlap, so this project's decoders store every distinct frame in ``imgs``
-    once; ``unit_index`` (U*T,) holds the frame at each position of the units.
-
     Required keys: ``imgs`` (frames of (H, W, C), view by view: U*T a view, or the distinct ones
-    where ``unit_index`` is given), ``num_clips`` (U), ``clip_len`` (T), ``unit_index`` (optional).
-    Added keys: ``imgs`` as the packed array, ``input_shape``.
+    where ``unit_index`` (U*T,), of this project's decoders, says which stands where), ``num_clips``
+    (U), ``clip_len`` (T). Added keys: ``imgs`` as the packed array, ``input_shape``.
 
     Raises:
         ValueError: the frames are no whole number of views, or differ in size.

@@ -10,10 +10,10 @@ from mmcv.transforms import BaseTransform
 @TRANSFORMS.register_module()
 @dataclass(eq=False)
 class SampleActionUnits(BaseTransform):
-    """Sample one action unit of T frames from each of U equal sections (paper, section III.A).
+    """Sample one action unit from each of ``num_units`` U equal sections (paper, section III.A).
 
-    A unit is T frames, ``frame_interval`` apart. In training it lies at a random place of its
-    section; in testing its center is the section's center, to the rounding of one frame.
+    A unit is ``clip_len`` T frames, ``frame_interval`` apart. In training it lies at a random place
+    of its section; in ``test_mode`` its center is the section's, to the rounding of one frame.
 
     A section of a short video may hold fewer frames than a unit covers. ``short`` then decides:
 
@@ -25,13 +25,6 @@ class SampleActionUnits(BaseTransform):
     Required keys: ``total_frames``, ``start_index``. Added keys: ``frame_inds`` (U*T,) in time
     order of the units, ``clip_len`` (T), ``frame_interval`` (nominal), ``num_clips`` (U), as
     MMAction2's ``SampleFrames`` writes them, so that its decoders follow unchanged.
-
-    Args:
-        num_units: U.
-        clip_len: T, frames per unit.
-        frame_interval: Distance between neighboring frames of a unit, in frames.
-        short: ``'shrink'`` or ``'overlap'``.
-        test_mode: Center the units instead of drawing their place.
 
     Raises:
         ValueError: a size below 1, an unknown ``short``, or a video without frames.
