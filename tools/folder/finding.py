@@ -171,7 +171,12 @@ def _listed(path: Path) -> Iterator[Video]:
         place = classes.index(label) if label in classes else -1
         if label.isdecimal() and not is_csv:
             place = int(label)
-            label = classes[place] if place < len(classes) else f"class {label:0>3}"
+            if classes and place >= len(classes):
+                raise ValueError(
+                    f"{path}, row {number}: label {place} is beyond {named}, whose {len(classes)} "
+                    "classes are numbered from 0: add its name there, or correct the label"
+                )
+            label = classes[place] if classes else f"class {label:0>3}"
         spelled = name, name.replace("\\", "/")  # as Windows writes it
         files = [path.parent / folder / each for each in spelled for folder in ("", "videos")]
         found = str(next(filter(Path.exists, files), files[0]))

@@ -144,6 +144,7 @@ def test_classes_keep_the_order_of_their_numbers(tmp_path: Path) -> None:
     [
         ("run\n\njump\n", "classes.txt, line 2 is blank"),
         ("tir\xe9\nrun\n", "classes.txt is not UTF-8"),
+        ("run\n", "train.txt, row 2: label 1 is beyond .*classes.txt, whose 1 classes"),
     ],
 )
 def test_unreadable_names_of_classes_are_refused(
