@@ -46,9 +46,7 @@ class Recognition:
         """Return what fits a line of JSON: path and predictions, or path and error."""
         if self.error:
             return {"path": self.path, "kind": self.kind, "error": self.error}
-        top = [
-            {"label": p.label, "name": p.name, "score": round(p.score, 6)} for p in self.predictions
-        ]
+        top = [p._replace(score=round(p.score, 6))._asdict() for p in self.predictions]
         return {"path": self.path, "predictions": top}
 
 

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
+from command_line import add_common_arguments
 from f4d_mmaction.datasets.unwrapping import pack_also
-from f4d_mmaction.engine.launch import add_common_arguments, build_runner, load_config, run
+from f4d_mmaction.engine.launch import build_runner, load_config, run
 from f4d_mmaction.models.weights import load_checked
 from frame_sizes import require_one_size
 from missing_files import require_files

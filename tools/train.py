@@ -7,14 +7,8 @@ from pathlib import Path
 
 from mmengine.runner import Runner
 
-from f4d_mmaction.engine.launch import (
-    add_common_arguments,
-    build_runner,
-    load_config,
-    resume,
-    run,
-    use_mixed_precision,
-)
+from command_line import add_common_arguments, use_mixed_precision
+from f4d_mmaction.engine.launch import build_runner, load_config, resume, run
 from frame_sizes import require_one_size
 from missing_files import require_files
 

@@ -18,15 +18,9 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
+from command_line import add_common_arguments, use_mixed_precision
 from f4d_mmaction.datasets.unwrapping import unwrapped
-from f4d_mmaction.engine.launch import (
-    add_common_arguments,
-    build_runner,
-    load_config,
-    resume,
-    run,
-    use_mixed_precision,
-)
+from f4d_mmaction.engine.launch import build_runner, load_config, resume, run
 
 METRICS = "metrics.json"
 SPLIT = re.compile(r"(_split_?)\d+(?=[._])")  # train_split1.txt, or MMAction2's ..._split_1_...

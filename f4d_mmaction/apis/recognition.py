@@ -19,7 +19,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from ..datasets.unwrapping import tested_dataset, unit_frames
+from ..datasets.unwrapping import names_of, tested_dataset, unit_frames
 from ..datasets.video_errors import BadVideoError
 from ..models.resnet4d import Blocks4dMixin
 from ..structures import Prediction, Recognition
@@ -165,8 +165,8 @@ def recognize_packed(
     for place, (path, data, scores) in enumerate(zip(paths, packed, all_scores)):
         result = Recognition(path, scores=scores, frames=unit_frames(data))
         for label in scores.argsort()[::-1][:topk]:
-            name = names[label] if names else f"class {label}"
-            result.predictions.append(Prediction(int(label), name, float(scores[label])))
+            prediction = Prediction(int(label), names_of(label, names), float(scores[label]))
+            result.predictions.append(prediction)
         for location, found in maps.items():
             result.maps[location] = {name: weights[place] for name, weights in found.items()}
         sample = data["data_samples"]

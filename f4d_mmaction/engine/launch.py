@@ -1,6 +1,5 @@
-"""Shared by the command lines of training and testing: reading a config, building a Runner."""
+"""Reading a config and building a Runner, for command lines that train and test."""
 
-import argparse
 import logging
 import os
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import torch
 from mmaction.registry import RUNNERS
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import record
@@ -38,22 +37,6 @@ USER_ERRORS = (
     ResumeError,
     TooManyBadVideosError,
 )
-
-
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that training and testing share, named as MMAction2 names them."""
-    parser.add_argument("--work-dir", help="where logs, checkpoints and results go")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        default={},
-        metavar="KEY=VALUE",
-        help="override settings of the config, e.g. train_cfg.max_epochs=2 or "
-        'model.backbone.placement="[0,1,0,0]"',
-    )
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
 
 
 def load_config(path: str, work_dir: str | None, options: dict, launcher: str) -> Config:
@@ -144,21 +127,3 @@ def build_runner(config: Config) -> Runner:
         return RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{config.filename}: {error}") from error
-
-
-def use_mixed_precision(config: Config) -> None:
-    """Train in mixed precision: fp16 with loss scaling on CUDA, bf16 autocast on the CPU.
-
-    Raises:
-        ValueError: the config already uses another kind of optimizer wrapper.
-    """
-    kind = config.optim_wrapper.get("type", "OptimWrapper")
-    if kind not in ("OptimWrapper", "AmpOptimWrapper", "BFloat16OptimWrapper"):
-        raise ValueError(f"--amp cannot change optim_wrapper.type={kind!r}; set it in the config")
-    if torch.cuda.is_available() and kind != "BFloat16OptimWrapper":
-        config.optim_wrapper.type = "AmpOptimWrapper"
-        config.optim_wrapper.setdefault("loss_scale", "dynamic")
-    else:
-        config.optim_wrapper.type = "BFloat16OptimWrapper"
-        for key in ("loss_scale", "dtype"):  # of AmpOptimWrapper alone
-            config.optim_wrapper.pop(key, None)

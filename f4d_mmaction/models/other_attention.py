@@ -95,15 +95,9 @@ class Bottleneck(PerUnit):
 
     def conv(self, channels: int, width: int, space: int = 1, **kwargs: object) -> ConvModule:
         """Build a convolution over pixels with normalization and ReLU."""
-        return ConvModule(
-            channels,
-            width,
-            (1, space, space),
-            padding=(0, space // 2, space // 2),
-            conv_cfg=dict(type="Conv3d"),
-            norm_cfg=self.norm_cfg,
-            **kwargs,
-        )
+        kernel, padding = (1, space, space), (0, space // 2, space // 2)
+        layers = dict(conv_cfg=dict(type="Conv3d"), norm_cfg=self.norm_cfg, **kwargs)
+        return ConvModule(channels, width, kernel, padding=padding, **layers)
 
     def rewrite(self, x: Tensor) -> Tensor:
         """Map units (N*U, C, T, H, W) to the same shape."""

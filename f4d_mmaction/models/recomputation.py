@@ -23,13 +23,8 @@ def recomputed(
         return path(block, x)
     if is_compiling():  # the compiler counts statistics once by itself
         return checkpoint(path, block, x, use_reentrant=False)
-    return checkpoint(
-        path,
-        block,
-        x,
-        use_reentrant=False,
-        context_fn=lambda: (nullcontext(), FrozenRunningStats(block)),
-    )
+    first_and_again = nullcontext(), FrozenRunningStats(block)
+    return checkpoint(path, block, x, use_reentrant=False, context_fn=lambda: first_and_again)
 
 
 def defined(block: Residual4d, x: Tensor) -> Tensor:

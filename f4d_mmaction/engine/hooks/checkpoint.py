@@ -56,12 +56,9 @@ class SafeCheckpointHook(CheckpointHook):
     def save_preempted(self, runner: Runner) -> str:
         """Save between two iterations of an epoch; returns the path."""
         self._gather_buffers(runner)
+        meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
         runner.save_checkpoint(
-            self.out_dir,
-            PREEMPTED,
-            meta=dict(epoch=runner.epoch, iter=runner.iter + 1),
-            by_epoch=False,
-            backend_args=self.backend_args,
+            self.out_dir, PREEMPTED, meta=meta, by_epoch=False, backend_args=self.backend_args
         )
         return self.file_backend.join_path(self.out_dir, PREEMPTED)
 
