@@ -64,6 +64,7 @@ def test_unusable_results_unknown_blocks_and_bad_arguments_are_told(tmp_path):
         write_video(tmp_path / "a.mp4", [], 0)
     with pytest.raises(ValueError, match="no frames"):
         write_video(tmp_path / "a.mp4", [], 10)
+    assert not list(tmp_path.iterdir())  # nothing half-written is left
 
 
 def test_videos_of_odd_size_are_cut(tmp_path):
