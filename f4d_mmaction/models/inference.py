@@ -8,7 +8,6 @@ from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from packaging.version import Version
 from torch import Tensor, nn
-from torch._inductor import config as inductor
 
 from .compiling import every_shape
 
@@ -95,8 +94,10 @@ class FastForward:
             if args or kwargs or not self.is_compiled(x):
                 features = self.plain(x, *args, **kwargs)
             else:
+                from torch._inductor import config  # slow, so imported where something is compiled
+
                 # No option of `torch.compile`: the tracing of the graph would not see it.
-                with inductor.patch(freezing=self.device.type == "cpu"):
+                with config.patch(freezing=self.device.type == "cpu"):
                     features = self.compiled(x)
         if isinstance(features, tuple):
             return tuple(feature.float() for feature in features)
@@ -119,7 +120,9 @@ def can_compile(device: torch.device) -> bool:
 
     PyTorch 2.1 does not trace their forward pass; 2.4.1 is the oldest in which this was tried.
     """
-    names = inductor.cpp.cxx
+    from torch._inductor import config
+
+    names = config.cpp.cxx
     names = (names,) if isinstance(names, str) else names
     found = device.type != "cpu" or any(name and shutil.which(name) for name in names)
     return found and Version(torch.__version__) >= Version("2.4")
