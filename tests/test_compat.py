@@ -46,6 +46,7 @@ print(type(MODELS.build(cfg.model).backbone).__name__)
     assert done.stdout.strip() == "ResNet4d", done.stderr
 
 
+@pytest.mark.end_to_end
 def test_config_trains_validates_and_tests_with_mmengine_alone(
     config: Path, benchmark: Path, run_python: Callable, tmp_path: Path
 ) -> None:

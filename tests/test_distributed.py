@@ -70,6 +70,7 @@ def accuracies_in(folder: Path) -> dict[str, float]:
     return {name: value for name, value in measured.items() if name.startswith("acc/")}
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("processes", "videos"), [(2, 7), pytest.param(3, 1, marks=pytest.mark.slow)]
 )

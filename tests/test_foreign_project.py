@@ -66,6 +66,7 @@ OURS = """dict(type="InitVideo"),
     dict(type="DecodeUnits"),"""
 
 
+@pytest.mark.end_to_end
 @pytest.mark.skipif(
     digit_version(mmaction.mmcv.__version__) >= digit_version("2.2"),
     reason="MMAction2's own tools refuse this mmcv",

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install what the tests need and run the whole suite: run_tests.sh [arguments of pytest].
+# Install what the tests need and run the suite: run_tests.sh [arguments of pytest].
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 install_package test

@@ -106,6 +106,7 @@ def test_what_cannot_be_had_is_told(model, videos):
             values(model, videos[:1], "layer3")
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(("out", "processes"), [("folder", 2), ("all.h5", 1)])
 def test_the_command_names_bad_videos_and_goes_on(
     root, benchmark, config_path, checkpoint, videos, tmp_path, monkeypatch, out, processes
@@ -182,6 +183,7 @@ def test_names_as_long_as_a_file_system_allows_stay_apart(
     assert all(read(tmp_path / "out", entry).shape == (128,) for entry in entries)
 
 
+@pytest.mark.end_to_end
 def test_other_weights_under_the_same_name_are_refused_and_lost_features_made_again(
     run_tool, root, config_path, checkpoint, videos, tmp_path
 ):

@@ -133,6 +133,7 @@ def test_the_tool_writes_scores_timeline_and_a_video_that_plays(
     assert abs(frames - FRAMES) <= 1
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("minutes", [4, pytest.param(10, marks=pytest.mark.slow)])
 def test_minutes_need_no_more_memory_than_one(
     config_path, checkpoint, tmp_path, run_python, minutes

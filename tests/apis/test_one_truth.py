@@ -43,6 +43,7 @@ def in_order(entries: list[dict]) -> np.ndarray:
     return np.array([scores[label] for label in range(CLASSES)])
 
 
+@pytest.mark.end_to_end
 def test_every_tool_gives_the_same_scores(run, video, config_path, checkpoint, tmp_path):
     pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
     pytest.importorskip("gradio", reason="the extra `web` is not installed")

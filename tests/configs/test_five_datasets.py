@@ -67,6 +67,7 @@ def slowonly_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SLOW = "sthv2", "hmdb51"  # prepared, they are read as kinetics400 and ucf101 are
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     "dataset", [pytest.param(d, marks=[pytest.mark.slow] * (d in SLOW)) for d in MAKERS]
 )

@@ -153,6 +153,7 @@ def test_testing_stops_and_names_the_file(tmp_path, hook):
         Runner.from_cfg(config(tmp_path, hook)).test()
 
 
+@pytest.mark.end_to_end
 def test_two_processes_count_like_one(tmp_path, subprocess_env):
     """Seven videos in two processes: one is padded, and must not count twice."""
     write_dataset(tmp_path, 4, BAD)

@@ -87,6 +87,7 @@ def train_till_killed(config: Path, folder: Path, seconds: float) -> bool:
     return process.exitcode == -signal.SIGKILL
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("dies", [True, False], ids=["killed", "full disk"])
 def test_checkpoint_that_is_not_written_to_its_end(
     config: Path, uninterrupted: Path, one_epoch: Path, dies: bool
@@ -160,6 +161,7 @@ def test_workers_change_nothing(config: Path, uninterrupted: Path, tmp_path: Pat
     assert_equal(tmp_path, uninterrupted)
 
 
+@pytest.mark.end_to_end
 def test_seed_drawn_by_the_first_run_serves_the_second(benchmark: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, benchmark, "randomness = dict(seed=None)\n")
     train(config, tmp_path / "run")
@@ -236,6 +238,7 @@ def test_run_falls_back_to_the_checkpoint_before(
     assert_equal(folder, uninterrupted)
 
 
+@pytest.mark.end_to_end
 def test_mid_epoch_checkpoint_needs_epochs_of_the_same_length(
     benchmark: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:

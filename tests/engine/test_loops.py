@@ -84,6 +84,7 @@ _base_.train_dataloader.pop("batch_size")
 """
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("more", ["", GROUPED], ids=["batch size", "batch sampler"])
 def test_hooks_lose_no_draw_of_endless_samplers(benchmark: Path, tmp_path: Path, more: str) -> None:
     none, two = (

@@ -35,7 +35,11 @@ NETWORKS = {
     "V4D": ("v4d/v4d_r18_phase_order.py", {}),
     "SlowOnly": ("slowonly/slowonly_r18_phase_order.py", {}),
 }
-SLOW = "F4D without attention", "SlowOnly"
+MARKS = {
+    "F4D without attention": pytest.mark.slow,
+    "V4D": pytest.mark.end_to_end,
+    "SlowOnly": pytest.mark.slow,
+}
 
 
 def read_config(root: Path, name: str) -> Config:
@@ -67,7 +71,7 @@ def random_frames(videos: int, views: int, units: int) -> torch.Tensor:
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in NETWORKS],
+    params=[pytest.param(name, marks=MARKS.get(name, ())) for name in NETWORKS],
 )
 def exported(request, root: Path, tmp_path_factory):
     """A recognizer, and both files of it."""
@@ -141,6 +145,7 @@ def test_fixed_units_refuse_another_number_of_units(root, tmp_path) -> None:
         score(random_frames(1, 1, 5).numpy())
 
 
+@pytest.mark.end_to_end
 def test_export_checks_every_file_on_real_videos(root, benchmark, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(export_tool, "CALIBRATION_VIDEOS", 4)
     config = read_config(root, "F4D")

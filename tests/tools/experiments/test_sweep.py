@@ -97,6 +97,7 @@ def keys(study: Study) -> list[str]:
     return [json.loads(line)["key"] for line in study.results.read_text().splitlines()]
 
 
+@pytest.mark.end_to_end
 def test_a_study_runs_goes_on_and_shares(study):
     assert sweep(study, only=["f4d"], seeds=[0]) == []
     [first] = keys(study)

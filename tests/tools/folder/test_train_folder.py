@@ -39,6 +39,7 @@ from torch import nn
 from f4d_mmaction.analysis.statistics import wilson
 
 
+@pytest.mark.end_to_end
 def test_a_folder_becomes_a_tested_network(
     benchmark: Path, tmp_path: Path, subprocess_env: dict
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_folder_becomes_a_tested_network(
     assert (foreign / "out" / "epoch_1.pth").exists()
 
 
+@pytest.mark.end_to_end
 def test_a_step_is_measured_within_the_memory(tmp_path: Path, benchmark: Path) -> None:
     config = write_config(tmp_path, benchmark)
     assert 0 < measure(config) < 60

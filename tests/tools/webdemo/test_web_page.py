@@ -231,6 +231,7 @@ def test_a_port_in_use_is_told(root, capsys, monkeypatch) -> None:
         check_address("no.such.host.invalid", 0)
 
 
+@pytest.mark.end_to_end
 def test_the_command_serves_and_cleans_up_when_it_is_ended(
     root, benchmark, config, model, tmp_path, subprocess_env
 ) -> None:
