@@ -25,7 +25,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .compiling import is_compiling
 from .conv4d_views import conv4d
-from .f4d import Attention, Conv4d, F4DBlock, Residual4d, norm_act
+from .f4d import (
+    Attention,
+    ChannelAttention,
+    Conv4d,
+    F4DBlock,
+    Residual4d,
+    TemporalAttention,
+    norm_act,
+)
 
 Gain = Tensor | None
 FRAME, PIXEL = (4, 5), (2,)  # axes that are pooled: the pixels of a frame, the channels of a pixel
@@ -220,10 +228,13 @@ def f4d_path(block: F4DBlock, x: Tensor) -> Tensor:
             y = attention(y)
         elif attention.pooled == FRAME:
             if pools is None:
+                y, frames = weigh(y, frames), None
                 pools = pool_frames(y)
             gain = (1 + attention.weights(*pools)).to(y.dtype)
             if gain.shape[4:] == (1, 1):
-                pools = pools[0] * gain, pools[1] * gain
+                # Maxima keep their places under gains above zero, which the paper's are.
+                positive = type(attention) in (TemporalAttention, ChannelAttention)
+                pools = (pools[0] * gain, pools[1] * gain) if positive else None
                 frames = (gain if frames is None else frames * gain).expand(*y.shape[:4], 1, 1)
             else:
                 pixels = gain

@@ -167,11 +167,22 @@ class PixelsToChannels(Attention):
         return self.conv(pools).sigmoid().unflatten(0, mean.shape[:2])
 
 
-@pytest.mark.parametrize("kind", [Plain, Inverse, Prior, PixelsToChannels])
+class Signed(Attention):
+    """Attention of a user whose gains may be below zero, where a maximum becomes a minimum."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(3 * torch.randn(channels, 1, 1, 1))
+
+    def weights(self, mean: Tensor, peak: Tensor) -> Tensor:
+        return self.scale.expand(mean.shape)
+
+
+@pytest.mark.parametrize("kind", [Plain, Inverse, Prior, PixelsToChannels, Signed])
 @pytest.mark.parametrize("mode", ["train", "eval", "no_grad"])
 def test_what_a_subclass_of_attention_says_is_done(kind: type, mode: str) -> None:
     MODELS.register_module(module=kind, force=True)
-    attention = ("ChannelAttention", kind.__name__, "TemporalAttention")
+    attention = ("TemporalAttention", kind.__name__, "ChannelAttention")
     fast = build("F4D alone", (3, 3, 1, 1), attention=attention)
     literal = build("F4D alone", (3, 3, 1, 1), attention=attention, fused=False)
     literal.load_state_dict(fast.state_dict())
