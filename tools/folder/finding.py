@@ -168,14 +168,14 @@ def _listed(path: Path) -> Iterator[Video]:
         known = split.lower() in {"", *SPLITS}
         if not label or not name or not known or any(row[len(head) :]):
             raise ValueError(f"{path}, row {number}: {row}, expected {', '.join(head)}")
-        place = classes.index(label) if label in classes else -1
-        if label.isdecimal() and not is_csv:
-            place = int(label)
-            if classes and place >= len(classes):
-                raise ValueError(
-                    f"{path}, row {number}: label {place} is beyond {named}, whose {len(classes)} "
-                    "classes are numbered from 0: add its name there, or correct the label"
-                )
+        numbered = label.isdecimal() and not is_csv
+        place = int(label) if numbered else classes.index(label) if label in classes else -1
+        if classes and not 0 <= place < len(classes):
+            raise ValueError(
+                f"{path}, row {number}: label {label} is none of {named}, whose {len(classes)} "
+                "classes are numbered from 0: add its name there, or correct the label"
+            )
+        if numbered:
             label = classes[place] if classes else f"class {label:0>3}"
         spelled = name, name.replace("\\", "/")  # as Windows writes it
         files = [path.parent / folder / each for each in spelled for folder in ("", "videos")]

@@ -77,6 +77,7 @@ def make_config(
                 step.scale = (args.size, args.size)
         if subset == "train":
             pipeline[-2:-2] = [dict(COLORS), dict(type="Flip")][: 1 + args.flip]
+    config.test_pipeline = config.test_dataloader.dataset.pipeline  # for the host's inference
     for evaluator in (config.val_evaluator, config.test_evaluator):
         evaluator.metric_options = dict(top_k_accuracy=dict(topk=top_k))
     every = max(1, args.epochs // VALIDATIONS)

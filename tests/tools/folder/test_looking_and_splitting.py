@@ -135,23 +135,25 @@ def test_classes_keep_the_order_of_their_numbers(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
         assert class_names(find_videos(tmp_path, print)) == names
         (tmp_path / name).unlink()
+    (tmp_path / "classes.txt").unlink()
     (tmp_path / "mine.csv").write_text("path,label\na,10\nb,9\nc,1\n")
     assert class_names(find_videos(tmp_path / "mine.csv", print)) == ["1", "9", "10"]
 
 
 @pytest.mark.parametrize(
-    ("classes", "sentence"),
+    ("classes", "rows", "sentence"),
     [
-        ("run\n\njump\n", "classes.txt, line 2 is blank"),
-        ("tir\xe9\nrun\n", "classes.txt is not UTF-8"),
-        ("run\n", "train.txt, row 2: label 1 is beyond .*classes.txt, whose 1 classes"),
+        ("run\n\njump\n", "a 0\nb 1\n", "classes.txt, line 2 is blank"),
+        ("tir\xe9\nrun\n", "a 0\nb 1\n", "classes.txt is not UTF-8"),
+        ("run\n", "a 0\nb 1\n", "row 2: label 1 is none of .*classes.txt, whose 1 classes"),
+        ("run\nsit\n", "a run\nb jump\n", "row 2: label jump is none of .*classes.txt"),
     ],
 )
-def test_unreadable_names_of_classes_are_refused(
-    tmp_path: Path, classes: str, sentence: str
+def test_names_of_classes_that_do_not_serve_are_refused(
+    tmp_path: Path, classes: str, rows: str, sentence: str
 ) -> None:
     (tmp_path / "classes.txt").write_text(classes, encoding="latin1")
-    (tmp_path / "train.txt").write_text("a 0\nb 1\n")
+    (tmp_path / "train.txt").write_text(rows)
     with pytest.raises(ValueError, match=sentence):
         find_videos(tmp_path, print)
 

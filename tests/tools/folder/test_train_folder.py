@@ -119,11 +119,12 @@ def test_batch_then_width_are_halved_until_a_step_fits(
         config = Config.fromfile(path)
         if config.train_dataloader.batch_size * config.model.backbone.base_channels > fits:
             raise MemoryError
+        assert config.test_pipeline == config.test_dataloader.dataset.pipeline  # which others read
         return 1.0
 
     monkeypatch.setattr(train_folder, "measure", measure)
     args = Namespace(batch=4, width=None, checkpoint=None, workers=1, epochs=2, size=32, flip=False)
-    make = partial(make_config, args, tmp_path, ["x", "y"], {})
+    make = partial(make_config, args, tmp_path, ["x", "y"], dict(num_units=3))
     work = Namespace(folder=tmp_path, say=print)
     assert train_folder.step_seconds(args, make, work) == 2
     assert (args.batch, args.width) == ends
