@@ -1,6 +1,7 @@
 """A trained recognizer from a config and a checkpoint, whole or not at all, with label names."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def class_names(model: BaseModel, labels: Labels = None, meta: dict | None = Non
 
     Raises:
         FileNotFoundError: no such label file.
-        ValueError: more or fewer names than classes.
+        ValueError: more or fewer names than classes, or one name for several.
     """
     count, source = model.cls_head.num_classes, "labels"
     if isinstance(labels, (str, os.PathLike)):
@@ -75,6 +76,8 @@ def class_names(model: BaseModel, labels: Labels = None, meta: dict | None = Non
             f"{source} names {len(labels)} classes, the model tells {count} apart; a label file "
             "has one name a line, in the order of the labels"
         )
+    if twice := [name for name, times in Counter(labels).items() if times > 1]:
+        raise ValueError(f"{source} names several classes {twice[0]!r}; each needs its own name")
     return list(labels)
 
 

@@ -46,10 +46,17 @@ def test_a_config_without_annotations_takes_no_names_from_where_it_is_started(
     assert class_names(model)[3] == "class 3"
 
 
-@pytest.mark.parametrize("count", [7, 9])
-def test_a_wrong_number_of_labels_is_told(config_path, checkpoint, count):
-    with pytest.raises(ValueError, match=f"labels names {count} classes, the model tells 8"):
-        load_recognizer(config_path, checkpoint, "cpu", [f"name {i}" for i in range(count)])
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("abcdefg", "labels names 7 classes, the model tells 8"),
+        ("abcdefghi", "labels names 9 classes, the model tells 8"),
+        ("abcdefga", "labels names several classes 'a'"),
+    ],
+)
+def test_labels_that_do_not_name_each_class_are_told(config_path, checkpoint, labels, message):
+    with pytest.raises(ValueError, match=message):
+        load_recognizer(config_path, checkpoint, "cpu", labels=list(labels))
 
 
 def test_the_checkpoint_of_another_config_is_refused_with_its_keys(checkpoint, config_path, root):
