@@ -47,6 +47,11 @@ def build_module(config: str | dict, **defaults: object) -> nn.Module:
         )
     wanted = inspect.signature(cls).parameters
     takes_all = any(each.kind is each.VAR_KEYWORD for each in wanted.values())
+    if not takes_all and (foreign := config.keys() - wanted.keys() - {"type"}):
+        raise ValueError(
+            f"{kind} does not know {', '.join(sorted(foreign))} of {config}; if a config inherits "
+            "them from another type, `_delete_=True` beside its own type leaves them out"
+        )
     known = {k: v for k, v in defaults.items() if takes_all or k in wanted}
     return MODELS.build(config, default_args=known)
 

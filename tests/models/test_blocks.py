@@ -124,6 +124,7 @@ def test_maps_are_those_of_the_modules() -> None:
         (dict(attention=("NoSuchAttention",)), "registered.*, got 'NoSuchAttention'"),
         (dict(attention=(dict(reduction=4),)), "registered.*, got None in {'reduction': 4}"),
         (dict(attention=("TemporalAttention",) * 2), "names a module twice"),
+        (dict(attention=dict(type="TemporalAttention", reduction=4)), "know reduction.*_delete_=T"),
     ],
 )
 def test_wrong_options_are_named(options: dict, message: str) -> None:
