@@ -30,7 +30,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from f4d_mmaction.analysis.timing import take_turns, timed
 from f4d_mmaction.apis import load_recognizer
 from f4d_mmaction.apis.recognition import each_label
-from f4d_mmaction.datasets.unwrapping import find_sampler, labels_of
+from f4d_mmaction.datasets.unwrapping import find_sampler, labels_of, tested_dataset, unwrapped
 from f4d_mmaction.engine.launch import load_config
 from f4d_mmaction.models.inference import prepare_for_inference
 from f4d_mmaction.models.resnet4d import Blocks4dMixin
@@ -107,7 +107,7 @@ class Check:
         return (
             f"{self.format:<8} {self.megabytes:7.2f} MB  max |logit error| {self.logit_error:.1e}  "
             f"top-1 as PyTorch {self.agreeing}/{self.videos}, right {self.correct}/{self.videos}  "
-            f"{self.milliseconds:.1f} ms/video"
+            f"{self.milliseconds:.1f} ms/video  {self.path or ''}"
         )
 
 
@@ -141,7 +141,8 @@ def export(
     prepare_for_inference(recognizer, dtype=torch.float32, compile=False)
     network = FramesToScores(recognizer)
     metadata = describe_input(config, recognizer.class_names)
-    samples = read_samples(config.test_dataloader.dataset, num_videos)
+    tested = tested_dataset(config)
+    samples = read_samples(tested, num_videos)
     program = export_program(network, samples[0]["inputs"][None], fixed_units)
 
     folder, name = Path(out_dir), Path(config.filename).stem
@@ -156,9 +157,8 @@ def export(
         loaded = torch.export.load(path).module()
         files["pt2"] = path, lambda frames: as_arrays(loaded(torch.from_numpy(frames)))
     if "int8" in formats:
-        pipeline = config.test_dataloader.dataset.pipeline
-        calibration = dict(config.train_dataloader.dataset, pipeline=pipeline)
-        shown = read_samples(calibration, CALIBRATION_VIDEOS)
+        trained = next(unwrapped(config.train_dataloader.dataset))
+        shown = read_samples(dict(trained, pipeline=tested["pipeline"]), CALIBRATION_VIDEOS)
         path = quantize(folder / f"{name}.onnx", folder / f"{name}_int8.onnx", shown)
         files["int8"] = path, onnx_scorer(path)
     return compare(recognizer, files, samples)
@@ -284,7 +284,7 @@ def describe_input(config: Config, labels: Sequence[str]) -> dict[str, str]:
     Raises:
         ValueError: the description does not support the pipeline's sampling or cropping.
     """
-    steps = [dict(step) for step in config.test_dataloader.dataset.pipeline]
+    steps = [dict(step) for step in tested_dataset(config)["pipeline"]]
     sampler = find_sampler(steps)
     names = [step["type"] for step in steps]
     between = steps[steps.index(sampler) + 1 : names.index("FormatActionUnits")]
@@ -333,6 +333,8 @@ def compare(
         wanted = [recognizer.test_step(pseudo_collate([sample]))[0] for sample in samples]
     top1 = np.array([int(result.pred_score.argmax()) for result in wanted])
     reference = [files["PyTorch"][1](video)[1] for video in frames]
+    tensors = recognizer.state_dict().values()
+    weights = sum(tensor.nbytes for tensor in tensors)
     timers = [lambda score=score: timed(lambda: score(frames[0])) for _, score in files.values()]
     checks = []
     for (name, (path, score)), seconds in zip(files.items(), take_turns(timers, TIMED_ROUNDS)):
@@ -342,7 +344,7 @@ def compare(
             Check(
                 format=name,
                 path=path,
-                megabytes=path.stat().st_size / 1e6 if path else megabytes_of(recognizer),
+                megabytes=(path.stat().st_size if path else weights) / 1e6,
                 logit_error=max(float(np.abs(a - b).max()) for a, b in zip(logits, reference)),
                 agreeing=int((chosen == top1).sum()),
                 correct=sum(each in labels for each, labels in zip(chosen, truth)),
@@ -367,11 +369,6 @@ def as_arrays(outputs: tuple[Tensor, ...]) -> tuple[np.ndarray, ...]:
     return tuple(output.detach().numpy() for output in outputs)
 
 
-def megabytes_of(module: nn.Module) -> float:
-    tensors = [*module.parameters(), *module.buffers()]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config")
@@ -389,28 +386,18 @@ def main() -> int:
     parser.add_argument(
         "--cfg-options", nargs="+", action=DictAction, default={}, metavar="KEY=VALUE"
     )
-    args = parser.parse_args()
-    if args.num_videos < 1:
-        parser.error(f"--num-videos must be at least 1, got {args.num_videos}")
+    options = vars(parser.parse_args())
+    if options["num_videos"] < 1:
+        parser.error(f"--num-videos must be at least 1, got {options['num_videos']}")
     try:
-        config = load_config(args.config, None, args.cfg_options, "none")
-        checks = export(
-            config,
-            args.checkpoint,
-            args.out_dir,
-            args.formats,
-            args.fixed_units,
-            args.num_videos,
-            args.labels,
-            args.keep_conv3d,
-        )
+        config = load_config(options.pop("config"), None, options.pop("cfg_options"), "none")
+        checks = export(config, **options)
     except (ImportError, ValueError, OSError) as error:
         needs = '; it needs: pip install "f4d_mmaction[export]"'
         missing = needs if isinstance(error, ModuleNotFoundError) else ""
         print(f"export.py: {error}{missing}", file=sys.stderr)
         return 2
-    for check in checks:
-        print(f"{check}  {check.path or ''}")
+    print(*checks, sep="\n")
     return 0
 
 

@@ -153,6 +153,9 @@ def test_export_checks_every_file_on_real_videos(root, benchmark, tmp_path, monk
         dataset = config[f"{subset}_dataloader"].dataset
         dataset.ann_file = str(benchmark / f"{subset}.txt")
         dataset.data_prefix.video = str(benchmark)
+    train, test = (config[f"{subset}_dataloader"] for subset in ("train", "test"))
+    train.dataset = dict(type="RepeatDataset", times=2, dataset=train.dataset)
+    test.dataset = dict(type="ConcatDataset", datasets=[test.dataset])
     torch.save(trained(config).state_dict(), tmp_path / "weights.pth")
     labels = [f"class {k}" for k in range(8)]
     weights, out = str(tmp_path / "weights.pth"), str(tmp_path / "out")
