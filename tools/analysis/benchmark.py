@@ -19,6 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import benchmark_data
 import torch
@@ -34,6 +35,7 @@ from mmaction.registry import MODELS
 
 MODES = ("eager", "compiled", "fast")
 # How PyTorch and malloc get memory on the CPU; they read these variables as a process starts.
+# What is "kept" stays in the process when it is freed.
 MEMORY = {
     "plain": {"THP_MEM_ALLOC_ENABLE": "0"},
     "huge-pages": {"THP_MEM_ALLOC_ENABLE": "1"},
@@ -50,38 +52,22 @@ PLAIN_BLOCKS = {"model.backbone.block4d.fused": False}
 class Case:
     """One network with one input, run in one way.
 
-    Args:
-        config: Path of an MMAction2 config.
-        batch: Videos.
-        num_units: U; 0 for a network that takes one clip without units.
-        clip_len: T.
-        size: Height and width.
-        mode: ``'eager'``, ``'compiled'`` (the backbone as one graph), or ``'fast'``
-            (:func:`prepare_for_inference`).
-        training: A training step (forward, backward, SGD) instead of a forward pass.
-        dtype: ``'float32'``, or the autocast type; with ``'fast'`` None is the device's best.
-        device: Where to run.
-        memory: Of the CPU: ``'plain'``, as PyTorch and malloc come; with ``'huge-pages'``; or
-            ``'kept'``, with huge pages, and what is freed stays in the process.
-        channels_last: Lay a network of MMAction2's out so; ours say it in their config.
-        options: Changes to the config, by dotted key.
-
     Raises:
         ValueError: an unknown mode or memory, or the fast mode in training.
     """
 
     config: str
-    batch: int = 2
-    num_units: int = 4
-    clip_len: int = 8
-    size: int = 224
-    mode: str = "eager"
-    training: bool = False
-    dtype: str | None = None
+    batch: int = 2  # videos
+    num_units: int = 4  # U; 0 for a network that takes one clip without units
+    clip_len: int = 8  # T
+    size: int = 224  # height and width
+    mode: str = "eager"  # of `MODES`: compiled is the backbone as one graph
+    training: bool = False  # a step with backward and SGD instead of a forward pass
+    dtype: str | None = None  # float32, or the autocast type; None in fast mode: the device's best
     device: str = "cpu"
-    memory: str = "plain"
-    channels_last: bool = False
-    options: dict = field(default_factory=dict)
+    memory: str = "plain"  # of `MEMORY`
+    channels_last: bool = False  # lay a network of MMAction2's out so; ours say it in their config
+    options: dict = field(default_factory=dict)  # changes to the config, by dotted key
 
     def __post_init__(self) -> None:
         if self.mode not in MODES or self.memory not in MEMORY:
@@ -156,14 +142,9 @@ class Case:
 @contextmanager
 def fresh_process(**environment: str) -> Iterator[ProcessPoolExecutor]:
     """Start a process with its own environment, which malloc and PyTorch read as they start."""
-    before = dict(os.environ)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        os.environ.update(environment)
-        try:
+        with patch.dict(os.environ, environment):
             process.submit(os.getpid).result()  # with the first work it starts
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
         yield process
 
 
@@ -224,9 +205,6 @@ def resident_peak(reset: bool = False) -> int:
     return int(line.split()[1]) * 1024
 
 
-# ------------------------------------------------------------------------------------- comparing
-
-
 def compare(cases: Sequence[Case], rounds: int) -> str:
     """Measure time and peak memory of the cases; return a table, with ratios to the first."""
     seconds = time_cases(cases, rounds)
@@ -252,16 +230,8 @@ def compare(cases: Sequence[Case], rounds: int) -> str:
     return f"{what}; {cases[0].setting}.\n\n{table}"
 
 
-def profile(case: Case, top: int = 10) -> list[dict]:
-    """Return the operators with the largest share in one step's time (CUDA: of its kernels).
-
-    Each has ``operator``, ``share`` and ``calls``; the longest comes first.
-    """
-    with fresh_process(**MEMORY[case.memory]) as process:
-        return process.submit(_profile, case, top).result()
-
-
-def _profile(case: Case, top: int) -> list[dict]:
+def profile(case: Case) -> list[tuple[float, str, int]]:
+    """Return share in one step's time (CUDA: of its kernels), operator and calls, longest first."""
     step = case.build_step()
     for _ in range(2):
         step()
@@ -273,18 +243,17 @@ def _profile(case: Case, top: int) -> list[dict]:
     spent = "self_device_time_total" if on_cuda else "self_cpu_time_total"
     events = profiler.key_averages()
     total = sum(getattr(event, spent) for event in events)
-    shares = [
-        dict(operator=event.key, share=getattr(event, spent) / total, calls=event.count)
-        for event in events
-    ]
-    return sorted(shares, key=lambda share: -share["share"])[:top]
+    shares = [(getattr(event, spent) / total, event.key, event.count) for event in events]
+    return sorted(shares, reverse=True)
 
 
 def profiles(cases: Sequence[Case]) -> str:
-    """Return the profiles of the cases as tables below each other."""
+    """Return the ten longest operators of each case as tables below each other."""
     tables = []
     for case in cases:
-        rows = [[f"`{r['operator']}`", f"{r['share']:.1%}", r["calls"]] for r in profile(case)]
+        with fresh_process(**MEMORY[case.memory]) as process:
+            longest = process.submit(profile, case).result()[:10]
+        rows = [[f"`{operator}`", f"{share:.1%}", calls] for share, operator, calls in longest]
         tables.append(f"{case.name}:\n\n{markdown_table(['operator', 'share', 'calls'], rows)}")
     return "\n\n".join(tables)
 
@@ -349,17 +318,7 @@ def check(
     Each target names a ``measure``: ``speed`` (videos a second), ``time`` and ``memory`` (peak)
     compare the case ``of`` to the case ``to``; ``loading`` is the speed of a ``config``'s test
     pipeline over that of MMAction2's stock one, on videos of ``frames``. It has ``at_least`` or
-    ``at_most``.
-
-    Args:
-        path: The file.
-        only: Check the targets whose name has this text.
-        rounds: Of each timing.
-        device: Of every case.
-        memory: Of every case.
-
-    Returns:
-        The targets with ``ratio`` and ``met``.
+    ``at_most``. Those whose name has the text ``only`` are returned with ``ratio`` and ``met``.
 
     Raises:
         ValueError: an unknown measure, or no target to check.

@@ -7,6 +7,7 @@ import copy
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
 from f4d_mmaction.analysis.report import markdown_table, write_section
-from f4d_mmaction.analysis.timing import take_turns
+from f4d_mmaction.analysis.timing import take_turns, timed
 from f4d_mmaction.visualization import write_video
 from mmaction.registry import DATASETS, TRANSFORMS
 
@@ -77,13 +78,7 @@ def _quartiles(values: Sequence[float]) -> str:
 
 
 def drifting_texture(frames: int, size: tuple[int, int], seed: int = 0) -> Iterator[np.ndarray]:
-    """Yield frames (H, W, 3) of a textured picture that drifts, so that no two are alike.
-
-    Args:
-        frames: Number of frames.
-        size: (width, height) in pixels.
-        seed: Of the texture.
-    """
+    """Yield frames (H, W, 3) of a textured picture that drifts, so that no two are alike."""
     width, height = size
     noise = np.random.default_rng(seed).integers(0, 256, (height * 2, width * 2, 3), np.uint8)
     noise = cv2.GaussianBlur(noise, (0, 0), 3)
@@ -105,15 +100,10 @@ def compare(
     repeats: int = 9,
     subset: str = "test",
 ) -> list[Comparison]:
-    """Compare a config's loading pipeline with MMAction2's stock stages in its place.
+    """Compare a subset's loading pipeline with MMAction2's stock stages in its place.
 
-    Args:
-        config: Its ``{subset}_dataloader.dataset`` gives the pipeline and, unless ``frames`` is
-            given, the videos.
-        frames: Lengths of H.264 videos to be generated; one comparison for each.
-        videos: Number of different videos.
-        repeats: Passes over all videos, in turns, after one that is not counted.
-        subset: ``'train'``, ``'val'`` or ``'test'``.
+    On so many ``videos`` of the subset, or of H.264 generated at each length of ``frames``;
+    ``repeats`` passes over all of them, in turns, after one that is not counted.
     """
     dataset = config[f"{subset}_dataloader"]["dataset"]
     pipelines = [replace_stages(dataset["pipeline"], stages) for stages in (OURS, STOCK)]
@@ -130,17 +120,16 @@ def compare(
     for length in frames:
         title = f"{videos} of {length} frames, {SIZE[0]} x {SIZE[1]}, libx264 in mp4"
         with tempfile.TemporaryDirectory() as folder:
-            samples = []
-            for seed in range(videos):
-                path = write_video(
-                    Path(folder, f"{seed}.mp4"),
-                    drifting_texture(length, SIZE, seed),
-                    25,
-                    options={},
-                )
-                samples.append(dict(filename=str(path), label=0, start_index=0, modality="RGB"))
+            samples = [generated(folder, length, seed) for seed in range(videos)]
             comparisons.append(Comparison(title, *time_stages(pipelines, samples, repeats)))
     return comparisons
+
+
+def generated(folder: str, frames: int, seed: int = 0) -> dict:
+    """Write a video; return it as a dataset lists it."""
+    path = Path(folder, f"{seed}.mp4")
+    write_video(path, drifting_texture(frames, SIZE, seed), 25, options={})
+    return dict(filename=str(path), label=0, start_index=0, modality="RGB")
 
 
 def _of_files(pipeline: list[dict], opener: dict, decoder: dict) -> list[dict]:
@@ -153,19 +142,13 @@ def _of_files(pipeline: list[dict], opener: dict, decoder: dict) -> list[dict]:
 def loader_speed(config: Config, workers: int, videos: int = 32, frames: int = 90) -> float:
     """Return the videos a second that a config's training loader gives with so many workers.
 
-    Args:
-        config: Of the pipeline; the videos are generated.
-        workers: Processes.
-        videos: For each worker.
-        frames: Of a video.
+    ``videos``, for each worker, of so many ``frames`` are generated.
     """
     init_default_scope(config.get("default_scope", "mmaction"))
     pipeline = config.train_dataloader.dataset.pipeline
     pipeline = _of_files(pipeline, dict(type="InitVideo"), dict(type="DecodeUnits"))
     with tempfile.TemporaryDirectory() as folder:
-        path = write_video(Path(folder, "0.mp4"), drifting_texture(frames, SIZE), 25, options={})
-        sample = dict(filename=str(path), label=0, start_index=0, modality="RGB")
-        samples = [sample] * videos * workers
+        samples = [generated(folder, frames)] * videos * workers
         loader: DataLoader = DataLoader(
             samples,  # type: ignore[arg-type]  # any sequence will do
             batch_size=8,
@@ -173,12 +156,8 @@ def loader_speed(config: Config, workers: int, videos: int = 32, frames: int = 9
             collate_fn=partial(_load, Compose(pipeline)),
             persistent_workers=True,
         )
-        for _ in loader:  # workers start
-            pass
-        start = time.perf_counter()
-        for _ in loader:
-            pass
-        return len(samples) / (time.perf_counter() - start)
+        _, seconds = (timed(lambda: deque(loader, 0)) for _ in range(2))  # workers start first
+        return len(samples) / seconds
 
 
 def _load(pipeline: Compose, samples: Sequence[dict]) -> dict:

@@ -18,16 +18,7 @@ from mmaction.registry import DATASETS
 def browse_data(
     config: Config, out_dir: str | os.PathLike, subset: str = "train", count: int = 8
 ) -> list[Path]:
-    """Draw evenly spaced samples of a dataset, a contact sheet each.
-
-    Args:
-        config: Whose pipeline packs action units.
-        out_dir: Where the pictures go.
-        subset: 'train', 'val' or 'test'.
-        count: Number of samples.
-
-    Returns:
-        Paths of the pictures.
+    """Draw evenly spaced samples of a subset, a contact sheet each; return their paths.
 
     Raises:
         ValueError: the pipeline packs no action units.

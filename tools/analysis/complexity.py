@@ -17,11 +17,7 @@ from f4d_mmaction.analysis.report import markdown_table, write_section
 def compare(
     paths: Sequence[str | Path], num_units: int, clip_lens: Sequence[int], size: int
 ) -> list[dict]:
-    """Count every config at every clip length, and at its own test protocol.
-
-    Returns:
-        One record per config, fit for JSON: its name, ``costs`` per clip length, and ``test``.
-    """
+    """Count every config at every clip length (``costs``), and at its own test protocol."""
     records = []
     for path in paths:
         config = Config.fromfile(path)

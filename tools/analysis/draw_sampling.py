@@ -30,15 +30,7 @@ def draw_sampling(
     clip_len: int = 8,
     frame_interval: int = 4,
 ) -> Path:
-    """Draw the test-time units of videos of several lengths, under both policies for short ones.
-
-    Args:
-        out: Picture to write.
-        total_frames: Lengths of the videos, in frames.
-        num_units: U.
-        clip_len: T.
-        frame_interval: Nominal interval, in frames.
-    """
+    """Draw the test-time units of videos of several lengths, under both policies for short ones."""
     rows = [(total, short) for total in total_frames for short in ("shrink", "overlap")]
     figure = new_figure(9.5, 0.85 * len(rows) + 0.7)
     all_axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]

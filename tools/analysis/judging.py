@@ -88,13 +88,9 @@ def calibration(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, flo
         Mean confidence, accuracy and number of videos of each bin of equal width, (``BINS``, 3),
         NaN where it is empty; and the expected calibration error.
     """
-    sure, right = scores.max(1), scores.argmax(1) == labels
+    sure, right = scores.max(1).astype(float), scores.argmax(1) == labels
     place = np.minimum((sure * BINS).astype(int), BINS - 1)
-    bins = np.full((BINS, 3), np.nan)
-    for index in range(BINS):
-        inside = place == index
-        bins[index, 2] = inside.sum()
-        if inside.any():
-            bins[index, :2] = sure[inside].mean(), right[inside].mean()
-    gaps = np.nan_to_num(np.abs(bins[:, 0] - bins[:, 1]))
-    return bins, float((gaps * bins[:, 2]).sum() / len(labels))
+    confident, hits, count = (np.bincount(place, x, BINS) for x in (sure, right, None))
+    with np.errstate(invalid="ignore"):
+        bins = np.stack([confident / count, hits / count, count], axis=1)
+    return bins, float(np.abs(confident - hits).sum() / len(labels))

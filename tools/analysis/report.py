@@ -49,23 +49,15 @@ REVERSED = "units reversed"
 
 @dataclass
 class Tested:
-    """A test set and what the network said: one row for each of its N videos.
-
-    Attributes:
-        paths: Of the videos.
-        labels: (N,), the true classes; (N, K) of 0 and 1 where a video may have several.
-        names: Of the K classes.
-        scores: (N, K), probabilities; NaN for a bad video.
-        changed: Class (N,) that was best after a change of the units; -1 where it was not tried.
-        bad: What is wrong with the bad ones, by place.
-    """
+    """A test set and what the network said: one row for each of its N videos."""
 
     paths: list[str]
-    labels: np.ndarray
-    names: list[str]
-    scores: np.ndarray
+    labels: np.ndarray  # (N,), the true classes; (N, K) of 0 and 1 where a video may have several
+    names: list[str]  # of the K classes
+    scores: np.ndarray  # (N, K), probabilities; NaN for a bad video
+    # Class (N,) that was best after a change of the units; -1 where it was not tried.
     changed: dict[str, np.ndarray] = field(default_factory=dict)
-    bad: dict[int, BadVideoError] = field(default_factory=dict)
+    bad: dict[int, BadVideoError] = field(default_factory=dict)  # by place
 
 
 class WithErrors(Dataset):
@@ -221,9 +213,7 @@ def judge_classes(tested: Tested, good: np.ndarray, confusion: np.ndarray) -> li
 
 def judge_order(tested: Tested, mine: np.ndarray) -> dict:
     """Accuracy in order and after each change, of those of my videos that were changed."""
-    if not tested.changed:
-        return {}
-    tried = mine & (tested.changed[REVERSED] >= 0)
+    tried = mine & (tested.changed.get(REVERSED, np.array(-1)) >= 0)
     if not tried.any():
         return {}
     labels, in_order = tested.labels[tried], tested.scores[tried].argmax(1)
