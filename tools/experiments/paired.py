@@ -8,6 +8,8 @@ import numpy as np
 
 from f4d_mmaction.analysis.statistics import Estimate, confusion_of
 
+DRAWS = 10_000  # of the bootstrap
+
 
 def hits(results: Sequence[dict]) -> dict[int, dict[tuple, bool]]:
     """Say for each seed which test clips, named by split and place in the list, are right."""
@@ -19,18 +21,11 @@ def hits(results: Sequence[dict]) -> dict[int, dict[tuple, bool]]:
     return found
 
 
-def paired_difference(
-    first: Sequence[dict], second: Sequence[dict], draws: int = 10_000
-) -> Estimate | None:
-    """Compare two rows on the seeds and clips that both have; None where there are none.
+def paired_difference(first: Sequence[dict], second: Sequence[dict]) -> Estimate | None:
+    """Subtract the second row's runs from the first's, on the seeds and clips that both have.
 
     The interval is a bootstrap in which seeds and clips are drawn anew, independently of each
     other: it covers another draw of the weights and another draw of test clips.
-
-    Args:
-        first: Finished runs of a row.
-        second: Finished runs of the row to subtract.
-        draws: Of the bootstrap.
     """
     one, other = hits(first), hits(second)
     seeds = sorted(one.keys() & other.keys())
@@ -43,9 +38,7 @@ def paired_difference(
         [[int(one[seed][clip]) - int(other[seed][clip]) for clip in clips] for seed in seeds]
     )
     draw = np.random.default_rng(0)
-    by_seed, by_clip = (
-        draw.multinomial(n, np.full(n, 1 / n), draws) / n for n in (len(seeds), len(clips))
-    )
+    by_seed, by_clip = (draw.multinomial(n, np.full(n, 1 / n), DRAWS) / n for n in table.shape)
     means = ((by_seed @ table) * by_clip).sum(1)
     low, high = np.quantile(means, (0.025, 0.975))
     return Estimate(float(table.mean()), float(low), float(high))

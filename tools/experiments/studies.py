@@ -37,6 +37,7 @@ from concurrent.futures.process import BrokenProcessPool
 from copy import deepcopy
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
+from statistics import mean
 
 import torch
 from mmengine.config import Config
@@ -120,9 +121,7 @@ class Study:
     def runs(self, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
         """List the runs seed by seed, split by split, row by row, each network once.
 
-        Args:
-            only: Rows to run; none is all.
-            seeds: Seeds to run; none is all.
+        Only of these rows and seeds; none is all.
 
         Raises:
             ValueError: an unknown row or seed.
@@ -249,18 +248,14 @@ class Scores(Hook):
         self.labels: list[int] = []
         self.predictions: list[int] = []
 
-    def after_test_iter(
-        self, runner: object, batch_idx: int, data_batch: object, outputs: Sequence
-    ) -> None:
-        """Keep a batch."""
+    def after_test_iter(self, *args: object, outputs: Sequence, **kwargs: object) -> None:
         self.labels += [int(sample.gt_label) for sample in outputs]
         self.predictions += [int(sample.pred_score.argmax()) for sample in outputs]
 
     @property
     def accuracy(self) -> float:
         """Share of the videos whose predicted class is their label."""
-        hits = sum(map(int.__eq__, self.labels, self.predictions))
-        return hits / len(self.labels)
+        return mean(map(int.__eq__, self.labels, self.predictions))
 
 
 def sweep(
@@ -270,17 +265,10 @@ def sweep(
     limit_minutes: float = float("inf"),
     threads: int = 1,
 ) -> list[Run]:
-    """Run what is not finished yet, each run in a process of its own.
+    """Run what is not finished yet, each run in a process of its own with so many threads.
 
-    Args:
-        study: The study.
-        only: Rows to run; none is all.
-        seeds: Seeds to run; none is all.
-        limit_minutes: Start no run after that time.
-        threads: Of each run.
-
-    Returns:
-        The runs that failed; they are tried again next time.
+    Only these rows and seeds, none is all; no run starts after the limit. Returns the runs that
+    failed; they are tried again next time.
 
     Raises:
         ValueError: an unknown row or seed, or a benchmark folder that holds something else.
