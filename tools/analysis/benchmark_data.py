@@ -32,12 +32,7 @@ STOCK: dict[str, dict] = {
     "DecodeRawUnits": {"type": "RawFrameDecode"},
     "FormatActionUnits": {"type": "FormatShape", "input_format": "NCTHW"},
 }
-OURS: dict[str, dict] = {
-    "DecordInit": {"type": "InitVideo"},
-    "DecordDecode": {"type": "DecodeUnits"},
-    "RawFrameDecode": {"type": "DecodeRawUnits"},
-    "FormatShape": {"type": "FormatActionUnits"},
-}
+OURS = {stage["type"]: {"type": ours} for ours, stage in STOCK.items()}
 SIZE = (320, 240)  # (width, height) of generated videos
 CPU = "total, CPU"  # of all threads: what a video costs where every core has a worker
 

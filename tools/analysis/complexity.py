@@ -33,39 +33,21 @@ def compare(
 def to_markdown(records: Sequence[dict]) -> str:
     """Show totals per clip length and test protocol, then the parts at the last clip length."""
     first = records[0]["costs"]
-    totals = markdown_table(
-        [
-            "network",
-            "params",
-            *(f"U{c['num_units']} x T{c['clip_len']}" for c in first),
-            "to the first",
-            "test: units x frames x views",
-        ],
-        (
-            [
-                record["name"],
-                mega(record["costs"][0]["params"]),
-                *(giga(cost["macs"]) for cost in record["costs"]),
-                f"{record['costs'][-1]['macs'] / first[-1]['macs']:.2f}",
-                "{num_units} x {clip_len} x {views}: ".format(**record["test"])
-                + giga(record["test"]["macs"]),
-            ]
-            for record in records
-        ),
-    )
-    last = {record["name"]: record["costs"][-1]["parts"] for record in records}
-    parts = markdown_table(
-        ["network", *PARTS],
-        (
-            [name, *(f"{mega(cost['params'])}, {giga(cost['macs'])}" for cost in costs.values())]
-            for name, costs in last.items()
-        ),
-    )
-    cost = first[-1]
+    shapes = [f"U{cost['num_units']} x T{cost['clip_len']}" for cost in first]
+    totals, parts = [], []
+    for record in records:
+        name, costs, test = record["name"], record["costs"], record["test"]
+        macs = [giga(cost["macs"]) for cost in costs]
+        ratio = f"{costs[-1]['macs'] / first[-1]['macs']:.2f}"
+        tested = "{num_units} x {clip_len} x {views}: ".format(**test) + giga(test["macs"])
+        totals.append([name, mega(costs[0]["params"]), *macs, ratio, tested])
+        each = costs[-1]["parts"].values()
+        parts.append([name, *(f"{mega(part['params'])}, {giga(part['macs'])}" for part in each)])
+    header = ["network", "params", *shapes, "to the first", "test: units x frames x views"]
     return (
-        f"Parameters and multiply-adds of one view at {cost['size']} x {cost['size']}:\n\n"
-        f"{totals}\n\n"
-        f"By part at U{cost['num_units']} x T{cost['clip_len']}:\n\n{parts}"
+        "Parameters and multiply-adds of one view at {size} x {size}:\n\n".format(**first[-1])
+        + f"{markdown_table(header, totals)}\n\n"
+        + f"By part at {shapes[-1]}:\n\n{markdown_table(['network', *PARTS], parts)}"
     )
 
 
@@ -86,12 +68,7 @@ def main() -> None:
     parser.add_argument("--clip-len", type=int, nargs="+", default=[2, 4, 8])
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--json", type=Path, help="also write the records here")
-    parser.add_argument(
-        "--markdown",
-        nargs=2,
-        metavar=("FILE", "SECTION"),
-        help="also write the tables into that section of a document",
-    )
+    parser.add_argument("--markdown", nargs=2, metavar=("FILE", "SECTION"))
     args = parser.parse_args()
     try:
         records = compare(args.configs, args.num_units, args.clip_len, args.size)

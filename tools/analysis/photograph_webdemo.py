@@ -30,11 +30,12 @@ _SWITCHES = (
     "disable-background-networking",
     "disable-component-update",
     "disable-sync",
+    "window-size=1280,1180",
 )
 
 
 @contextmanager
-def chromium(width: int = 1280, height: int = 1180) -> Iterator[Chrome]:
+def chromium() -> Iterator[Chrome]:
     """Start Chromium with a profile of its own, and end it.
 
     Raises:
@@ -52,7 +53,7 @@ def chromium(width: int = 1280, height: int = 1180) -> Iterator[Chrome]:
     options.binary_location = program
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        for switch in (*_SWITCHES, f"window-size={width},{height}", f"user-data-dir={profile}"):
+        for switch in (*_SWITCHES, f"user-data-dir={profile}"):
             options.add_argument(f"--{switch}")
         browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
         try:

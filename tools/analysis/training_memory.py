@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import torch
 from mmengine.config import Config
@@ -91,27 +92,18 @@ class _Storages(TorchDispatchMode):
 def to_markdown(path: str, num_units: int, clip_lens: Sequence[int], size: int) -> str:
     """Show what a video needs, and how many fit on cards of six sizes."""
     rows = []
-    for clip_len in clip_lens:
-        for amp in (False, True):
-            for name, options in RECOMPUTED.items():
-                config = Config.fromfile(path)
-                config.merge_from_dict(options)
-                one, several = (
-                    training_bytes(config, batch, num_units, clip_len, size, amp)
-                    for batch in (1, 5)
-                )
-                video = (several - one) / 4
-                room = [((1 - FRAGMENTS) * card - RESERVE) * GIB - (one - video) for card in CARDS]
-                rows.append(
-                    [
-                        f"U{num_units} x T{clip_len}",
-                        "16 bits (AMP)" if amp else "float32",
-                        name,
-                        f"{(one - video) / GIB:.2f}",
-                        f"{video / GIB:.2f}",
-                        *(max(int(bytes // video), 0) for bytes in room),
-                    ]
-                )
+    for clip_len, amp, (name, options) in product(clip_lens, (False, True), RECOMPUTED.items()):
+        config = Config.fromfile(path)
+        config.merge_from_dict(options)
+        one, several = (
+            training_bytes(config, batch, num_units, clip_len, size, amp) for batch in (1, 5)
+        )
+        video = (several - one) / 4
+        room = [((1 - FRAGMENTS) * card - RESERVE) * GIB - (one - video) for card in CARDS]
+        fitting = [max(int(left // video), 0) for left in room]
+        precision = "16 bits (AMP)" if amp else "float32"
+        needed = f"{(one - video) / GIB:.2f}", f"{video / GIB:.2f}"
+        rows.append([f"U{num_units} x T{clip_len}", precision, name, *needed, *fitting])
     header = ["input", "precision", "recomputed", "GiB", "GiB a video"]
     return (
         f"Computed, {size} x {size} pixels; an estimated {RESERVE:g} GiB and {FRAGMENTS:.0%} of "
