@@ -11,8 +11,9 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import methodcaller
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +22,9 @@ from annotation_lists import Finding, ListFormat, read_list
 from isolated import run_isolated
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
-from mmengine.utils import track_iter_progress
 from PIL import Image
+from rich.console import Console
+from rich.progress import track
 
 from f4d_mmaction.datasets.unwrapping import unwrapped
 from f4d_mmaction.datasets.video_reader import VideoReader
@@ -32,6 +34,7 @@ from mmaction.utils import get_str_type
 
 LOST = {"error": "not decodable", "crashed": "crashes the decoder", "hung": "hangs the decoder"}
 CHUNK_BYTES = 2**28  # decoded frames held at once
+progress = partial(track, console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
 class Video(NamedTuple):
@@ -136,14 +139,10 @@ def check(
     workers: int = 2,
     time_limit: float = 30.0,
 ) -> list[SubsetReport]:
-    """Check the datasets of an MMEngine config.
+    """Check the datasets of an MMEngine config, or of its path; by default all subsets it has.
 
-    Args:
-        config: The config or its path.
-        subsets: Some of train, val and test; default all that the config has.
-        sample: How many videos of each subset to decode, always the same ones; None for all.
-        workers: Processes that decode.
-        time_limit: Seconds one video may take to decode.
+    Decodes a `sample` of each subset, always the same one, or all videos, for at most `time_limit`
+    seconds each.
 
     Raises:
         ValueError: the config has no such dataset.
@@ -237,7 +236,7 @@ def read_entries(
 def look(media: list[Video | Frames], report: SubsetReport) -> list[Video | Frames]:
     """Compare the list with the folders; return what is there."""
     present = []
-    for item in progress(media, len(media), f"{report.subset}: files"):
+    for item in progress(media, f"{report.subset}: files", len(media)):
         if isinstance(item, Frames):
             report.frames.append(item.total)
         if problem := item.missing():
@@ -251,7 +250,7 @@ def decode_all(
     media: list[Video | Frames], workers: int, time_limit: float, report: SubsetReport
 ) -> None:
     outcomes = run_isolated(methodcaller("decode"), media, workers, time_limit)
-    shown = progress(outcomes, len(media), f"{report.subset}: decoding")
+    shown = progress(outcomes, f"{report.subset}: decoding", len(media))
     for (kind, value), item in zip(shown, media):
         if kind != "value":
             report.findings.append(Finding(LOST[kind], item.path, value))
@@ -262,11 +261,3 @@ def decode_all(
             report.frames.append(frames)
         if rate:
             report.seconds.append(frames / rate)
-
-
-def progress(items: Iterable, total: int, title: str) -> Iterable:
-    """The items, with the host's progress bar on a terminal."""
-    if not total or not sys.stderr.isatty():
-        return items
-    sys.stderr.write(f"{title}\n")
-    return track_iter_progress((items, total), file=sys.stderr)

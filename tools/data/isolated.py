@@ -24,11 +24,7 @@ def run_isolated(
 ) -> Iterator[tuple[str, Any]]:
     """Yield what came of each item, in order: 'value', 'error', 'crashed' or 'hung', with details.
 
-    Args:
-        function: Called with one item in another process; its value must pickle.
-        items: What to call it with.
-        workers: Number of processes, at least 1.
-        time_limit: Seconds an item may take before its worker is killed.
+    A worker is killed whose item takes more than so many seconds; values must pickle.
 
     Raises:
         ValueError: workers or time_limit is not positive.

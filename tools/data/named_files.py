@@ -17,8 +17,8 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from preparation import PreparationError, Summary, write_together
-from problem_lists import Problems, problem_lines, problem_summary
+from preparation import PreparationError, Summary, write_lists
+from problem_lists import Problems
 from rich.progress import track
 
 from f4d_mmaction.datasets.video_reader import VideoReader
@@ -253,25 +253,19 @@ def _finish(
     strict: bool,
 ) -> Summary:
     """Write the lists of all splits and what was left out."""
-    lists = {
-        f"{split}.txt": [f"{clip.name} {clip.label}" for clip in clips if clip.group in groups]
+    lines = {
+        split: [f"{clip.name} {clip.label}" for clip in clips if clip.group in groups]
         for split, groups in splits.items()
     }
-    told = "\n".join(problem_summary(problems))
     refused = [kind for kind in ("missing", "empty", "damaged") if strict and problems.get(kind)]
-    if empty := [name for name, lines in lists.items() if not lines]:
+    if empty := [f"{split}.txt" for split, listed in lines.items() if not listed]:
         refused.append(f"nothing for {', '.join(empty)} (wrong media folder?)")
     if refused:
-        message = f"no lists written for {title} because of: {', '.join(refused)}\n{told}"
+        message = f"no lists written for {title} because of: {', '.join(refused)}"
         raise PreparationError(message, problems)
-    counts = {name: len(lines) for name, lines in lists.items()}
     text = [f"{title}: {len(clips)} videos of {len(classes)} classes, lists in {out}"]
-    text += [f"  {name}: {count}" for name, count in counts.items()]
-    if told:
-        text += [told, f"full list of these: {out / 'left_out.txt'}"]
-    files = {**lists, "label_map.txt": classes, "left_out.txt": problem_lines(problems)}
-    write_together(out, files)
-    return Summary({name: out / name for name in files}, counts, problems, "\n".join(text))
+    text += [f"  {split}.txt: {len(listed)}" for split, listed in lines.items()]
+    return write_lists(out, lines, classes, problems, text)
 
 
 NAMED = {"egogestar": prepare_egogestar, "utd_mhad": prepare_utd_mhad}

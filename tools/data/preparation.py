@@ -38,7 +38,7 @@ class PreparationError(ValueError):
     """
 
     def __init__(self, message: str, problems: Problems) -> None:
-        super().__init__(message)
+        super().__init__("\n".join([message, *problem_summary(problems)]))
         self.problems = problems
 
 
@@ -64,15 +64,9 @@ def prepare(
 ) -> Summary:
     """Write the train and val lists of one dataset, its label map and what was left out.
 
-    Args:
-        dataset: sthv1, sthv2, kinetics400, ucf101 or hmdb51.
-        annotations: Folder of the official annotation files.
-        media: Folder of the frame folders or videos; names in the lists are relative to it.
-        out: Folder of the lists, made if need be.
-        split: 1, 2 or 3 for ucf101 and hmdb51 (default 1), else None.
-        strict: Refuse when a video is missing or incomplete, instead of leaving it out.
-        delimiter: Between name and label in lists of videos (MMAction2's `delimiter`).
-        classes: Text file of class names in label order, instead of the official ones.
+    Names in the lists are relative to the folder `media`. With `strict`, a video that is missing
+    or incomplete is refused, not left out; `classes`, a text file of class names in label order,
+    stands in for the official ones.
 
     Raises:
         ValueError: for an argument or file that cannot be used; PreparationError (a ValueError)
@@ -113,9 +107,8 @@ def prepare(
     lines = _lines(facts, entries, numbers, media, delimiter, problems)
 
     refused = [kind for kind in (*FATAL, *(LEFT_OUT if strict else ())) if problems.get(kind)]
-    found = "\n".join(problem_summary(problems))
     if refused:
-        message = f"nothing written for {dataset} because of: {', '.join(refused)}\n{found}"
+        message = f"nothing written for {dataset} because of: {', '.join(refused)}"
         raise PreparationError(message, problems)
     title = facts.title if split is None else f"{facts.title}, split {split}"
     text = [f"{title}: {len(names)} classes (published: {facts.num_classes}), lists in {out}"]
@@ -127,11 +120,23 @@ def prepare(
             f"  {subset}: {len(lines[subset]):,} of {annotated:,} annotated videos listed "
             f"(published: {published:,}) in {list_name(subset, split)}"
         )
+    return write_lists(out, lines, names, problems, text, split)
+
+
+def write_lists(
+    out: Path,
+    lines: Mapping[str, Sequence[str]],
+    classes: Sequence[str],
+    problems: Problems,
+    text: Sequence[str],
+    split: int | None = None,
+) -> Summary:
+    """Write the list of each subset, the names of the classes and what was left out."""
     left_out = list_name("left_out", split)
     if problems:
-        text += [found, f"full list of these: {out / left_out}"]
-    files = {list_name(subset, split): lines[subset] for subset in lines}
-    files |= {"label_map.txt": names, left_out: problem_lines(problems)}
+        text = [*text, *problem_summary(problems), f"full list of these: {out / left_out}"]
+    files = {list_name(subset, split): listed for subset, listed in lines.items()}
+    files |= {"label_map.txt": classes, left_out: problem_lines(problems)}
     write_together(out, files)
     counts = {subset: len(listed) for subset, listed in lines.items()}
     return Summary({name: out / name for name in files}, counts, problems, "\n".join(text))

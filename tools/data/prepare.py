@@ -22,30 +22,21 @@ def parse_args() -> argparse.Namespace:
         )
         command.add_argument("--report", help="write every problem to this file, also when refused")
         if name in DATASETS:
-            _add_official(command)
-        else:
+            command.add_argument("--annotations", required=True, help="the official files' folder")
+            command.add_argument("--split", type=int, help="1, 2 or 3 (ucf101, hmdb51; default 1)")
             command.add_argument(
-                "--size", type=int, help="shorter side of the small videos (default 80)"
+                "--delimiter",
+                help="between name and label (default blank); needed where names hold blanks",
             )
+            command.add_argument("--classes", help="class names in label order, one a line")
+        else:
+            command.add_argument("--size", type=int, help="shorter side of the copies (default 80)")
         if name == "utd_mhad":
-            _add_utd_mhad(command)
+            command.add_argument(
+                "--sequences", type=int, help="actions of one person joined in a video (default 1)"
+            )
+            command.add_argument("--seed", type=int, help="of the sequences (default 0)")
     return parser.parse_args()
-
-
-def _add_official(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--annotations", required=True, help="folder of the official files")
-    command.add_argument("--split", type=int, help="1, 2 or 3 (ucf101 and hmdb51; default 1)")
-    command.add_argument(
-        "--delimiter", help="between name and label (default blank); needed where names hold blanks"
-    )
-    command.add_argument("--classes", help="class names in label order, one a line")
-
-
-def _add_utd_mhad(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--sequences", type=int, help="actions of one person joined in a video (default 1)"
-    )
-    command.add_argument("--seed", type=int, help="of the sequences (default 0)")
 
 
 def main() -> int:

@@ -37,13 +37,7 @@ def generate(
     ``VideoDataset`` and ``RawframeDataset`` read), ``classes.txt`` with a name a line, and
     ``meta.json`` with the options and the ground truth.
 
-    Args:
-        root: The folder.
-        options: What to make; the easy preset where not given.
-        num_workers: Processes; 0 is one for each core.
-
-    Returns:
-        Path: ``root``.
+    Without options it is the easy preset; 0 workers are one for each core. Returns ``root``.
 
     Raises:
         ValueError: Where ``root`` holds something else, or a benchmark with other options.
