@@ -27,11 +27,7 @@ LOOKED_AT = 200  # videos, where the pipeline keeps their sizes
 
 
 def require_one_size(config: Config, phases: Sequence[str]) -> None:
-    """Check what the pipelines make of frames of several sizes.
-
-    Args:
-        config: Of the Runner.
-        phases: Those that will run, of ``"train"``, ``"val"`` and ``"test"``.
+    """Check what the pipelines of the phases that will run make of frames of several sizes.
 
     Raises:
         ConfigError: samples that come into one batch differ in shape.

@@ -103,21 +103,13 @@ def open_live(name: str, timeout: float) -> InputContainer:
 
 @dataclass
 class Unit:
-    """The formatted frames of one section, (1, 1, C, T, H, W).
+    """The formatted frames of one section."""
 
-    Attributes:
-        inputs: The frames.
-        start: When the section's first frame is shown, in seconds of the stream's own clock.
-        end: When its last frame ends.
-        read: When it was read, by this machine's monotonic clock.
-        follows: Whether it comes right after the unit before it.
-    """
-
-    inputs: np.ndarray
-    start: float
-    end: float
-    read: float
-    follows: bool
+    inputs: np.ndarray  # (1, 1, C, T, H, W)
+    start: float  # when its first frame is shown, in seconds of the stream's own clock
+    end: float  # when its last frame ends
+    read: float  # when that was read, by this machine's monotonic clock
+    follows: bool  # whether it comes right after the unit before it
 
 
 class Reader(threading.Thread):
@@ -129,12 +121,6 @@ class Reader(threading.Thread):
         timeout: Seconds without an answer or frame after which a connection counts as broken.
         tries: How often, in a row without a frame, a source that was open is opened again.
         keep_all: Let the source wait for the network, and drop nothing.
-
-    Attributes:
-        window: Once the source is open.
-        frames: Number read so far.
-        dropped: Of these, those of units for which the network was too slow.
-        reopened: How often the source was opened again.
     """
 
     def __init__(
@@ -149,8 +135,10 @@ class Reader(threading.Thread):
         self.source, self.make_window, self.timeout = name, make_window, timeout
         self.tries, self.keep_all = tries, keep_all
         self.shown = "standard input" if name == "-" else without_password(name)
-        self.window: SlidingWindow | None = None
-        self.frames = self.dropped = self.reopened = 0
+        self.window: SlidingWindow | None = None  # once the source is open
+        self.frames = 0  # read so far
+        self.dropped = 0  # of these, those of units for which the network was too slow
+        self.reopened = 0  # how often
         self.stopped = threading.Event()
         self._units: deque[Unit] = deque()
         self._changed = threading.Condition()

@@ -23,11 +23,7 @@ BENCHMARK = "python tools/data/make_benchmark.py data/phase_order makes it"
 
 
 def require_files(config: Config, phases: Sequence[str]) -> None:
-    """Say once, by the first process of a run, what is missing.
-
-    Args:
-        config: Of the Runner.
-        phases: Those that will run, of ``"train"``, ``"val"`` and ``"test"``.
+    """Say once, by the first process of a run, what the phases that will run miss.
 
     Raises:
         FileNotFoundError: a list, a folder, all of a list's first videos, or pretrained weights.

@@ -29,9 +29,7 @@ SPLIT = re.compile(r"(_split_?)\d+(?=[._])")  # train_split1.txt, or MMAction2's
 def train_splits(config: Config, splits: Sequence[int]) -> dict:
     """Train and test on each split after the other, in a folder of its own below ``work_dir``.
 
-    Args:
-        config: Of one split; its lists are named ``..._split1.txt`` or the like.
-        splits: Numbers of the splits.
+    The config is of one split; its lists are named ``..._split1.txt`` or the like.
 
     Returns:
         ``mean`` and ``spread`` (sample standard deviation) of each metric, and ``splits``, the

@@ -20,15 +20,9 @@ def choose_units(
     num_units: int | None = None,
     frame_interval: int | None = None,
 ) -> tuple[dict[str, int], list[str]]:
-    """Choose what ``SampleActionUnits`` takes.
+    """Choose what ``SampleActionUnits`` takes, by the length of each video and its frames a second.
 
-    Args:
-        frames: Length of each video, in frames.
-        rates: Frames a second of each; 0 where unknown.
-        action: Seconds that an action takes; None where it fills the video.
-        clip_len: T, unless the videos are too short for it.
-        num_units: U, if it is given.
-        frame_interval: The interval, if it is given.
+    A rate of 0 is unknown. An ``action`` takes so many seconds, or fills the video.
 
     Returns:
         ``num_units``, ``clip_len``, ``frame_interval``; and the reasons, a sentence each.

@@ -42,15 +42,7 @@ def write_lists(videos: Sequence[Video], classes: Sequence[str], folder: Path) -
 def make_config(
     args: Namespace, folder: Path, classes: Sequence[str], sampler: dict, averaged: bool
 ) -> Config:
-    """Fill in the recipe; ``averaged`` leaves the 4D blocks out, which is SlowOnly.
-
-    Args:
-        args: Of the command line, with ``batch`` and ``epochs``.
-        folder: Of the lists.
-        classes: Names, in the order of the labels.
-        sampler: What ``SampleActionUnits`` takes.
-        averaged: Whether units meet only in the head's average.
-    """
+    """Fill in the recipe; ``averaged`` leaves the 4D blocks out, which is SlowOnly."""
     config = Config.fromstring(f"_base_ = {[str(CONFIGS / name) for name in RECIPE]}", ".py")
     backbone, head = config.model.backbone, config.model.cls_head
     rate = args.batch / config.auto_scale_lr.base_batch_size
@@ -144,15 +136,9 @@ def require_all(backbone: dict, weights: dict[str, Tensor], checkpoint: str) -> 
 
 def _torchvision_name(key: str) -> str:
     """``conv1.bn.bias`` of the host's ConvModule is ``bn1.bias``; TSM wraps kernels in ``net``."""
-    for old, new in (
-        (r"conv\.net\.", "conv."),
-        (r"conv(\d)\.bn\.", r"bn\1."),
-        (r"(conv\d)\.conv\.", r"\1."),
-        (r"downsample\.conv\.", "downsample.0."),
-        (r"downsample\.bn\.", "downsample.1."),
-    ):
-        key = re.sub(old, new, key)
-    return key
+    key = key.replace("conv.net.", "conv.").replace("downsample.conv.", "downsample.0.")
+    key = re.sub(r"conv(\d)\.bn\.", r"bn\1.", key.replace("downsample.bn.", "downsample.1."))
+    return re.sub(r"(conv\d)\.conv\.", r"\1.", key)
 
 
 def write_config(config: Config, path: Path, remarks: Sequence[str]) -> None:

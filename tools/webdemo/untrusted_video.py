@@ -29,27 +29,16 @@ _processes = multiprocessing.get_context("forkserver")
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits on a visitor's requests.
+    """Limits on a visitor's requests."""
 
-    Attributes:
-        megabytes: Size of one upload.
-        seconds: Duration of one video.
-        frames: Length of one video in frames.
-        pixels: Width * height of one video.
-        reading: Seconds for opening and decoding one video.
-        memory: Megabytes for the same.
-        waiting: Visitors in the queue.
-        keep: Seconds for which temporary files are kept.
-    """
-
-    megabytes: float = 100.0
-    seconds: float = 300.0
+    megabytes: float = 100.0  # of one upload
+    seconds: float = 300.0  # of one video
     frames: int = 20_000
-    pixels: int = 4096 * 2304
-    reading: float = 30.0
-    memory: float = 2048.0
-    waiting: int = 16
-    keep: int = 900
+    pixels: int = 4096 * 2304  # width * height
+    reading: float = 30.0  # seconds for opening and decoding it
+    memory: float = 2048.0  # megabytes for the same
+    waiting: int = 16  # visitors in the queue
+    keep: int = 900  # seconds, of temporary files
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -104,13 +93,7 @@ def _inspect(path: str, config: Config, limits: Limits) -> str:
 def run_limited(
     function: Callable, arguments: tuple, seconds: float, megabytes: float
 ) -> tuple[str, Any]:
-    """Call a function in a process of its own.
-
-    Args:
-        function: What pickles by name.
-        arguments: Of the function.
-        seconds: After which the process is killed.
-        megabytes: By which the process may grow (on Linux).
+    """Call a function, pickled by name, in a process that may grow by so much (on Linux).
 
     Returns:
         '' and what the function returned; or 'error' (an exception, of too little memory too),

@@ -67,17 +67,10 @@ def serving(
     samples: Sequence[str | os.PathLike] | None = None,
     limits: Limits | None = None,
 ) -> Iterator[gradio.Blocks]:
-    """Serve the page in a thread; its temporary files go when the context ends.
+    """Serve the page of ``load_recognizer``'s model in a thread, at the ``local_url`` of it.
 
-    Args:
-        model: Of ``load_recognizer``.
-        host: Address to listen on; the default is reached from this machine alone.
-        port: Its port; 0 for a free one.
-        samples: Videos to offer; the first of the config's test set if not given.
-        limits: What a visitor may ask for.
-
-    Yields:
-        The page, at ``local_url``.
+    Its temporary files go when the context ends. By default it is reached from this machine alone,
+    at a free port, and offers the first videos of the config's test set.
 
     Raises:
         ValueError: the port or address cannot be used.
