@@ -55,7 +55,7 @@ def read_list(path: str | Path, form: ListFormat) -> tuple[list[str], list[Findi
     Raises:
         FileNotFoundError: there is no such file.
     """
-    text, findings = _decode(Path(path))
+    text, findings = decode(Path(path))
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()
@@ -81,7 +81,7 @@ def read_list(path: str | Path, form: ListFormat) -> tuple[list[str], list[Findi
     return good, findings
 
 
-def _decode(path: Path) -> tuple[str, list[Finding]]:
+def decode(path: Path) -> tuple[str, list[Finding]]:
     """Return the text, and findings on its encoding, byte order mark and line endings."""
     raw, findings = path.read_bytes(), []
     try:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from annotation_lists import decode
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -56,16 +58,11 @@ def read_text(path: Path) -> str:
 
     Raises ValueError naming the line where the bytes are no UTF-8.
     """
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{path}:{line}: not UTF-8 (byte 0x{raw[error.start]:02x}); convert the file, "
-            "for example with `iconv -f latin1 -t utf-8`"
-        ) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    text, findings = decode(path)
+    for finding in findings:
+        if finding.kind == "not UTF-8":
+            raise ValueError(f"{finding.where}: not UTF-8: {finding.message}")
+    return text
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
