@@ -1,7 +1,5 @@
 """Shared set-up: the host's default scope, one thread, and the shipped benchmark in miniature."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

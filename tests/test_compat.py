@@ -1,7 +1,5 @@
 """The package on the host as shipped: imports, checkpoints, set-up errors."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import importlib.util

@@ -1,7 +1,5 @@
 """CONTRIBUTING.md names what is there, and its list for an attention works as it is written."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path

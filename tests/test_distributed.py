@@ -1,7 +1,5 @@
 """Several processes and machines, started as users start them: the same results, no hangs."""
 
-from __future__ import annotations
-
 import json
 import os
 import pickle

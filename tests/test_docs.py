@@ -1,7 +1,5 @@
 """What the pages name is there: links, pictures, scripts and configs; the site of them is whole."""
 
-from __future__ import annotations
-
 import importlib
 import re
 import shutil

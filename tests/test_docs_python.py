@@ -1,7 +1,5 @@
 """Python of the pages: each block does what its page says, as it is printed or on smaller data."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Callable

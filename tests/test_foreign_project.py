@@ -1,7 +1,5 @@
 """A person's own project: their folder, their config, MMAction2's own tools, none of ours."""
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Callable
 from pathlib import Path

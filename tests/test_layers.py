@@ -1,7 +1,5 @@
 """Imports inside the package go down only, those inside functions too."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path

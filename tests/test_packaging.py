@@ -1,7 +1,5 @@
 """The built wheel: what it carries, and that it works from any working directory."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

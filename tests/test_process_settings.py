@@ -1,7 +1,5 @@
 """Importing the package, building and preparing a model change no setting of the process."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -4,8 +4,6 @@ OUT is a folder, for one .npy file a video and `index.jsonl`, or a .h5 file, wit
 it. A second run goes on where the first one stopped, and tries bad videos again.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json

@@ -3,8 +3,6 @@
 The host pads the samples of a batch to the largest: a run is then fed padding, or fills memory.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 

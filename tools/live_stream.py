@@ -4,8 +4,6 @@ A thread reads the source and keeps the latest units of one window. The network 
 wait; where it is slower than the source, the oldest are dropped and counted.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import select

@@ -3,8 +3,6 @@
 Of a stream a line of JSON is printed for each window as soon as it is scored.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import json

@@ -1,7 +1,5 @@
 """Files that a run needs, looked for before anything is built."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from itertools import islice

@@ -6,8 +6,6 @@ that videos of one scene or person stay together, trains F4D and SlowOnly in the
 says what the test shows. Run again it goes on where it stopped. See docs/your_own_data.md.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

@@ -4,8 +4,6 @@ The same command goes on where an interrupted one stopped: a split that is done 
 one that was cut off goes on from its last checkpoint. The network of the last epoch is tested.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

@@ -1,7 +1,5 @@
 """Candidates take turns, and ratios are those of neighbors."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

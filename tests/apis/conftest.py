@@ -1,7 +1,5 @@
 """A small F4D of the shipped benchmark with fixed weights, as a checkpoint on disk."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Features are those of the network's own forward pass, for this project's networks and others."""
 
-from __future__ import annotations
-
 import copy
 import json
 import os

@@ -1,7 +1,5 @@
 """MMAction2's own tools on this project's config; docs/inference.md says which are not here."""
 
-from __future__ import annotations
-
 import pickle
 import runpy
 import sys

@@ -1,7 +1,5 @@
 """The script that needs neither PyTorch nor this package sees what the test pipeline shows."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import shutil

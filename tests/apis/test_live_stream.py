@@ -1,7 +1,5 @@
 """Live streams: the same scores as of the file, in bounded memory, from nowhere else."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

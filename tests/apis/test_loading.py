@@ -1,7 +1,5 @@
 """Recognizers are loaded whole or refused with the reason."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Sliding over a long video equals running each window by itself, in constant memory."""
 
-from __future__ import annotations
-
 import csv
 import json
 import runpy

@@ -1,7 +1,5 @@
 """Every way to scores gives the same ones for the same video and crops."""
 
-from __future__ import annotations
-
 import json
 import pickle
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Recognition against MMAction2's own inference, on good and bad files."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Streaming gives the frames that the random-access reader gives, in any container."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from encoding import CODECS, cut_at_keyframe, encode, write_texture

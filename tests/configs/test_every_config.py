@@ -1,7 +1,5 @@
 """Every config on disk: it builds in a fresh process, and trains and predicts at a reduced size."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable

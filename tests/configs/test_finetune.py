@@ -1,7 +1,5 @@
 """The ladder for one's own data: what each rung adds does what it says, with F4D."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The main config of each dataset on a miniature of it: train a step, validate, test."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

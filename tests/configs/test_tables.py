@@ -1,7 +1,5 @@
 """The tables of the READMEs and the metafiles say what the configs are, row by row."""
 
-from __future__ import annotations
-
 import functools
 import json
 import re

@@ -1,7 +1,5 @@
 """FormatActionUnits: every frame at its place, view by view."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

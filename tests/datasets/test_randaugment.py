@@ -1,7 +1,5 @@
 """RandAugment for videos: every operation works, and all frames of a video get the same."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """SampleActionUnits: one unit in each section, for every length of video."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,7 +1,5 @@
 """What `tools/train.py` and `tools/test.py` say to wrong input, and how they exit."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

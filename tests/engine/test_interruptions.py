@@ -1,7 +1,5 @@
 """Runs that are killed, preempted or run out of disk go on as if nothing had happened."""
 
-from __future__ import annotations
-
 import random
 import shutil
 import signal

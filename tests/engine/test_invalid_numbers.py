@@ -1,7 +1,5 @@
 """Losses that are no numbers end a run; skipped fp16 steps are told."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Labels outside the classes stop a run before its first step."""
 
-from __future__ import annotations
-
 import copy
 from pathlib import Path
 

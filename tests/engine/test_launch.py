@@ -1,7 +1,5 @@
 """How a run ends."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The order in which loops hand out samples is that of the host, whatever prepares them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

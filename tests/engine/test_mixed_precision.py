@@ -1,7 +1,5 @@
 """`tools/train.py CONFIG --amp` on the CPU."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

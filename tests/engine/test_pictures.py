@@ -1,7 +1,5 @@
 """A run leaves its error curves, and shows the attention of validation videos while it trains."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

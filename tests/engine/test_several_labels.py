@@ -1,7 +1,5 @@
 """Videos of several labels: a training with our hooks, its test, report and scores."""
 
-from __future__ import annotations
-
 import csv
 import pickle
 import re

@@ -1,7 +1,5 @@
 """Three splits, one command: each on its own lists, and the mean of the three."""
 
-from __future__ import annotations
-
 import json
 import runpy
 import statistics

@@ -1,7 +1,5 @@
 """Checkpoints from strangers: nothing in them may run, whichever way they are loaded."""
 
-from __future__ import annotations
-
 import builtins
 import contextlib
 import functools

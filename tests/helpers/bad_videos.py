@@ -1,7 +1,5 @@
 """The shipped benchmark stored in four ways, with a share of its videos spoiled."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Videos of any container, codec, size, pace and color format, made to measure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from contextlib import ExitStack
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Faults for a config to inject: `custom_imports = dict(imports=["f4d_mmaction", "faults"])`."""
 
-from __future__ import annotations
-
 import os
 import signal
 from pathlib import Path

@@ -1,7 +1,5 @@
 """H.264 of which each frame is two fields in packets of their own, which no free encoder writes."""
 
-from __future__ import annotations
-
 MACROBLOCKS = 8, 4  # across, and down a field
 # Headers of units of the stream.
 DELIMITER, SEQUENCE, PICTURE, KEY_SLICE, SLICE = 0x09, 0x67, 0x68, 0x65, 0x61
@@ -13,19 +11,19 @@ class Bits:
     def __init__(self) -> None:
         self.text = ""
 
-    def fixed(self, width: int, *values: int) -> Bits:
+    def fixed(self, width: int, *values: int) -> "Bits":
         """Write whole numbers in ``width`` bits each."""
         self.text += "".join(f"{value:0{width}b}" for value in values)
         return self
 
-    def golomb(self, *values: int) -> Bits:
+    def golomb(self, *values: int) -> "Bits":
         """Write whole numbers as Exp-Golomb codes."""
         for value in values:
             code = f"{value + 1:b}"
             self.text += "0" * (len(code) - 1) + code
         return self
 
-    def align(self, end: str = "") -> Bits:
+    def align(self, end: str = "") -> "Bits":
         """Fill up to a whole byte."""
         self.text += end
         self.text += "0" * (-len(self.text) % 8)

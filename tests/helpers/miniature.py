@@ -6,8 +6,6 @@ make of them. Class names and the layout of files and folders are the datasets' 
 square that moves.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass

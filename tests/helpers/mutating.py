@@ -1,7 +1,5 @@
 """Files damaged at random."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any

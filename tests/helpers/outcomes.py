@@ -1,7 +1,5 @@
 """The accuracy that a run reports, against its own predictions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from mmaction.structures import ActionDataSample

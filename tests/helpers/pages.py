@@ -1,7 +1,5 @@
 """Pages of the repository and the Python in them."""
 
-from __future__ import annotations
-
 import re
 import textwrap
 from collections.abc import Iterator

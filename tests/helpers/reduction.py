@@ -1,7 +1,5 @@
 """The configs on disk, and each with a network that a test can afford."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from mmengine.config import Config

@@ -4,8 +4,6 @@ Processes are forked from a server that has imported everything once, so that a 
 kill many of them.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import resource

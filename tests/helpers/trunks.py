@@ -1,7 +1,5 @@
 """Small trunks: registered 4D name -> (name of the host's trunk, options of both)."""
 
-from __future__ import annotations
-
 SMALL = dict(base_channels=8, pretrained=None)
 TRUNKS = {
     "ResNet4d": ("ResNet3dSlowOnly", dict(depth=18, **SMALL)),

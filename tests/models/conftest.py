@@ -1,7 +1,5 @@
 """The devices that tests of tensors run on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """The attention maps against a frame-by-frame reading of the paper's equations 4 to 12."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn.functional as F

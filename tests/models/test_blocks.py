@@ -1,7 +1,5 @@
 """The residual blocks: what they compute, that they start near identity, and that they learn."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pytest

@@ -1,7 +1,5 @@
 """4D convolutions against a plain loop written from the paper's equation (1)."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 

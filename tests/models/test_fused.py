@@ -1,7 +1,5 @@
 """The fast path is the definition: outputs, gradients, statistics and maps, over a grid."""
 
-from __future__ import annotations
-
 import itertools
 import math
 

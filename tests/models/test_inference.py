@@ -1,7 +1,5 @@
 """The fast inference mode: the same numbers, for every kind of network."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

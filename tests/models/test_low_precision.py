@@ -4,8 +4,6 @@ oneDNN 3.12 leaves taps of a kernel's gradient unwritten where a padded axis is 
 kernel.
 """
 
-from __future__ import annotations
-
 import copy
 
 import pytest

@@ -1,7 +1,5 @@
 """SE and CBAM against another implementation, STM and TEA against loops over frames."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn.functional as F

@@ -1,7 +1,5 @@
 """What holds for any size and kernel: widths match, shapes stay, videos do not mix."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from hypothesis import assume, given, settings

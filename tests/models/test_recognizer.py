@@ -1,7 +1,5 @@
 """The network within MMAction2's recognizers: heads, views, preprocessors."""
 
-from __future__ import annotations
-
 from itertools import product
 
 import pytest

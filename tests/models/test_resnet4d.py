@@ -1,7 +1,5 @@
 """Recast trunks: the trunk untouched, units free, host settings honored."""
 
-from __future__ import annotations
-
 import copy
 import re
 from pathlib import Path

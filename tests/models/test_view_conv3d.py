@@ -1,7 +1,5 @@
 """`ViewConv3d` against `nn.Conv3d`."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

@@ -1,7 +1,5 @@
 """A training with bad videos replaces and reports each, and learns as well: `-m slow -s`."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from copy import deepcopy

@@ -1,7 +1,5 @@
 """Mutated checkpoints never crash, hang or run code: `-m slow -s` for the table."""
 
-from __future__ import annotations
-
 import io
 import sys
 import zipfile

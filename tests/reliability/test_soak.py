@@ -1,7 +1,5 @@
 """Memory and open files stay flat over a long run: `-m slow -s` for the table (Linux)."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from contextlib import suppress

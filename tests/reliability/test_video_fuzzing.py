@@ -1,7 +1,5 @@
 """Mutated videos never crash or hang the process that reads them: `-m slow -s` for the table."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A pipeline that keeps the sizes of the videos is refused where these differ, before a step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The first command of a newcomer, before the data is there."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Attention pictures show what the maps say, where they say it."""
 
-from __future__ import annotations
-
 import os
 from itertools import pairwise
 

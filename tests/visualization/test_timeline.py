@@ -1,7 +1,5 @@
 """Timelines show the winners, at any length."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest

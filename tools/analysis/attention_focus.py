@@ -4,8 +4,6 @@ On the shipped benchmark, which knows where its shape is, when a shape is moving
 any config's test set, the tenth of a frame's pixels that changes most from frame to frame.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections import defaultdict

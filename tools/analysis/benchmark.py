@@ -4,8 +4,6 @@ Machines differ and are shared, so compare ratios. The cases, each in a process 
 take turns (A B A B ...), and a ratio is the median over rounds of the quotient of two neighbors.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import multiprocessing

@@ -1,7 +1,5 @@
 """Compare a config's loading pipeline with MMAction2's stock stages, in one process, by stage."""
 
-from __future__ import annotations
-
 import argparse
 import copy
 import statistics

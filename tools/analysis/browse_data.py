@@ -1,7 +1,5 @@
 """Draw what a config feeds the network: units as rows, augmented as in training."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from pathlib import Path

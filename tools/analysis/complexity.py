@@ -1,7 +1,5 @@
 """Count parameters and multiply-adds of recognizers by part, per video and per test protocol."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Sequence

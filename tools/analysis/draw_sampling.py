@@ -1,7 +1,5 @@
 """Draw where SampleActionUnits places its units in long and short videos."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from collections.abc import Sequence

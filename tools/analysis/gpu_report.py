@@ -4,8 +4,6 @@ A row has a time limit, and the rows of a section share another; what exceeds on
 place, as does what exceeds the memory. `gpu_report.sh` writes docs/performance_gpu.md with it.
 """
 
-from __future__ import annotations
-
 import argparse
 import gc
 import math

@@ -1,7 +1,5 @@
 """What a test set says about a classifier: accuracies with intervals, mistakes, calibration."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -6,8 +6,6 @@ the block's branch is beside its input, and its gain, the product of 1 + map ove
 root mean square of the gradient's norm beside the norm of the weights.
 """
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 from collections import defaultdict

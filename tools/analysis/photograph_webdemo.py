@@ -1,7 +1,5 @@
 """Upload a video to a running web page in a headless Chromium and save what it shows."""
 
-from __future__ import annotations
-
 import argparse
 import io
 import json
@@ -35,7 +33,7 @@ _SWITCHES = (
 
 
 @contextmanager
-def chromium() -> Iterator[Chrome]:
+def chromium() -> "Iterator[Chrome]":
     """Start Chromium with a profile of its own, and end it.
 
     Raises:
@@ -62,7 +60,7 @@ def chromium() -> Iterator[Chrome]:
             browser.quit()
 
 
-def upload_video(browser: Chrome, address: str, video: str | os.PathLike) -> None:
+def upload_video(browser: "Chrome", address: str, video: str | os.PathLike) -> None:
     """Open the page, upload a video as a visitor does, and wait until all of its results show."""
     browser.get(address)
     wait_until(browser, "return !!document.querySelector('#upload input[type=file]')")
@@ -80,7 +78,7 @@ def shown(besides: str = "") -> str:
     )
 
 
-def wait_until(browser: Chrome, condition: str) -> None:
+def wait_until(browser: "Chrome", condition: str) -> None:
     """Wait until a line of JavaScript returns true.
 
     Raises:
@@ -93,7 +91,7 @@ def wait_until(browser: Chrome, condition: str) -> None:
     waiting.until(lambda b: b.execute_script(condition), f"{condition}: {said}")
 
 
-def addresses(browser: Chrome) -> set[str]:
+def addresses(browser: "Chrome") -> set[str]:
     """All http addresses that the browser asked for since this was last called."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = {

@@ -4,8 +4,6 @@ The page needs no network and runs no script. Its units are reversed, and left o
 tell which classes need their order.
 """
 
-from __future__ import annotations
-
 import argparse
 import base64
 import csv

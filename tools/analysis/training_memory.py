@@ -1,7 +1,5 @@
 """Compute which training batches fit on GPUs of 8 to 80 GB, from the tensors of a whole step."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Sequence
 from itertools import product

@@ -4,8 +4,6 @@ MMAction2's parsers split at a delimiter and check nothing: a list with tabs los
 (every video becomes class -1), and a space in a name is a ValueError without file or line.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The result of a check as text, JSON and a histogram, compared with the published counts."""
 
-from __future__ import annotations
-
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -5,8 +5,6 @@ the list is to be read, where the media lie, how many classes the head has and h
 sampler spans.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import sys

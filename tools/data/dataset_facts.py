@@ -4,8 +4,6 @@ Sources of the counts: Something-Something v1 and v2, UCF101 and HMDB51 as in th
 Kinetics-400 as in MMAction2's copy (videos disappear from YouTube, so every copy differs).
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import PurePath

@@ -1,7 +1,5 @@
 """Run a function on many items in worker processes that may crash or hang without harm."""
 
-from __future__ import annotations
-
 import faulthandler
 import multiprocessing
 import os

@@ -4,8 +4,6 @@ EgoGestAR: `testvideo_{class}_{serial}.mp4`. Jain, Garg, Perla and Hebbalaguppe,
 UTD-MHAD: `a{action}_s{subject}_t{take}_depth.mat`. Chen, Jafari and Kehtarnavaz, ICIP 2015.
 """
 
-from __future__ import annotations
-
 import os
 import random
 from collections import defaultdict

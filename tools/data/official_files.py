@@ -3,8 +3,6 @@
 `READERS` holds what differs between the datasets: how entries are read and which classes there are.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

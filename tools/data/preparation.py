@@ -1,7 +1,5 @@
 """From official annotation files and media on disk to MMAction2 lists, all of them or none."""
 
-from __future__ import annotations
-
 import difflib
 import os
 import tempfile

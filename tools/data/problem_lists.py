@@ -1,7 +1,5 @@
 """Problems by kind, as lines of a file and as a summary for a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 SHOWN = 5

@@ -5,8 +5,6 @@ hold, the sampling and the crops before it, travels as the ONNX file's metadata;
 reads it.
 """
 
-from __future__ import annotations
-
 import argparse
 import copy
 import json

@@ -4,8 +4,6 @@ From raw frames to scores, with random weights and frames. Every runtime has a p
 and as many threads; the last column is the speed to that of the first row.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import sys

@@ -1,7 +1,5 @@
 """What pairs of networks say of the same test clips: differences with intervals, opposites."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Train F4D and SlowOnly on the shipped benchmark, test both, show a table and a picture."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

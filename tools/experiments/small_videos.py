@@ -1,7 +1,5 @@
 """What the studies on real videos share: rows and tables on the configs of one dataset."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 TA, CA, STA = "TemporalAttention", "ChannelAttention", "SpatioTemporalAttention"

@@ -1,7 +1,5 @@
 """A hook for studies that changes how large the branches of 4D blocks are at the start."""
 
-from __future__ import annotations
-
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 

@@ -20,8 +20,6 @@ data, recipe, benchmark, seed. So a study continues where it stopped, rows with 
 share their runs, and a row whose config has changed is run again.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import multiprocessing
@@ -79,7 +77,7 @@ class Study:
     prefix: str = ""
 
     @classmethod
-    def load(cls, path: str | Path, changes: dict | None = None) -> Study:
+    def load(cls, path: str | Path, changes: dict | None = None) -> "Study":
         """Read a study, with changes by dotted key.
 
         Raises:
@@ -118,7 +116,7 @@ class Study:
             arguments += [f"--{name.replace('_', '-')}", str(value)]
         return arguments
 
-    def runs(self, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
+    def runs(self, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> "list[Run]":
         """List the runs seed by seed, split by split, row by row, each network once.
 
         Only of these rows and seeds; none is all.
@@ -181,7 +179,7 @@ class Run:
     config: Config
 
     @classmethod
-    def of(cls, study: Study, row: str, seed: int, split: str) -> Run:
+    def of(cls, study: Study, row: str, seed: int, split: str) -> "Run":
         """Resolve a row of a study at a seed and split."""
         entry = study.rows[row]
         # Merging takes `_delete_` out of what it merges: hand it copies.

@@ -11,8 +11,6 @@ sections and pictures of a study that shares its document bear its ``prefix``, a
 ``confusion`` of each network of ``curves``.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

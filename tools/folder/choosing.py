@@ -1,7 +1,5 @@
 """How many units, of how many frames, at which interval: from the lengths of the videos."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Which videos there are, and their classes: class folders, a CSV, or MMAction2's lists."""
 
-from __future__ import annotations
-
 import csv
 import os
 import re

@@ -1,7 +1,5 @@
 """A look at every video before training: decoded whole, shrunk, and described."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

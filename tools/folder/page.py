@@ -1,7 +1,5 @@
 """report.html: the result, the choices, how to go on, and the mistakes as pictures."""
 
-from __future__ import annotations
-
 import html
 import os
 import shutil

@@ -1,7 +1,5 @@
 """A plain config made from the recipe for small videos, with the data and the choices filled in."""
 
-from __future__ import annotations
-
 import os
 import re
 from argparse import Namespace

@@ -1,7 +1,5 @@
 """Groups of videos that must not be torn apart, and a split that keeps them together."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections import Counter, defaultdict

@@ -1,7 +1,5 @@
 """Measured steps, trainings that go on where they stopped, and scores of videos."""
 
-from __future__ import annotations
-
 import ctypes
 import multiprocessing
 import re

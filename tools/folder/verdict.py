@@ -1,7 +1,5 @@
 """Baselines that cost nothing, intervals, and what the table means in plain sentences."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 

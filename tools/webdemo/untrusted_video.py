@@ -4,8 +4,6 @@ Processes are forked from a server that has imported what they need and holds no
 this process allocated before, and what its heap keeps of that, does not count.
 """
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing.util
 import tempfile

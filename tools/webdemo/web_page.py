@@ -5,8 +5,6 @@ Added here is what it lacks: the page fetches nothing for a visitor, and browser
 elsewhere.
 """
 
-from __future__ import annotations
-
 import html
 import os
 import socket

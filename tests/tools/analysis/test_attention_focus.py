@@ -1,7 +1,5 @@
 """The measure of attention on the moving shape, and what a trained network scores on it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from attention_focus import boxes_of, choose_videos, measure_focus, moving_pixels, to_markdown

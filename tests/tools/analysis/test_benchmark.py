@@ -1,7 +1,5 @@
 """The benchmark compares what it says; no test asserts a time."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """The loading benchmark compares like with like, and writes what it says."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

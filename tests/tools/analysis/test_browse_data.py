@@ -1,7 +1,5 @@
 """Contact sheets of what a pipeline feeds the network."""
 
-from __future__ import annotations
-
 import cv2
 import pytest
 from browse_data import browse_data

@@ -1,7 +1,5 @@
 """The drawing of units shows as many frames as are sampled."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

@@ -1,7 +1,5 @@
 """The report of a GPU says what each row did: a speed, or why there is none."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The table of how blocks begin to learn, against figures taken by hand from the same network."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from learning_by_layer import TRUNK, LayerWatch

@@ -1,7 +1,5 @@
 """The report of a test: its statistics, the command against test.py, the page in a browser."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import pickle

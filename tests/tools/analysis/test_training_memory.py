@@ -1,7 +1,5 @@
 """The computed memory of a training step, against what PyTorch's profiler sees of a real one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -1,7 +1,5 @@
 """Every fault of an annotation list is told apart, and what passes is what MMAction2 reads."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The command says what a check found, beside the published counts."""
 
-from __future__ import annotations
-
 import json
 import runpy
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """On sound media a check finds nothing, on damaged ones each of them."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

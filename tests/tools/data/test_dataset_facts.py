@@ -1,7 +1,5 @@
 """The table of published facts, and the page that shows it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

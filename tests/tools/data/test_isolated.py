@@ -1,7 +1,5 @@
 """Workers that crash, hang, raise or answer: every item has one outcome, the parent lives."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

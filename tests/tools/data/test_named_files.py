@@ -1,7 +1,5 @@
 """EgoGestAR and UTD-MHAD in miniature: lists, folds, small videos and joined actions."""
 
-from __future__ import annotations
-
 import hashlib
 import runpy
 from itertools import permutations, product

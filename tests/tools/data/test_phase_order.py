@@ -1,7 +1,5 @@
 """The benchmark: files and lists are what meta.json and the options say."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Lists made from miniature official files, and what is said where those are wrong."""
 
-from __future__ import annotations
-
 import json
 import runpy
 import shutil

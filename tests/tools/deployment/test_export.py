@@ -1,7 +1,5 @@
 """Exported files give PyTorch's scores, for any number of videos, views and units."""
 
-from __future__ import annotations
-
 import json
 import re
 import sys

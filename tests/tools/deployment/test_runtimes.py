@@ -1,7 +1,5 @@
 """Every runtime that is timed computes the same network; no test asserts a time."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 

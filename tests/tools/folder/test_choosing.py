@@ -1,7 +1,5 @@
 """Units, frames and interval follow the lengths of the videos."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

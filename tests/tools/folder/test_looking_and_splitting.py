@@ -1,7 +1,5 @@
 """Odd folders, bad files, copies and scenes, before anything is trained."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """The whole command on small videos: trained, tested, told; killed, it goes on."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

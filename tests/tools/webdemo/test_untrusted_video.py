@@ -1,7 +1,5 @@
 """Videos of strangers are checked in limited processes, without a browser and without Gradio."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterator

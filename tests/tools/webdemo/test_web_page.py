@@ -1,7 +1,5 @@
 """The web page over real HTTP: what it answers, what it refuses, and what it leaves behind."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import json

@@ -1,7 +1,5 @@
 """Classes, ground truth and frames of a benchmark, drawn from its options alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import permutations

@@ -1,7 +1,5 @@
 """The files of a benchmark: videos, annotation lists, class names and ground truth."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """What a benchmark is made of."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import factorial
 

@@ -1,7 +1,5 @@
 """A contact sheet of a benchmark."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
