@@ -47,6 +47,7 @@ def build_module(config: str | dict, **defaults: object) -> nn.Module:
         )
     wanted = inspect.signature(cls).parameters
     takes_all = any(each.kind is each.VAR_KEYWORD for each in wanted.values())
+    takes_all &= cls.__init__ is not nn.Module.__init__  # which takes none of all
     if not takes_all and (foreign := config.keys() - wanted.keys() - {"type"}):
         raise ValueError(
             f"{kind} does not know {', '.join(sorted(foreign))} of {config}; if a config inherits "
