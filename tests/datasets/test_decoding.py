@@ -104,6 +104,8 @@ def test_the_first_of_several_video_streams_is_read(folder, tmp_path):
 def test_decoding_starts_at_the_last_keyframe_that_parts_the_video(folder, monkeypatch):
     """Frames 40 and 41 of groups of 12 need the packets from 36 on."""
     decoded = []
+    path = folder / "closed_gop.mp4"
+    reader = VideoReader(str(path))
 
     def decode_packet(*args):
         decoded.append(args[1])
@@ -111,8 +113,7 @@ def test_decoding_starts_at_the_last_keyframe_that_parts_the_video(folder, monke
 
     original = video_reader.decode_packet
     monkeypatch.setattr(video_reader, "decode_packet", decode_packet)
-    path = folder / "closed_gop.mp4"
-    frames = VideoReader(str(path)).read([40, 41])
+    frames = reader.read([40, 41])
     np.testing.assert_array_equal(frames, all_frames(path)[40:42])
     assert len(decoded) <= 12
 
