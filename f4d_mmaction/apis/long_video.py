@@ -7,7 +7,6 @@ up to the first 4D block, where no unit has seen another yet, runs once for each
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -65,7 +64,9 @@ class SlidingWindow:
                 f"a window of {seconds} s has {seconds * fps:.1f} frames, fewer than its "
                 f"{self.units} units"
             )
-        one = replace(sampler, num_units=1, test_mode=True)
+        one = SampleActionUnits(
+            1, sampler.clip_len, sampler.frame_interval, sampler.short, test_mode=True
+        )
         self.offsets = one.sample(self.section)[0]
         after = steps[kinds.index(DecodeUnits) + 1 : kinds.index(FormatActionUnits) + 1]
         self.transform = Compose(after)

@@ -31,14 +31,16 @@ def build_layers(norm_cfg: dict | None, act_cfg: dict | None, conv_cfg: dict | N
     )
 
 
-def build_module(config: str | dict, **defaults: object) -> nn.Module:
-    """Build a module from its name or config; its constructor takes those ``defaults`` it knows.
+def build_module(config: str | dict, pass_on: bool = False, **defaults: object) -> nn.Module:
+    """Build a module from its name or config; its constructor gets those ``defaults`` it names.
+
+    With ``pass_on`` one that takes ``**kwargs`` gets them all.
 
     Raises:
-        ValueError: the name is not registered.
+        ValueError: the name is not registered, or its constructor does not know a key.
     """
     config = dict(type=config) if isinstance(config, str) else config
-    kind = config.get("type")
+    kind = config.get("type") if isinstance(config, dict) else None
     cls = MODELS.get(kind) if isinstance(kind, str) else kind
     if not callable(cls):
         raise ValueError(
@@ -48,12 +50,12 @@ def build_module(config: str | dict, **defaults: object) -> nn.Module:
     wanted = inspect.signature(cls).parameters
     takes_all = any(each.kind is each.VAR_KEYWORD for each in wanted.values())
     takes_all &= cls.__init__ is not nn.Module.__init__  # which takes none of all
-    if not takes_all and (foreign := config.keys() - wanted.keys() - {"type"}):
+    if not takes_all and (foreign := config.keys() - wanted.keys() - {"type", "_scope_"}):
         raise ValueError(
             f"{kind} does not know {', '.join(sorted(foreign))} of {config}; if a config inherits "
             "them from another type, `_delete_=True` beside its own type leaves them out"
         )
-    known = {k: v for k, v in defaults.items() if takes_all or k in wanted}
+    known = {k: v for k, v in defaults.items() if k in wanted or (pass_on and takes_all)}
     return MODELS.build(config, default_args=known)
 
 

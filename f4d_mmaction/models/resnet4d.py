@@ -118,7 +118,7 @@ class Blocks4dMixin(nn.Module):
         self, location: str, stage: int, config: dict, channels: int, with_cp: bool
     ) -> None:
         self.blocks4d[location] = build_module(
-            config, channels=channels, norm_cfg=self.norm_cfg, with_cp=with_cp
+            config, pass_on=True, channels=channels, norm_cfg=self.norm_cfg, with_cp=with_cp
         )
         self.block_stage[location] = stage
 

@@ -121,6 +121,7 @@ def test_maps_are_those_of_the_modules() -> None:
         (dict(mid_channels="1/8"), "a fraction such as 0.125, got '1/8'"),
         (dict(attention=("NoSuchAttention",)), "registered.*, got 'NoSuchAttention'"),
         (dict(attention=(dict(reduction=4),)), "registered.*, got None in {'reduction': 4}"),
+        (dict(attention=(None,)), "registered.*, got None in None"),
         (dict(attention=("TemporalAttention",) * 2), "names a module twice"),
         (dict(attention=dict(type="TemporalAttention", reduction=4)), "know reduction.*_delete_=T"),
     ],
