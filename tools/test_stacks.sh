@@ -23,6 +23,6 @@ python -m pip install --quiet "${versions[@]}" . pytest hypothesis "setuptools<8
 python -m pip list --format freeze | grep -iE "^(torch|numpy|av|decord|opencv-|.*mm(cv|engine|action))"
 
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
-exec python -m pytest -q -p no:cacheprovider tests/test_compat.py tests/models \
+exec python -m pytest -q -m "not slow" -p no:cacheprovider tests/test_compat.py tests/models \
     tests/datasets/test_{sampling,formatting,decoding,video_errors}.py \
     tests/engine/test_{untrusted_checkpoints,mixed_precision}.py "${@:2}"

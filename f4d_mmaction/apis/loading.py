@@ -40,7 +40,7 @@ def load_recognizer(
         FileNotFoundError: no such config, checkpoint or label file.
         DamagedCheckpointError: the file is no checkpoint.
         ForeignCheckpointError: it is one of another model; the message names the keys.
-        ValueError: a wrong number of labels.
+        ValueError: a wrong number of labels, or one for several classes.
     """
     if not isinstance(config, Config):
         config = Config.fromfile(_existing(config, "config"))

@@ -35,7 +35,8 @@ def write_video(
     keyframe to keyframe, None for the encoder's own choice.
 
     Raises:
-        ValueError: fps is not positive, there is no frame, or the codec is none of videos.
+        ValueError: fps is not positive, there is no frame or one of another size, or the codec is
+            none of videos.
     """
     path = Path(path)
     if not fps > 0:
@@ -58,6 +59,8 @@ def write_video(
         if gop is not None:
             stream.codec_context.gop_size = gop
         for image in chain([first], frames):
+            if image.shape != first.shape:
+                raise ValueError(f"expected frames {first.shape} as the first, got {image.shape}")
             image = np.ascontiguousarray(image[:height, :width])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())

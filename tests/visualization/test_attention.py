@@ -70,6 +70,8 @@ def test_videos_of_odd_size_are_cut(tmp_path):
     with av.open(str(write_video(tmp_path / "odd.mp4", frames, 10))) as container:
         stream = container.streams.video[0]
         assert (stream.height, stream.width) == (32, 20)
+    with pytest.raises(ValueError, match=r"frames \(33, 21, 3\) as the first, got \(33, 22, 3\)"):
+        write_video(tmp_path / "two.mp4", [frames[0], np.zeros((33, 22, 3), np.uint8)], 10)
 
 
 def test_the_default_block_is_the_deepest_with_a_fine_map():

@@ -35,7 +35,7 @@ from concurrent.futures.process import BrokenProcessPool
 from copy import deepcopy
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from statistics import mean
+from statistics import fmean
 
 import torch
 from mmengine.config import Config
@@ -253,7 +253,7 @@ class Scores(Hook):
     @property
     def accuracy(self) -> float:
         """Share of the videos whose predicted class is their label."""
-        return mean(map(int.__eq__, self.labels, self.predictions))
+        return fmean(map(int.__eq__, self.labels, self.predictions))
 
 
 def sweep(

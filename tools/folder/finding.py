@@ -170,8 +170,8 @@ def _listed(path: Path) -> Iterator[Video]:
         place = int(label) if numbered else classes.index(label) if label in classes else -1
         if classes and not 0 <= place < len(classes):
             raise ValueError(
-                f"{path}, row {number}: label {label} is none of {named}, whose {len(classes)} "
-                "classes are numbered from 0: add its name there, or correct the label"
+                f"{path}, row {number}: {'number' if numbered else 'name'} {label} is that of none "
+                f"of the {len(classes)} classes of {named}: add it there, or correct the label"
             )
         if numbered:
             label = classes[place] if classes else f"class {label:0>3}"

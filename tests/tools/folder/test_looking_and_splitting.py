@@ -143,8 +143,12 @@ def test_classes_keep_the_order_of_their_numbers(tmp_path: Path) -> None:
     [
         ("run\n\njump\n", "a 0\nb 1\n", "classes.txt, line 2 is blank"),
         ("tir\xe9\nrun\n", "a 0\nb 1\n", "classes.txt is not UTF-8"),
-        ("run\n", "a 0\nb 1\n", "row 2: label 1 is none of .*classes.txt, whose 1 classes"),
-        ("run\nsit\n", "a run\nb jump\n", "row 2: label jump is none of .*classes.txt"),
+        (
+            "run\n",
+            "a 0\nb 1\n",
+            "row 2: number 1 is that of none of the 1 classes",
+        ),
+        ("run\nsit\n", "a run\nb jump\n", "row 2: name jump is that of none of the 2 classes"),
     ],
 )
 def test_names_of_classes_that_do_not_serve_are_refused(
