@@ -1,9 +1,12 @@
 """What the command lines of training and testing share."""
 
 import argparse
+import copy
+from collections.abc import Iterator
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,3 +41,22 @@ def use_mixed_precision(config: Config) -> None:
         config.optim_wrapper.type = "BFloat16OptimWrapper"
         for key in ("loss_scale", "dtype"):  # of AmpOptimWrapper alone
             config.optim_wrapper.pop(key, None)
+
+
+def scale_peaks(runner: Runner) -> None:
+    """Scale what OneCycleLR rises to: it replaces the optimizer's rate, which the host scales."""
+    scaling = runner.cfg.get("auto_scale_lr") or {}
+    if scaling.get("enable"):
+        videos = runner.world_size * runner.cfg.train_dataloader.batch_size
+        runner.param_schedulers = copy.deepcopy(runner.param_schedulers)  # also the config's
+        for scheduler in one_cycles(runner.param_schedulers):
+            scheduler["eta_max"] *= videos / scaling["base_batch_size"]
+
+
+def one_cycles(schedulers: dict | list | None) -> Iterator[dict]:
+    """Configs with a peak: of one scheduler, a list, or both by the names of optimizers."""
+    if isinstance(schedulers, dict) and "type" in schedulers:
+        yield from [schedulers] if "eta_max" in schedulers else []
+    elif schedulers:
+        for part in schedulers.values() if isinstance(schedulers, dict) else schedulers:
+            yield from one_cycles(part)

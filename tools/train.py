@@ -1,13 +1,9 @@
 """Train a recognizer from a config: `python tools/train.py CONFIG`, as MMAction2's own tool."""
 
 import argparse
-import copy
-from collections.abc import Iterator
 from pathlib import Path
 
-from mmengine.runner import Runner
-
-from command_line import add_common_arguments, use_mixed_precision
+from command_line import add_common_arguments, scale_peaks, use_mixed_precision
 from f4d_mmaction.engine.launch import build_runner, load_config, resume, run
 from frame_sizes import require_one_size
 from missing_files import require_files
@@ -74,25 +70,6 @@ def main() -> None:
         runner.train()
 
     run(train)
-
-
-def scale_peaks(runner: Runner) -> None:
-    """Scale what OneCycleLR rises to: it replaces the optimizer's rate, which the host scales."""
-    scaling = runner.auto_scale_lr or {}
-    if scaling.get("enable"):
-        videos = runner.world_size * runner.cfg.train_dataloader.batch_size
-        runner.param_schedulers = copy.deepcopy(runner.param_schedulers)  # also the config's
-        for scheduler in one_cycles(runner.param_schedulers):
-            scheduler["eta_max"] *= videos / scaling["base_batch_size"]
-
-
-def one_cycles(schedulers: dict | list | None) -> Iterator[dict]:
-    """Configs with a peak: of one scheduler, a list, or both by the names of optimizers."""
-    if isinstance(schedulers, dict) and "type" in schedulers:
-        yield from [schedulers] if "eta_max" in schedulers else []
-    elif schedulers:
-        for part in schedulers.values() if isinstance(schedulers, dict) else schedulers:
-            yield from one_cycles(part)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,11 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
-from command_line import add_common_arguments, use_mixed_precision
+from command_line import add_common_arguments, scale_peaks, use_mixed_precision
 from f4d_mmaction.datasets.unwrapping import unwrapped
 from f4d_mmaction.engine.launch import build_runner, load_config, resume, run
+from frame_sizes import require_one_size
+from missing_files import require_files
 
 METRICS = "metrics.json"
 SPLIT = re.compile(r"(_split_?)\d+(?=[._])")  # train_split1.txt, or MMAction2's ..._split_1_...
@@ -77,7 +79,11 @@ def train_and_test(config: Config) -> dict[str, float]:
     if done.is_file():
         return json.loads(done.read_text(encoding="utf-8"))
     resume(config, "auto")
+    phases = ["train", "val", "test"]
+    require_files(config, phases)
+    require_one_size(config, phases)
     runner = build_runner(config)
+    scale_peaks(runner)
     runner.train()
     metrics = {name: float(value) for name, value in runner.test().items()}
     write(done, metrics)
