@@ -31,6 +31,7 @@ from f4d_mmaction.apis.recognition import each_label
 from f4d_mmaction.datasets.unwrapping import find_sampler, labels_of, tested_dataset, unwrapped
 from f4d_mmaction.engine.launch import load_config
 from f4d_mmaction.models.inference import prepare_for_inference
+from f4d_mmaction.models.preprocessing import UnitCombinations
 from f4d_mmaction.models.resnet4d import Blocks4dMixin
 from mmaction.registry import DATASETS
 
@@ -60,6 +61,11 @@ class FramesToScores(nn.Module):
                 f"cannot export {type(recognizer.backbone).__name__}: expected a backbone of "
                 "f4d_mmaction without a neck (ResNet4d, with or without 4D blocks); MMAction2's "
                 "tools/deployment exports its own models"
+            )
+        if isinstance(recognizer.data_preprocessor, UnitCombinations):
+            raise ValueError(
+                "cannot export UnitCombinations, which makes many inputs of a video: give the "
+                "config whose data_preprocessor is ActionDataPreprocessor"
             )
         self.backbone = recognizer.backbone
         self.head = recognizer.cls_head

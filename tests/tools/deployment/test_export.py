@@ -196,6 +196,10 @@ def test_what_cannot_be_exported_is_named(root, tmp_path) -> None:
             describe_input(config, [])
     with pytest.raises(ValueError, match="int8 needs onnx"):
         export(config, "weights.pth", str(tmp_path), ("int8",))
+    config = read_config(root, "V4D")
+    config.model.data_preprocessor.update(type="UnitCombinations", train_units=2)
+    with pytest.raises(ValueError, match="cannot export UnitCombinations"):
+        FramesToScores(MODELS.build(config.model))
     head = dict(type="TSNHead", in_channels=512, num_classes=8)
     tsn = dict(type="Recognizer2D", backbone=dict(type="ResNet", depth=18), cls_head=head)
     with pytest.raises(ValueError, match="cannot export ResNet:"):
