@@ -236,7 +236,8 @@ def list_videos(source: str | os.PathLike) -> list[str]:
     """List the videos that a path names: a video, a folder, or a text file with a path a line.
 
     A folder is searched through for files with a video's suffix that are not hidden. Lines of a
-    list may end in labels, as annotation files do; paths in it are relative to the list.
+    list may end in labels, as annotation files do; paths in it are relative to the list, or to
+    ``videos`` beside it.
 
     Raises:
         FileNotFoundError: there is no such path.
@@ -255,9 +256,15 @@ def list_videos(source: str | os.PathLike) -> list[str]:
         return [str(source)]
     found = []
     for line in filter(None, map(str.strip, source.read_text(encoding="utf-8-sig").splitlines())):
-        while not os.path.exists(source.parent / line) and re.search(r"[\s,]\d+$", line):
+        while not (there := _beside(source, line)) and re.search(r"[\s,]\d+$", line):
             line = re.sub(r"[\s,]+\d+$", "", line)  # without a label
-        found.append(str(source.parent / line))
+        found.append(there or str(source.parent / line))
     if not found:
         raise ValueError(f"{source} lists no video")
     return found
+
+
+def _beside(source: Path, line: str) -> str | None:
+    """Return the file of a list's line, beside it or in its ``videos``, as prepared data lie."""
+    paths = (str(source.parent / folder / line) for folder in ("", "videos"))
+    return next(filter(os.path.exists, paths), None)

@@ -183,6 +183,11 @@ def test_sources_are_a_video_a_folder_or_a_list(benchmark, tmp_path):
     for hidden in ("._a video.mp4", ".Trash/a.mp4"):
         shutil.copy(files[0], tmp_path / hidden)
     assert list_videos(tmp_path) == [str(spaced)]
+    prepared = tmp_path / "prepared" / "test.txt"
+    (prepared.parent / "videos").mkdir(parents=True)
+    shutil.copy(files[0], prepared.parent / "videos" / "in.mp4")
+    prepared.write_text("in.mp4 3\n")
+    assert list_videos(prepared) == [str(prepared.parent / "videos" / "in.mp4")]
     with pytest.raises(FileNotFoundError):
         list_videos(tmp_path / "none")
     (tmp_path / "empty").mkdir()
