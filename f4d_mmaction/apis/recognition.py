@@ -256,7 +256,7 @@ def list_videos(source: str | os.PathLike) -> list[str]:
         return [str(source)]
     found = []
     for line in filter(None, map(str.strip, source.read_text(encoding="utf-8-sig").splitlines())):
-        while not (there := _beside(source, line)) and re.search(r"[\s,]\d+$", line):
+        while not (there := beside(source, line)) and re.search(r"[\s,]\d+$", line):
             line = re.sub(r"[\s,]+\d+$", "", line)  # without a label
         found.append(there or str(source.parent / line))
     if not found:
@@ -264,7 +264,7 @@ def list_videos(source: str | os.PathLike) -> list[str]:
     return found
 
 
-def _beside(source: Path, line: str) -> str | None:
-    """Return the file of a list's line, beside it or in its ``videos``, as prepared data lie."""
-    paths = (str(source.parent / folder / line) for folder in ("", "videos"))
+def beside(source: Path, name: str) -> str | None:
+    """Find a file that a list names: beside the list or in ``videos``, as prepared data lie."""
+    paths = (str(source.parent / folder / name) for folder in ("", "videos"))
     return next(filter(os.path.exists, paths), None)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from f4d_mmaction.apis.recognition import VIDEO_SUFFIXES
+from f4d_mmaction.apis.recognition import VIDEO_SUFFIXES, beside
 
 NAMES = {"train": "train training", "test": "test testing",
          "val": "val valid validate validation dev eval evaluation"}  # fmt: skip
@@ -122,11 +122,12 @@ def _in_folders(root: Path, say: Say) -> Iterator[Video]:
         say(f"left out {count} files {kind}: no videos of a class")
 
 
-def _fields(line: str, folder: Path) -> list[str]:
+def _fields(line: str, path: Path) -> list[str]:
     """Name and label of a line; a comma parts them unless a video has the name before a space."""
     fields = line.rsplit(maxsplit=1)
-    there = any((root / fields[0]).exists() for root in (folder, folder / "videos"))
-    return fields if there or "," not in line else [*map(str.strip, line.rsplit(",", 1))]
+    if beside(path, fields[0]) or "," not in line:
+        return fields
+    return [*map(str.strip, line.rsplit(",", 1))]
 
 
 def _text(path: Path) -> str:
@@ -156,7 +157,7 @@ def _listed(path: Path) -> Iterator[Video]:
             raise ValueError(f"{path}, row {len(rows)}: {error}") from None
         head = [name.strip().lower() for name in rows.pop(0)] if rows else []
     else:
-        rows = [_fields(line.strip(), path.parent) for line in lines]
+        rows = [_fields(line.strip(), path) for line in lines]
     if not {"path", "label"} <= set(head):
         raise ValueError(f"{path} begins with {head}; expected path,label and perhaps group,split")
     for number, row in enumerate(rows, start=1):
@@ -175,9 +176,8 @@ def _listed(path: Path) -> Iterator[Video]:
             )
         if numbered:
             label = classes[place] if classes else f"class {label:0>3}"
-        spelled = name, name.replace("\\", "/")  # as Windows writes it
-        files = [path.parent / folder / each for each in spelled for folder in ("", "videos")]
-        found = str(next(filter(Path.exists, files), files[0]))
+        there = beside(path, name) or beside(path, name.replace("\\", "/"))  # as Windows writes it
+        found = there or str(path.parent / name)
         yield Video(
             found, label, cells.get("group", ""), SPLITS.get(split.lower(), ""), number=place
         )
