@@ -66,7 +66,12 @@ def main() -> None:
     parser.add_argument("--clip-len", type=int, nargs="+", default=[2, 4, 8])
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--json", type=Path, help="also write the records here")
-    parser.add_argument("--markdown", nargs=2, metavar=("FILE", "SECTION"))
+    parser.add_argument(
+        "--markdown",
+        nargs=2,
+        metavar=("FILE", "SECTION"),
+        help="also write the tables into that section of a document",
+    )
     args = parser.parse_args()
     try:
         records = compare(args.configs, args.num_units, args.clip_len, args.size)

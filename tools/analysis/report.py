@@ -211,7 +211,9 @@ def judge_classes(tested: Tested, good: np.ndarray, confusion: np.ndarray) -> li
 
 def judge_order(tested: Tested, mine: np.ndarray) -> dict:
     """Accuracy in order and after each change, of those of my videos that were changed."""
-    tried = mine & (tested.changed.get(REVERSED, np.array(-1)) >= 0)
+    if not tested.changed:
+        return {}
+    tried = mine & (tested.changed[REVERSED] >= 0)
     if not tried.any():
         return {}
     labels, in_order = tested.labels[tried], tested.scores[tried].argmax(1)

@@ -170,8 +170,9 @@ def plot_tables(study: Study, results: Results, out: Path) -> Path | None:
     for content in study.tables.values():
         found = {label: results[row] for label, row in content["rows"].items() if results[row]}
         if found:
-            seeds = {label: by_seed(runs, "accuracy") for label, runs in found.items()}
-            panels[content["title"]] = seeds
+            panels[content["title"]] = {
+                label: by_seed(runs, "accuracy") for label, runs in found.items()
+            }
     if not panels:
         return None
     columns = min(2, len(panels))

@@ -134,9 +134,15 @@ def require_all(backbone: dict, weights: dict[str, Tensor], checkpoint: str) -> 
 
 def _torchvision_name(key: str) -> str:
     """``conv1.bn.bias`` of the host's ConvModule is ``bn1.bias``; TSM wraps kernels in ``net``."""
-    key = key.replace("conv.net.", "conv.").replace("downsample.conv.", "downsample.0.")
-    key = re.sub(r"conv(\d)\.bn\.", r"bn\1.", key.replace("downsample.bn.", "downsample.1."))
-    return re.sub(r"(conv\d)\.conv\.", r"\1.", key)
+    for old, new in (
+        (r"conv\.net\.", "conv."),
+        (r"conv(\d)\.bn\.", r"bn\1."),
+        (r"(conv\d)\.conv\.", r"\1."),
+        (r"downsample\.conv\.", "downsample.0."),
+        (r"downsample\.bn\.", "downsample.1."),
+    ):
+        key = re.sub(old, new, key)
+    return key
 
 
 def write_config(config: Config, path: Path, remarks: Sequence[str]) -> None:

@@ -91,7 +91,9 @@ def _inspect(path: str, config: Config, limits: Limits) -> str:
 def run_limited(
     function: Callable, arguments: tuple, seconds: float, megabytes: float
 ) -> tuple[str, Any]:
-    """Call a function, pickled by name, in a process that may grow by so much (on Linux).
+    """Call a function, pickled by name, in a process of its own.
+
+    It is killed after so many seconds, and may grow by so many megabytes (on Linux).
 
     Returns:
         '' and what the function returned; or 'error' (an exception, of too little memory too),
