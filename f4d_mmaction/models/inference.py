@@ -26,7 +26,7 @@ def prepare_for_inference(
     the CPU its weights are frozen into the graph with the normalizations folded in, so weights
     loaded later have no effect. The first call of each input shape compiles, which takes seconds to
     minutes; after ``COMPILED_SHAPES`` of them others run uncompiled. The same model is returned, in
-    evaluation mode.
+    evaluation mode; in training mode it raises ``ValueError``. Copies compile graphs of their own.
 
     Args:
         model: A recognizer with its weights loaded; any of MMAction2's with a ``backbone``.
@@ -61,7 +61,7 @@ def prepare_for_inference(
     backbone.__dict__.pop("forward", None)
     backbone._compiled_call_impl = None  # `Module.compile` has no public way back
     if compile or dtype != torch.float32:
-        backbone.forward = FastForward(backbone, home, dtype, compile)
+        backbone.forward = FastForward(backbone, dtype, compile)
     logger.info(
         f"Fast inference on {home}: {str(dtype).removeprefix('torch.')}, channels last, "
         f"{'compiled' if compile else 'not compiled'}"
@@ -75,20 +75,24 @@ class FastForward:
     Each shape has its own graph: one for all shapes is slower, and inductor fails on some of them.
     """
 
-    def __init__(
-        self, backbone: nn.Module, device: torch.device, dtype: torch.dtype, compile: bool
-    ) -> None:
-        self.plain = backbone.forward
-        self.device, self.dtype = device, dtype
+    def __init__(self, backbone: nn.Module, dtype: torch.dtype, compile: bool) -> None:
+        self.arguments = backbone, dtype, compile
+        self.backbone, self.plain, self.dtype = backbone, backbone.forward, dtype
         self.shapes: set[tuple] = set()
         self.room = COMPILED_SHAPES if compile else 0
         if compile:
             self.compiled = every_shape(torch.compile(self.plain, fullgraph=True, dynamic=False))
 
+    def __reduce__(self) -> tuple:
+        """A copy, or what a pickle restores, has the copied backbone's weights in its graphs."""
+        return FastForward, self.arguments
+
     @torch.no_grad()
     def __call__(self, x: Tensor, *args: object, **kwargs: object) -> Tensor | tuple[Tensor, ...]:
         """Run like the backbone; features come out in float32."""
-        low = torch.autocast(self.device.type, self.dtype) if self.dtype != torch.float32 else None
+        if self.backbone.training:
+            raise ValueError("prepared for inference, not for training; load the model anew")
+        low = torch.autocast(x.device.type, self.dtype) if self.dtype != torch.float32 else None
         with low or nullcontext():  # PyTorch 2.1 knows no autocast in float32
             # Calls for more than features, such as attention maps, run uncompiled.
             if args or kwargs or not self.is_compiled(x):
@@ -97,7 +101,7 @@ class FastForward:
                 from torch._inductor import config  # slow, so imported where something is compiled
 
                 # No option of `torch.compile`: the tracing of the graph would not see it.
-                with config.patch(freezing=self.device.type == "cpu"):
+                with config.patch(freezing=x.device.type == "cpu"):
                     features = self.compiled(x)
         if isinstance(features, tuple):
             return tuple(feature.float() for feature in features)

@@ -1,5 +1,7 @@
 """The fast inference mode: the same numbers, for every kind of network."""
 
+import copy
+import pickle
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,27 @@ def test_any_number_of_shapes_and_networks_runs_the_first_shapes_compiled(monkey
             found = [fast.backbone(x) for x in inputs]
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     assert counters["stats"]["unique_graphs"] - graphs == 2  # one for each network
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("compile", [True, False])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copy_runs_with_its_own_weights(copied, compile):
+    model, x, expected = toy()
+    prepare_for_inference(model, dtype=torch.float32, compile=compile)
+    twin = copied(model)
+    with torch.no_grad():
+        twin.backbone[1].bias += 3
+        plain = nn.Sequential.forward(twin.backbone, x)
+    torch.testing.assert_close(twin.backbone(x), plain, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.backbone(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_prepared_network_refuses_to_train():
+    model, x, _ = toy()
+    prepare_for_inference(model, dtype=torch.bfloat16, compile=False)
+    with pytest.raises(ValueError, match="not for training; load the model anew"):
+        model.train().backbone(x)
 
 
 def test_without_a_compiler_the_network_runs_uncompiled(monkeypatch):
