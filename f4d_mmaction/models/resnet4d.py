@@ -1,5 +1,6 @@
 """3D trunks of MMAction2 recast as 4D networks (paper, section III.D)."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from .compiling import every_shape
 from .f4d import check_shape
 from .inference import use_channels_last
 from .view_conv3d import ViewConv3d
+from .weights import ForeignCheckpointError
 
 STEM = "stem"  # a block's location; others are "layer{stage}_{residual block}"
 TRUNK, OUTPUT = "trunk", "output"  # steps of a forward pass that are no blocks
@@ -126,12 +128,22 @@ class Blocks4dMixin(nn.Module):
         """Initialize or load the weights as MMAction2 does; new blocks stay as they were built.
 
         A trunk without a file redraws every convolution and normalization that it finds in itself.
+
+        Raises:
+            ForeignCheckpointError: the file has no kernel for the stem; the host only logs that.
         """
-        blocks = self.blocks4d
-        if not (self.pretrained or any(args)):
+        blocks, kernel = self.blocks4d, next(getattr(self, self.stem[0]).parameters())
+        if self.pretrained or any(args):
+            nn.init.constant_(kernel, math.nan)
+        else:
             self.blocks4d = nn.ModuleDict()
         super().init_weights(*args)  # type: ignore[misc]  # the trunk's
         self.blocks4d = blocks
+        if kernel.isnan().any():
+            raise ForeignCheckpointError(
+                f"pretrained={self.pretrained} is a checkpoint of another network, or a whole "
+                f"recognizer's, which load_from takes: it has no kernel of {self.stem[0]}"
+            )
 
     def forward(
         self, x: Tensor, maps: dict[str, dict[str, Tensor]] | None = None

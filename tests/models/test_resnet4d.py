@@ -13,6 +13,7 @@ from trunks import TRUNKS
 
 from f4d_mmaction.models import F4DBlock, V4DBlock
 from f4d_mmaction.models.recomputation import recomputed
+from f4d_mmaction.models.weights import ForeignCheckpointError
 
 N, U, T, SIZE = 2, 3, 4, 32
 NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -105,6 +106,16 @@ def test_pretrained_network_with_blocks_keeps_its_blocks(tmp_path: Path) -> None
     model = build(pretrained=str(tmp_path / "f4d.pth"), pretrained2d=False)
     for key, value in source.state_dict().items():
         assert torch.equal(model.state_dict()[key], value), key
+
+
+@pytest.mark.parametrize("pretrained2d", [True, False])
+def test_pretrained_weights_of_which_none_fit_are_refused(
+    tmp_path: Path, pretrained2d: bool
+) -> None:
+    weights = {f"backbone.{key}": value for key, value in build().state_dict().items()}
+    torch.save(weights, tmp_path / "recognizer.pth")
+    with pytest.raises(ForeignCheckpointError, match="it has no kernel of conv1"):
+        build(pretrained=str(tmp_path / "recognizer.pth"), pretrained2d=pretrained2d)
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
