@@ -1,6 +1,5 @@
 """A plain config made from the recipe for small videos, with the data and the choices filled in."""
 
-import os
 import re
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -84,8 +83,9 @@ def make_config(
 def start_from(config: Config, checkpoint: str, trunk: Path, averaged: bool) -> None:
     """Start from a checkpoint of ours or MMAction2's, or from an image network to inflate.
 
-    Where the checkpoint must change, it is written to ``trunk``: without its 4D blocks if
-    ``averaged``, and an image network with torchvision's names, which the host inflates.
+    Its weights are written to ``trunk`` under the names that they have in our networks, without 4D
+    blocks if ``averaged``; those of an image network under torchvision's names, which the host
+    inflates.
     """
     weights = load_checked(checkpoint)
     weights = weights.get("state_dict", weights.get("model", weights))
@@ -98,17 +98,19 @@ def start_from(config: Config, checkpoint: str, trunk: Path, averaged: bool) -> 
     if stem is None or (len(blocks), deep) not in BLOCKS:
         raise ValueError(f"--from {checkpoint}: expected a ResNet-18, 34, 50 or 101")
     config.model.backbone.update(depth=BLOCKS[len(blocks), deep], base_channels=stem.shape[0])
-    found = {_torchvision_name(key): weight for key, weight in found.items()}
-    require_all(config.model.backbone, found, checkpoint)
+    images = {_torchvision_name(key): weight for key, weight in found.items()}
+    require_all(config.model.backbone, images, checkpoint)
     if stem.ndim == 4:
-        torch.save(dict(state_dict=found), trunk)
+        torch.save(dict(state_dict=images), trunk)
         config.model.backbone.pretrained = str(trunk)
-    elif averaged:
-        rest = {key: weight for key, weight in weights.items() if "blocks4d." not in key}
-        torch.save(dict(state_dict=rest), trunk)
-        config.load_from = str(trunk)
     else:
-        config.load_from = os.path.abspath(checkpoint)
+        own = {
+            key if key.startswith("cls_head.") else f"backbone.{key}": weight
+            for key, weight in found.items()
+            if not (averaged and key.startswith("blocks4d."))
+        }
+        torch.save(dict(state_dict=own), trunk)
+        config.load_from = str(trunk)
 
 
 def require_all(backbone: dict, weights: dict[str, Tensor], checkpoint: str) -> None:

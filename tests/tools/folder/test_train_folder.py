@@ -309,12 +309,14 @@ def test_no_difference_within_the_interval_is_a_win() -> None:
 def test_a_checkpoint_gives_its_trunk(tmp_path: Path) -> None:
     slow = ResNet3dSlowOnly(depth=50, base_channels=8)
     weights = {f"backbone.{name}": weight for name, weight in slow.state_dict().items()}
-    torch.save(dict(state_dict=weights), tmp_path / "k400.pth")
     config = Config.fromfile(CONFIGS / RECIPE[0])
     trunk = tmp_path / "trunk.pth"
-    start_from(config, str(tmp_path / "k400.pth"), trunk, averaged=False)
-    assert (config.model.backbone.depth, config.model.backbone.base_channels) == (50, 8)
-    assert config.load_from == str(tmp_path / "k400.pth")
+    for bare in (False, True):  # a recognizer's, or the backbone's own
+        torch.save(slow.state_dict() if bare else dict(state_dict=weights), tmp_path / "k400.pth")
+        start_from(config, str(tmp_path / "k400.pth"), trunk, averaged=False)
+        assert (config.model.backbone.depth, config.model.backbone.base_channels) == (50, 8)
+        assert config.load_from == str(trunk)
+        assert set(torch.load(trunk)["state_dict"]) == set(weights)
     f4d = MODELS.build(config.model.backbone).state_dict()
     torch.save({f"backbone.{name}": weight for name, weight in f4d.items()}, tmp_path / "f4d.pth")
     start_from(config, str(tmp_path / "f4d.pth"), trunk, averaged=True)
