@@ -102,11 +102,16 @@ def pace(change: list[np.ndarray], weights: list[np.ndarray]) -> Pace:
     moving = np.mean([row[order[-quarter:]] for row, order in zip(weights, orders)])
     still = np.mean([row[order[:quarter]] for row, order in zip(weights, orders)])
     own, other = (
-        np.array([spearmanr(*pair).statistic for pair in zip(change, rows)])
+        np.array([rank_correlation(*pair) for pair in zip(change, rows)])
         for rows in (weights, [weights[-1], *weights])
     )
     half = 1.96 * own.std(ddof=1) / np.sqrt(len(own)) if len(own) > 1 else np.nan
     return Pace(moving, still, own.mean(), half, other.mean())
+
+
+def rank_correlation(change: np.ndarray, weights: np.ndarray) -> float:
+    """Spearman's; 0 where one is the same in all frames, which follows nothing."""
+    return 0.0 if 0 in (np.ptp(change), np.ptp(weights)) else spearmanr(change, weights).statistic
 
 
 def frames_of(result: Recognition) -> np.ndarray:

@@ -93,6 +93,10 @@ def test_in_any_video_a_spot_that_moves_is_found_in_space_and_its_speed_in_time(
     assert pace["layer2_1"].still == pytest.approx(0.5)
     assert pace["layer2_1"].rank > 0.9
     assert pace["layer2_1"].chance < 0  # the video before runs the other way
+    for result in results:  # flat maps follow nothing
+        result.maps["layer2_1"]["TemporalAttention"][:] = 0.5
+    _, pace = measure_focus(results, moving_pixels)
+    assert (pace["layer2_1"].rank, pace["layer2_1"].half) == (0, 0)
 
 
 def test_boxes_hold_the_brightest_pixels_of_their_frames(benchmark):
