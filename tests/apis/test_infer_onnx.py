@@ -32,6 +32,17 @@ def script():
     return module
 
 
+@pytest.mark.parametrize("content", [b"", b"no network", None])
+def test_a_file_that_is_no_network_is_named(script, tmp_path, monkeypatch, capsys, content) -> None:
+    path = tmp_path / "net.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setattr("sys.argv", ["infer_onnx.py", str(path), "a.mp4"])
+    with pytest.raises(SystemExit):
+        script.main()
+    assert f"{path} is no ONNX file of tools/deployment/export.py: " in capsys.readouterr().err
+
+
 @given(
     total=st.integers(1, 400),
     num_units=st.integers(1, 12),

@@ -104,10 +104,15 @@ def main() -> int:
     parser.add_argument("videos", nargs="+")
     parser.add_argument("--top", type=int, default=5, help="classes to name")
     args = parser.parse_args()
+    if args.top < 1:
+        parser.error(f"--top must be positive, got {args.top}")
 
-    session = onnxruntime.InferenceSession(args.model, providers=["CPUExecutionProvider"])
-    metadata = session.get_modelmeta().custom_metadata_map
-    sampling, steps, labels = (json.loads(metadata[k]) for k in ("sampling", "steps", "labels"))
+    try:
+        session = onnxruntime.InferenceSession(args.model, providers=["CPUExecutionProvider"])
+        metadata = session.get_modelmeta().custom_metadata_map
+        sampling, steps, labels = (json.loads(metadata[k]) for k in ("sampling", "steps", "labels"))
+    except Exception as error:  # onnxruntime has errors of its own
+        parser.error(f"{args.model} is no ONNX file of tools/deployment/export.py: {error}")
     failed = 0
     for path in args.videos:
         try:

@@ -28,9 +28,16 @@ def choose_units(
     Raises:
         ValueError: there is no video, or a number is not positive.
     """
-    numbers = [clip_len, num_units or 1, frame_interval or 1, 1 if action is None else action]
-    if len(frames) == 0 or min(*frames, *numbers) <= 0:
-        raise ValueError(f"expected videos and positive numbers, got {len(frames)} and {numbers}")
+    given: dict[str, float | None] = dict(
+        frames=min(frames, default=0),
+        clip_len=clip_len,
+        num_units=num_units,
+        frame_interval=frame_interval,
+        action=action,
+    )
+    for name, value in given.items():
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{name} must be positive, got {value}")
     rate = float(np.median([rate for rate in rates if rate > 0] or [USUAL_RATE]))
     length, short = np.median(frames), int(np.percentile(frames, 10))
     seconds = length / rate

@@ -18,8 +18,9 @@ def test_units_fit_the_video_and_the_action() -> None:
     ):
         chosen, _ = choose_units([frames] * 5, [rate] * 5, action)
         assert tuple(chosen.values()) == expected
-    with pytest.raises(ValueError, match="positive"):
-        choose_units([], [])
+    for wrong in ([], [0], [float("inf")], [float("nan")]):
+        with pytest.raises(ValueError, match="frames must be positive"):
+            choose_units(wrong, [25] * len(wrong))
 
 
 def test_the_command_names_bad_videos_and_goes_on(tmp_path: Path, run_tool: Callable) -> None:
