@@ -30,7 +30,7 @@ from f4d_mmaction.datasets.video_reader import MAX_PIXELS, decode_all, frame_rat
 # followed: a stream must not choose files or hosts of this machine's network.
 PROTOCOLS = {"http": "http,tcp", "https": "https,httpproxy,tls,tcp", "rtsp": "tcp",
              "rtsps": "tls,tcp"}  # fmt: skip
-FORMATS = "mpegts,mov,matroska,flv,live_flv,mpeg,avi,ogg,nut,mjpeg,mpjpeg,h264,hevc"
+FORMATS = "mpegts,mov,matroska,flv,live_flv,mpeg,avi,ogg,nut,mjpeg,mpjpeg,h264,hevc,yuv4mpegpipe"
 PAUSE = 1.0  # seconds before a source is opened again
 
 
@@ -186,13 +186,15 @@ class Reader(threading.Thread):
             try:
                 with open_live(self.source, self.timeout) as video:
                     self._read(video)
-                    if self.source == "-" or video.duration:  # a file that was read to its end
+                    if self.source == "-" or video.duration or video.size > 0:  # a file's end
                         return
                 reason = "the stream ended"
             except (StreamError, BadVideoError) as error:
                 late = getattr(error, "kind", None) is BadVideoKind.TIMEOUT
                 reason = without_password(str(error).removeprefix(f"{self.shown}: "))
                 reason = f"no frame within {self.timeout:g} s" if late else reason
+                if isinstance(error, BadVideoError) and not self.frames and not late:
+                    reason += "; an mp4 streams only with its index first (+faststart)"
             left = self.tries if self.frames > before else left - 1
             if self.source == "-" or not self.frames or left <= 0:
                 raise StreamError(f"{self.shown}: {reason}")
