@@ -18,7 +18,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..datasets.unwrapping import find_sampler
+from ..datasets.unwrapping import find_sampler, tested_dataset
 
 # Which part of a recognizer a module or parameter belongs to, by name; the first match counts.
 PARTS = {
@@ -68,7 +68,7 @@ def complexity(
 
     Raises:
         FileNotFoundError: there is no such config.
-        ValueError: a size below 1.
+        ValueError: a size below 1, or one that the network does not take.
     """
     if min(num_units, clip_len, size) < 1:
         raise ValueError(
@@ -82,7 +82,10 @@ def complexity(
     with torch.device("meta"):
         model = MODELS.build(settings).to("meta").eval()
         video = torch.empty(1, num_units, 3, clip_len, size, size, dtype=torch.uint8)
-    macs = count_macs(model, video)
+    try:
+        macs = count_macs(model, video)
+    except RuntimeError as error:  # such as TSM's, of which each takes one number of frames
+        raise ValueError(f"not on U{num_units} x T{clip_len} at {size}: {error}") from error
     params = dict.fromkeys(PARTS, 0)
     for name, parameter in model.named_parameters():
         params[part_of(name)] += parameter.numel()
@@ -121,7 +124,7 @@ def protocol(config: Config) -> tuple[int, int, int]:
     Raises:
         ValueError: the pipeline does not sample action units.
     """
-    pipeline = config.test_dataloader.dataset.pipeline
+    pipeline = tested_dataset(config)["pipeline"]
     sampler = find_sampler(pipeline)
     views = max({"ThreeCrop": 3, "TenCrop": 10}.get(step["type"], 1) for step in pipeline)
     return sampler["num_units"], sampler["clip_len"], views

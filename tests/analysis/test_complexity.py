@@ -87,6 +87,11 @@ def test_refuses_empty_videos(wrong):
         complexity(small("f4d"), **wrong)
 
 
+def test_a_size_that_the_network_does_not_take_is_told():
+    with pytest.raises(ValueError, match="not on U4 x T2 at 64: shape"):
+        complexity(CONFIGS / "tsm" / "tsm_r18_phase_order.py", 4, 2, 64)
+
+
 def test_protocol_is_read_off_the_config():
     assert protocol(Config.fromfile(CONFIGS / "f4d" / "f4d_r50_sthv1.py")) == (10, 8, 3)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from browse_data import browse_data
+from dataset_check import check
 from miniature import write_video
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
@@ -125,6 +127,14 @@ def test_every_video_is_read_once_and_augmented_twice(data_root: Path, tmp_path:
     assert len(labels) == 4
     assert labels[::2] == labels[1::2]
     assert not torch.equal(*batch["inputs"][:2])
+
+
+def test_repeated_videos_are_checked_and_drawn(data_root: Path, tmp_path: Path) -> None:
+    config = runner("repeated-augmentation", data_root, tmp_path).cfg
+    (report,) = check(config, ["train"], workers=1)
+    assert report.decoded == 6
+    (picture,) = browse_data(config, tmp_path, "train", 1)
+    assert picture.stat().st_size > 1000
 
 
 def test_sixteen_batches_make_one_step(data_root: Path, tmp_path: Path) -> None:

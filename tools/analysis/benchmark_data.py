@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from f4d_mmaction.analysis.report import markdown_table, write_section
 from f4d_mmaction.analysis.timing import take_turns, timed
+from f4d_mmaction.datasets.unwrapping import unwrapped
 from f4d_mmaction.visualization import write_video
 from mmaction.registry import DATASETS, TRANSFORMS
 
@@ -98,7 +99,7 @@ def compare(
     On so many ``videos`` of the subset, or of H.264 generated at each length of ``frames``;
     ``repeats`` passes over all of them, in turns, after one that is not counted.
     """
-    dataset = config[f"{subset}_dataloader"]["dataset"]
+    dataset = next(unwrapped(config[f"{subset}_dataloader"]["dataset"]))
     pipelines = [replace_stages(dataset["pipeline"], stages) for stages in (OURS, STOCK)]
     cv2.setNumThreads(0)  # as MMEngine sets it for workers
     if not frames:
@@ -138,7 +139,7 @@ def loader_speed(config: Config, workers: int, videos: int = 32, frames: int = 9
     ``videos``, for each worker, of so many ``frames`` are generated.
     """
     init_default_scope(config.get("default_scope", "mmaction"))
-    pipeline = config.train_dataloader.dataset.pipeline
+    pipeline = next(unwrapped(config.train_dataloader.dataset))["pipeline"]
     pipeline = _of_files(pipeline, dict(type="InitVideo"), dict(type="DecodeUnits"))
     with tempfile.TemporaryDirectory() as folder:
         samples = [generated(folder, frames)] * videos * workers

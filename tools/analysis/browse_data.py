@@ -28,6 +28,7 @@ def browse_data(
     pictures = []
     for index in (place * len(dataset) // count for place in range(count)):
         info, packed = dataset.get_data_info(index), dataset[index]
+        packed = packed[0] if isinstance(packed, list) else packed  # RepeatAugDataset's
         path = info.get("filename") or info.get("frame_dir")
         result = Recognition(path, frames=unit_frames(packed), error="its pipeline packs no units")
         truth = names_of(info["label"], names)
@@ -49,7 +50,7 @@ def main() -> None:
             Config.fromfile(args.config), args.out_dir, args.subset, args.number
         ):
             print(picture)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
 
 

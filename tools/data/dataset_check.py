@@ -172,8 +172,8 @@ def check(
 
 
 def build(config: dict) -> BaseDataset:
-    """Build MMAction2's dataset without its pipeline and without loading its list."""
-    dataset = DATASETS.build({**config, "pipeline": [], "lazy_init": True})
+    """Build MMAction2's dataset without loading its list."""
+    dataset = DATASETS.build({**config, "lazy_init": True})
     if dataset.modality != "RGB":
         raise ValueError(f"only RGB datasets can be checked, this one is {dataset.modality}")
     if dataset.multi_class and dataset.num_classes is None:

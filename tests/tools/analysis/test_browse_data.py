@@ -6,6 +6,8 @@ from browse_data import browse_data
 from mmengine.config import Config
 from tiny_run import write_config
 
+from f4d_mmaction.analysis.complexity import protocol
+
 
 def test_samples_of_any_subset_are_drawn_evenly_spread(tmp_path, benchmark):
     config = Config.fromfile(write_config(tmp_path, benchmark))
@@ -13,6 +15,15 @@ def test_samples_of_any_subset_are_drawn_evenly_spread(tmp_path, benchmark):
     assert [path.name for path in train] == ["train_00000_00000.png", "train_00008_00008.png"]
     assert len(browse_data(config, tmp_path / "out", "val", 100)) == 8
     assert all(cv2.imread(str(path)).std() > 10 for path in train)
+
+
+def test_wrapped_subsets_are_drawn_and_their_protocol_read(tmp_path, benchmark):
+    config = Config.fromfile(write_config(tmp_path, benchmark))
+    plain = protocol(config)
+    part = config.test_dataloader.dataset
+    config.test_dataloader.dataset = dict(type="ConcatDataset", datasets=[part, part])
+    assert len(browse_data(config, tmp_path, "test", 3)) == 3
+    assert protocol(config) == plain
 
 
 def test_a_pipeline_without_units_is_told(tmp_path, benchmark):
