@@ -9,12 +9,14 @@ import named_files
 import numpy as np
 import pytest
 from encoding import encode
+from mmengine.config import Config
 from named_files import ACTIONS, SUBJECTS, prepare_egogestar, prepare_utd_mhad
 from preparation import PreparationError, Summary
 
 from f4d_mmaction.datasets.video_reader import VideoReader
 
 TOOL = Path(__file__).parents[3] / "tools" / "data" / "prepare.py"
+BASES = TOOL.parents[2] / "configs" / "_base_" / "datasets"
 SERIALS = (1, 2, 3, 8, 11, 14, 15, 19, 22)
 
 
@@ -22,6 +24,17 @@ def entries(summary: Summary, name: str) -> dict[str, int]:
     lines = [line.split() for line in summary.written[f"{name}.txt"].read_text().splitlines()]
     assert len(dict(lines)) == len(lines)
     return {video: int(label) for video, label in lines}
+
+
+def assert_config_reads(name: str, summary: Summary, out: Path) -> None:
+    """Each list, folder and class file that a config of ``_base_`` names is there."""
+    config = Config.fromfile(BASES / f"{name}.py")
+    assert config.data_root == f"data/{name}"
+    for phase in ("train", "val", "test"):
+        dataset = config[f"{phase}_dataloader"].dataset
+        assert dataset.ann_file in summary.written
+        assert Path(dataset.metainfo.classes) == Path(config.data_root, "label_map.txt")
+        assert (out / dataset.data_prefix.video).is_dir()
 
 
 def frames(path: Path) -> np.ndarray:
@@ -45,6 +58,7 @@ def gestures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_folds_test_each_clip_once_and_share_no_serial(gestures: Path, tmp_path: Path) -> None:
     summary = prepare_egogestar(gestures, tmp_path, 32)
+    assert_config_reads("egogestar", summary, tmp_path)
     classes = summary.written["label_map.txt"].read_text().split()
     good = {f"testvideo_up_{n}.mp4" for n in SERIALS} | {"testvideo_star_3.mp4"}
     tested: dict[str, list[str]] = {"fold": [], "place": []}
@@ -147,7 +161,8 @@ def depth(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_depth_becomes_one_square_around_the_movement(depth: Path, tmp_path: Path) -> None:
-    prepare_utd_mhad(depth, tmp_path, 44)  # 1.1 x 40: a pixel stays a pixel
+    summary = prepare_utd_mhad(depth, tmp_path, 44)  # 1.1 x 40: a pixel stays a pixel
+    assert_config_reads("utd_mhad", summary, tmp_path)
     video = frames(tmp_path / "videos" / "a1_s3_t1.mp4")
     assert video.shape == (4, 44, 44, 3)
     expected = np.zeros((4, 44, 44))
@@ -164,6 +179,7 @@ def test_sequences_join_one_person_in_every_order(
     single, joined, again = (tmp_path / name for name in ("single", "joined", "again"))
     prepare_utd_mhad(depth, single, 44)
     summary = prepare_utd_mhad(depth, joined, 44, sequences=2, seed=5216)  # draws those in `depth`
+    assert_config_reads("utd_mhad_sequences", summary, joined)
     names = summary.written["label_map.txt"].read_text().splitlines()
     orders = [tuple(name.split(" then ")) for name in names]
     assert orders == list(permutations((ACTIONS[0], ACTIONS[1], ACTIONS[8]), 2))
