@@ -5,6 +5,7 @@ import sys
 
 from rich.progress import track
 
+from arguments import amount, count
 from f4d_mmaction.analysis.complexity import complexity
 from f4d_mmaction.apis import list_videos
 from f4d_mmaction.datasets.video_errors import BadVideoError
@@ -16,12 +17,12 @@ from folder.finding import printable
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("videos", nargs="?", help="a video, a folder of videos, or a list of them")
-    parser.add_argument("--seconds", type=float, help="length of a video, in place of videos")
-    parser.add_argument("--rate", type=float, default=25.0, help="its frames a second")
-    parser.add_argument("--action", type=float, help="seconds that an action takes")
-    parser.add_argument("--clip-len", type=int, default=4, help="T where videos are long enough")
+    parser.add_argument("--seconds", type=amount, help="length of a video, in place of videos")
+    parser.add_argument("--rate", type=amount, default=25.0, help="its frames a second")
+    parser.add_argument("--action", type=amount, help="seconds that an action takes")
+    parser.add_argument("--clip-len", type=count, default=4, help="T where videos are long enough")
     parser.add_argument("--config", default="configs/recognition/f4d/f4d_r18_phase_order.py")
-    parser.add_argument("--size", type=int, default=64, help="pixels, for the cost")
+    parser.add_argument("--size", type=count, default=64, help="pixels, for the cost")
     args = parser.parse_args()
     if (args.videos is None) == (args.seconds is None):
         parser.error("give videos or --seconds")
@@ -45,7 +46,7 @@ def main() -> None:
         for u, t in ((units, length), (2 * units, length), (units, 2 * length)):
             macs = complexity(args.config, u, t, args.size).macs / 1e9
             print(f"U{u} x T{t}: {macs:.1f} G multiply-adds a video of {args.size} x {args.size}")
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from mmengine.model import BaseModel
 from rich.progress import track
 
+from arguments import count
 from f4d_mmaction.apis import iter_recognize, list_videos, load_recognizer
 from f4d_mmaction.models.inference import prepare_for_inference
 from f4d_mmaction.structures import Recognition
@@ -24,8 +25,8 @@ def main() -> int:
     parser.add_argument("--config", required=True)
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--labels", help="class names, one a line, in the order of the labels")
-    parser.add_argument("--topk", type=int, default=5)
-    parser.add_argument("--batch", type=int, default=1, help="videos in one forward pass")
+    parser.add_argument("--topk", type=count, default=5)
+    parser.add_argument("--batch", type=count, default=1, help="videos in one forward pass")
     parser.add_argument("--device", help="cuda where there is one, else cpu")
     parser.add_argument(
         "--fast", action="store_true", help="compile the network, in low precision where native"
@@ -48,8 +49,6 @@ def main() -> int:
 
 def recognize(videos: Sequence[str], args: argparse.Namespace) -> int:
     """Recognize videos as the arguments say; return how many are bad."""
-    if min(args.topk, args.batch) < 1:
-        raise ValueError("--topk and --batch must be at least 1")
     model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
     check_location(model, args.location)
     if args.fast:

@@ -22,6 +22,7 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from rich.progress import Progress, TimeElapsedColumn
 
+from arguments import count
 from f4d_mmaction.apis import Features, extract_features, list_videos, load_recognizer
 from folder.finding import printable
 
@@ -157,18 +158,16 @@ def main() -> int:
     parser.add_argument(
         "--of", default="video", help="'video', 'unit', or a stage, such as layer3, for its maps"
     )
-    parser.add_argument("--batch", type=int, default=8, help="videos in one forward pass")
-    parser.add_argument("--processes", type=int, default=1, help="spread over the GPUs, if any")
+    parser.add_argument("--batch", type=count, default=8, help="videos in one forward pass")
+    parser.add_argument("--processes", type=count, default=1, help="spread over the GPUs, if any")
     parser.add_argument("--device", help="for all processes; by default every GPU, else cpu")
     args = parser.parse_args()
-    if args.batch < 1 or args.processes < 1:
-        parser.error("--batch and --processes must be at least 1")
     if "://" not in args.checkpoint and not Path(args.checkpoint).is_file():
         parser.error(f"checkpoint {args.checkpoint} does not exist")  # once, not in each process
     try:
         videos = list_videos(args.source)
         bad = extract(videos, args)
-    except (FileNotFoundError, ImportError, ValueError) as error:
+    except (OSError, ImportError, ValueError) as error:
         parser.error(str(error))
     if bad:
         print(f"{bad} of {len(videos)} videos could not be used", file=sys.stderr)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import torch
 
+from arguments import amount, count
 from f4d_mmaction.apis import SlidingWindow, Timeline, average_fps, load_recognizer
 from f4d_mmaction.apis.recognition import predict
 from f4d_mmaction.datasets.transforms import VideoReader
@@ -35,21 +36,21 @@ def main() -> int:
     parser.add_argument("--labels", help="class names, one a line, in the order of the labels")
     parser.add_argument(
         "--window",
-        type=float,
+        type=amount,
         metavar="SECONDS",
         help="length of a window, best that of the training videos; its frames without gaps if "
         "not given",
     )
-    parser.add_argument("--batch", type=int, default=8, help="units in one forward pass")
+    parser.add_argument("--batch", type=count, default=8, help="units in one forward pass")
     parser.add_argument("--device", help="cuda where there is one, else cpu")
     parser.add_argument("--out-dir", default="long_video", help="for scores, pictures and video")
     parser.add_argument("--no-video", action="store_true", help="write no annotated video")
     parser.add_argument(
-        "--compare", type=int, metavar="N", help="also run N windows by themselves and compare"
+        "--compare", type=count, metavar="N", help="also run N windows by themselves and compare"
     )
     live = parser.add_argument_group("of streams")
     live.add_argument(
-        "--timeout", type=float, default=10, help="seconds without a frame until it is broken off"
+        "--timeout", type=amount, default=10, help="seconds without a frame until it is broken off"
     )
     live.add_argument(
         "--reconnect", type=int, default=3, metavar="N",
@@ -67,13 +68,15 @@ def main() -> int:
         fps = average_fps(args.video)
         model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
         window = SlidingWindow(model, fps, args.window)
+        out = Path(args.out_dir)
+        out.mkdir(parents=True, exist_ok=True)
         timeline = window.timeline(args.video, args.batch)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
     print(f"{len(timeline.scores)} windows in {timeline.seconds:.1f} s")
     if args.compare:
         last = len(timeline.scores) - 1
-        chosen = np.unique(np.linspace(0, last, args.compare).round().astype(int))
+        chosen = np.unique(np.linspace(0, last, min(args.compare, last + 1)).round().astype(int))
         score_alone(window, args.video, 0)  # the first pass is slower
         scores, seconds = zip(*(score_alone(window, args.video, index) for index in chosen))
         alone, sliding = np.mean(seconds), timeline.seconds / len(timeline.scores)
@@ -82,8 +85,6 @@ def main() -> int:
             f"{1000 * sliding:.1f} ms ({alone / sliding:.2f} times as fast); scores differ by at "
             f"most {np.abs(np.stack(scores) - timeline.scores[chosen]).max():.1e}"
         )
-    out = Path(args.out_dir)
-    out.mkdir(parents=True, exist_ok=True)
     write_scores(timeline, out)
     print(draw_timeline(timeline, out / "timeline.png"))
     if not args.no_video:
@@ -132,9 +133,10 @@ def watch(args: argparse.Namespace) -> int:
     except BrokenPipeError:  # `| head` has seen enough; Python would write the rest at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     reader.stop()
+    needed = reader.window and reader.window.units * reader.window.section
     print(
-        f"{windows} windows; {reader.frames} frames read, {reader.dropped} dropped, opened again "
-        f"{reader.reopened} times",
+        f"{windows} windows of {needed} frames; {reader.frames} frames read, {reader.dropped} "
+        f"dropped, opened again {reader.reopened} times",
         file=sys.stderr,
     )
     return failed

@@ -31,7 +31,7 @@ def main() -> None:
         parser.error(f"--dump writes a pickle: {args.dump} must end in .pkl or .pickle")
     try:
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
     if args.dump:
         pack_also(config.test_dataloader.dataset, ["filename", "frame_dir"])

@@ -43,7 +43,7 @@ def main() -> None:
             use_mixed_precision(config)
         if args.auto_scale_lr and "auto_scale_lr" not in config:
             raise ValueError("--auto-scale-lr needs auto_scale_lr.base_batch_size in the config")
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
     if args.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from arguments import amount, count
 from f4d_mmaction.engine.checkpoints import AtomicBackend
 from folder import page, verdict
 from folder.choosing import choose_units
@@ -50,20 +51,6 @@ def regex(text: str) -> str:
     except re.error as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
     return text
-
-
-def count(text: str) -> int:
-    """An argument of at least 1."""
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return number
-
-
-def amount(text: str) -> float:
-    """An argument above 0."""
-    if not 0 < (number := float(text)) < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return number
 
 
 def parse_args() -> argparse.Namespace:

@@ -108,7 +108,7 @@ def main() -> None:
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
         if args.amp:
             use_mixed_precision(config)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
     if args.seed is not None:
         config.randomness = dict(seed=args.seed)

@@ -40,11 +40,15 @@ def load_recognizer(
         FileNotFoundError: no such config, checkpoint or label file.
         DamagedCheckpointError: the file is no checkpoint.
         ForeignCheckpointError: it is one of another model; the message names the keys.
-        ValueError: a wrong number of labels, or one for several classes.
+        ValueError: a wrong number of labels, or one for several classes; no such device.
     """
     if not isinstance(config, Config):
         config = Config.fromfile(_existing(config, "config"))
     best = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device or best)
+    except (AssertionError, RuntimeError) as error:
+        raise ValueError(f"device {device}: {str(error).splitlines()[0]}") from error
     model, path = init_recognizer(config, None, device or best), str(checkpoint)
     is_url = "://" in path
     loaded = CheckpointLoader.load_checkpoint(path, "cpu") if is_url else load_checked(path)

@@ -23,8 +23,8 @@ def prepare_for_inference(
     """Make a recognizer's backbone fast on its device, in place; features come out in float32.
 
     The backbone is laid out channels last and, unless ``compile`` is off, compiled as one graph. On
-    the CPU its weights are frozen into the graph with the normalizations folded in, so weights
-    loaded later have no effect. The first call of each input shape compiles, which takes seconds to
+    the CPU its weights are frozen into the graph with the normalizations folded in: weights loaded
+    later reach the head alone. The first call of each input shape compiles, which takes seconds to
     minutes; after ``COMPILED_SHAPES`` of them others run uncompiled. The same model is returned, in
     evaluation mode; in training mode it raises ``ValueError``. Copies compile graphs of their own.
 

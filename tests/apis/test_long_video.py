@@ -129,6 +129,8 @@ def test_the_tool_writes_scores_timeline_and_a_video_that_plays(
     with av.open(str(tmp_path / "annotated.mp4")) as container:
         frames = sum(1 for _ in container.decode(video=0))
     assert abs(frames - FRAMES) <= 1
+    taken = ("--out-dir", tmp_path / "timeline.png")
+    assert "File exists" in run_tool("long_video.py", video, *network, *taken, code=2)
 
 
 @pytest.mark.end_to_end

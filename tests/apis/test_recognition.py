@@ -222,7 +222,8 @@ def test_the_demo_tells_arguments_that_do_not_fit(
     command = ("demo.py", videos[0], "--config", config_path, "--checkpoint", checkpoint)
     for name in ("--topk", "--batch"):
         said = run_tool(*command, name, 0, code=2)
-        assert said.endswith("error: --topk and --batch must be at least 1\n")
+        assert said.endswith(f"error: argument {name}: 0 is not positive\n")
+    assert "device cuda:99: " in run_tool(*command, "--device", "cuda:99", code=2)
     said = run_tool(*command, "--out-dir", "out", "--location", "layer9", code=2)
     assert "--location layer9: the network has 4D blocks at layer1_1, " in said
     assert not (tmp_path / "out").exists()

@@ -223,7 +223,7 @@ def main() -> None:
         videos, regions = choose_videos(args.root, model.cfg, args.videos)
         results = iter_recognize(model, videos, 1, args.batch)
         print(to_markdown(*measure_focus(results, regions)))
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
 
 

@@ -404,7 +404,7 @@ def main() -> int:
         print(text)
         if args.markdown:
             write_section(args.markdown[0], args.markdown[1], text)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
     return 0 if all_met else 1
 

@@ -78,7 +78,7 @@ def main() -> None:
         print(to_markdown(records))
         if args.markdown:
             write_section(args.markdown[0], args.markdown[1], to_markdown(records))
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
     if args.json:
         args.json.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")

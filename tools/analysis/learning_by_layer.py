@@ -102,7 +102,7 @@ def main() -> None:
     args = parser.parse_args()
     try:
         config = load_config(args.config, None, args.cfg_options, "none")
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
     config.train_cfg.update(val_begin=NEVER, val_interval=NEVER)
     watch = LayerWatch(args.epochs)

@@ -126,7 +126,7 @@ def main() -> None:
     args = parser.parse_args()
     try:
         print(photograph(args.address, args.video, args.out))
-    except FileNotFoundError as error:
+    except OSError as error:
         parser.error(str(error))
 
 

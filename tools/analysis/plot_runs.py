@@ -15,7 +15,7 @@ def main() -> None:
     named = [run.split("=", 1) if "=" in run else (Path(run).name, run) for run in args.work_dirs]
     try:
         print(plot_runs({name: read_errors(folder) for name, folder in named}, args.out))
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
 
 

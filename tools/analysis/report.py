@@ -351,7 +351,7 @@ def main() -> None:
         score_videos(model, dataset, tested, ordered, bool(args.dump))
         about = dict(config=args.config, checkpoint=args.checkpoint, videos=len(dataset))
         write_report(out, tested, model, dataset, about)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
     print(f"{out}\n{out.with_suffix('.csv')}")
 

@@ -124,7 +124,7 @@ def main() -> None:
         print(text)
         if args.markdown:
             write_section(args.markdown[0], args.markdown[1], text)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
 
 

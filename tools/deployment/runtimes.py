@@ -179,7 +179,7 @@ def main() -> int:
         print(text)
         if args.markdown:
             write_section(args.markdown[0], args.markdown[1], text)
-    except (ImportError, FileNotFoundError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         parser.error(str(error))
     return 0
 

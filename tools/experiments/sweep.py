@@ -28,7 +28,7 @@ def main() -> None:
         study = Study.load(args.study, args.cfg_options)
         failed = sweep(study, args.only, args.seeds, args.limit_minutes, args.threads)
         write_report(study)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
     sys.exit(1 if failed else 0)
 
