@@ -12,7 +12,7 @@ import av
 import live_stream
 import numpy as np
 import pytest
-from encoding import write_texture
+from encoding import copy_streams, write_texture
 from live_stream import Reader, StreamError, score_live
 from serving import give, served
 
@@ -146,8 +146,9 @@ def test_a_source_that_breaks_off_is_opened_again(reader, video, expected, capsy
 
 
 def test_an_mp4_that_cannot_be_streamed_says_why(reader, tmp_path):
-    write_texture(tmp_path / "index_last.mp4", FRAMES, (256, 256))
-    with served(give((tmp_path / "index_last.mp4").read_bytes())) as (address, _):
+    texture = write_texture(tmp_path / "index_first.mp4", FRAMES, (512, 512))
+    data = copy_streams([texture], tmp_path / "index_last.mp4").read_bytes()
+    with served(give(data)) as (address, _):
         one = reader(address)
         one.run()
     with pytest.raises(StreamError, match="only with its index first"):
