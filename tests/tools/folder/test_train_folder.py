@@ -231,7 +231,7 @@ def test_videos_that_are_new_ask_for_another_work_dir(tmp_path: Path) -> None:
         ),
         (["mine", "--from", "k400.pth"], r"k400.pth does not exist"),
         (["mine", "--workers=0"], r"argument --workers: 0 is not positive"),
-        (["mine", "--memory=0"], r"argument --memory: 0 is not positive"),
+        (["mine", "--memory=0"], r"argument --memory: 0 is not a positive number"),
         (["your"], r"your does not exist: expected VIDEOS"),
     ],
 )
