@@ -27,7 +27,7 @@ def main() -> None:
     if (args.videos is None) == (args.seconds is None):
         parser.error("give videos or --seconds")
     try:
-        frames, rates = [(args.seconds or 0) * args.rate], [args.rate]
+        frames, rates = [round((args.seconds or 0) * args.rate)], [args.rate]
         if args.videos is not None:
             frames, rates = [], []
             for path in track(list_videos(args.videos), "Opening the videos"):

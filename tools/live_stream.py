@@ -182,18 +182,20 @@ class Reader(threading.Thread):
     def _read_again(self) -> None:
         left = self.tries
         while not self.stopped.is_set():
-            before, self._heard = self.frames, time.monotonic()
+            before, self._heard, kind = self.frames, time.monotonic(), ""
             try:
                 with open_live(self.source, self.timeout) as video:
+                    kind = video.format.name
                     self._read(video)
-                    if self.source == "-" or video.duration or video.size > 0:  # a file's end
+                    is_file = self.frames and (video.duration or video.size > 0)
+                    if self.source == "-" or is_file:  # read to its end
                         return
                 reason = "the stream ended"
             except (StreamError, BadVideoError) as error:
                 late = getattr(error, "kind", None) is BadVideoKind.TIMEOUT
                 reason = without_password(str(error).removeprefix(f"{self.shown}: "))
                 reason = f"no frame within {self.timeout:g} s" if late else reason
-                if isinstance(error, BadVideoError) and not self.frames and not late:
+                if "mp4" in kind and not self.frames and not late:
                     reason += "; an mp4 streams only with its index first (+faststart)"
             left = self.tries if self.frames > before else left - 1
             if self.source == "-" or not self.frames or left <= 0:

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import cv2
 import numpy as np
@@ -70,6 +71,7 @@ def main() -> int:
         window = SlidingWindow(model, fps, args.window)
         out = Path(args.out_dir)
         out.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=out).close()  # before hours of scoring
         timeline = window.timeline(args.video, args.batch)
     except (OSError, ValueError) as error:
         parser.error(str(error))
@@ -133,10 +135,11 @@ def watch(args: argparse.Namespace) -> int:
     except BrokenPipeError:  # `| head` has seen enough; Python would write the rest at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     reader.stop()
-    needed = reader.window and reader.window.units * reader.window.section
+    window = reader.window
+    needed = f" of {window.units * window.section} frames" if window else ""
     print(
-        f"{windows} windows of {needed} frames; {reader.frames} frames read, {reader.dropped} "
-        f"dropped, opened again {reader.reopened} times",
+        f"{windows} windows{needed}; {reader.frames} frames read, {reader.dropped} dropped, opened "
+        f"again {reader.reopened} times",
         file=sys.stderr,
     )
     return failed

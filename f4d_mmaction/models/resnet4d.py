@@ -133,16 +133,17 @@ class Blocks4dMixin(nn.Module):
             ForeignCheckpointError: the file has no kernel for the stem; the host only logs that.
         """
         blocks, kernel = self.blocks4d, next(getattr(self, self.stem[0]).parameters())
-        if self.pretrained or any(args):
-            nn.init.constant_(kernel, math.nan)
-        else:
+        loads = bool(self.pretrained or any(args))
+        if not loads:
             self.blocks4d = nn.ModuleDict()
+        elif kernel.shape[1] == 3:  # weights of images leave the stem of a flow as it is drawn
+            nn.init.constant_(kernel, math.nan)
         super().init_weights(*args)  # type: ignore[misc]  # the trunk's
         self.blocks4d = blocks
-        if kernel.isnan().any():
+        if loads and kernel.isnan().any():
             raise ForeignCheckpointError(
-                f"pretrained={self.pretrained} is a checkpoint of another network, or a whole "
-                f"recognizer's, which load_from takes: it has no kernel of {self.stem[0]}"
+                f"pretrained={self.pretrained} has no kernel that fits {self.stem[0]}; load_from "
+                "takes a whole recognizer, pretrained2d=False a trunk in 3D"
             )
 
     def forward(

@@ -155,6 +155,14 @@ def test_an_mp4_that_cannot_be_streamed_says_why(reader, tmp_path):
         list(score_live(one))
 
 
+def test_a_file_without_a_frame_is_told(reader, video):
+    with served(give(video.read_bytes()[: 4 * 188])) as (address, _):  # tables alone
+        one = reader(address)
+        one.run()
+    with pytest.raises(StreamError):
+        list(score_live(one))
+
+
 def test_tries_are_counted_from_the_last_frame(reader, video):
     data = video.read_bytes()
     with served(give(data[: len(data) // 2], len(data))) as (address, asked):

@@ -114,8 +114,16 @@ def test_pretrained_weights_of_which_none_fit_are_refused(
 ) -> None:
     weights = {f"backbone.{key}": value for key, value in build().state_dict().items()}
     torch.save(weights, tmp_path / "recognizer.pth")
-    with pytest.raises(ForeignCheckpointError, match="it has no kernel of conv1"):
+    with pytest.raises(ForeignCheckpointError, match="no kernel that fits conv1"):
         build(pretrained=str(tmp_path / "recognizer.pth"), pretrained2d=pretrained2d)
+
+
+def test_flow_takes_all_but_the_stem_of_images(tmp_path: Path) -> None:
+    weights = two_d_checkpoint(build(placement=(0, 0, 0, 0)), tmp_path / "resnet2d.pth")
+    model = build(in_channels=2, pretrained=str(tmp_path / "resnet2d.pth"))
+    inflated = model.layer4[0].conv1.conv.weight
+    torch.testing.assert_close(inflated.sum(2), weights["layer4.0.conv1.weight"])
+    assert model.conv1.conv.weight.isfinite().all()
 
 
 @pytest.mark.parametrize("channels_last", [False, True])

@@ -78,10 +78,10 @@ def main() -> None:
         print(to_markdown(records))
         if args.markdown:
             write_section(args.markdown[0], args.markdown[1], to_markdown(records))
+        if args.json:
+            args.json.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    if args.json:
-        args.json.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

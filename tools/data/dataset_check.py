@@ -172,8 +172,13 @@ def check(
 
 
 def build(config: dict) -> BaseDataset:
-    """Build MMAction2's dataset without loading its list."""
-    dataset = DATASETS.build({**config, "lazy_init": True})
+    """Build MMAction2's dataset without its pipeline and without loading its list."""
+    config = {**config, "pipeline": [], "lazy_init": True}
+    if get_str_type(config["type"]) == "RepeatAugDataset":  # would look into its pipeline
+        config["type"] = "VideoDataset"
+        for key in ("num_repeats", "sample_once"):
+            config.pop(key, None)
+    dataset = DATASETS.build(config)
     if dataset.modality != "RGB":
         raise ValueError(f"only RGB datasets can be checked, this one is {dataset.modality}")
     if dataset.multi_class and dataset.num_classes is None:

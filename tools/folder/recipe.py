@@ -95,8 +95,11 @@ def start_from(config: Config, checkpoint: str, trunk: Path, averaged: bool) -> 
     stem = found.get("conv1.conv.weight", found.get("conv1.weight"))
     blocks = {key.split(".")[1] for key in found if key.startswith("layer3.")}
     deep = any(key.startswith("layer1.0.conv3") for key in found)
-    if stem is None or (len(blocks), deep) not in BLOCKS:
-        raise ValueError(f"--from {checkpoint}: expected a ResNet-18, 34, 50 or 101")
+    foreign = stem is not None and stem.ndim == 5 and "conv1.conv.weight" not in found
+    if stem is None or foreign or (len(blocks), deep) not in BLOCKS:
+        raise ValueError(
+            f"--from {checkpoint}: expected a ResNet-18, 34, 50 or 101, in 3D by MMAction2's names"
+        )
     config.model.backbone.update(depth=BLOCKS[len(blocks), deep], base_channels=stem.shape[0])
     images = {_torchvision_name(key): weight for key, weight in found.items()}
     require_all(config.model.backbone, images, checkpoint)

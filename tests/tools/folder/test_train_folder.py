@@ -329,6 +329,7 @@ def test_a_checkpoint_gives_its_trunk(tmp_path: Path) -> None:
     [
         (lambda: {"weight": torch.zeros(1)}, "expected a ResNet"),
         (lambda: {"state_dict": [1, 2]}, "expected a ResNet"),
+        (lambda: {"conv1.weight": torch.zeros(64, 3, 1, 7, 7)}, "in 3D by MMAction2's names"),
         (
             lambda: ResNet3d(18, conv1_kernel=(5, 7, 7)).state_dict(),
             r"conv1.weight of shape .*5, 7, 7",
