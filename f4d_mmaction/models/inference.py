@@ -26,8 +26,8 @@ def prepare_for_inference(
     the CPU its weights are frozen into the graph with the normalizations folded in: weights loaded
     later do not reach graphs that are compiled. The first call of each input shape compiles, which
     takes seconds to minutes; after ``COMPILED_SHAPES`` of them others run uncompiled. The same
-    model is returned, in evaluation mode; in training mode its backbone raises ``ValueError``.
-    Copies compile graphs of their own.
+    model is returned, in evaluation mode; compiled or in low precision, its backbone raises
+    ``ValueError`` in training mode. Copies compile graphs of their own.
 
     Args:
         model: A recognizer with its weights loaded; any of MMAction2's with a ``backbone``.
@@ -61,7 +61,8 @@ def prepare_for_inference(
     # From the plain network, also if it was prepared before or compiled by its config.
     backbone.__dict__.pop("forward", None)
     backbone._compiled_call_impl = None  # `Module.compile` has no public way back
-    backbone.forward = FastForward(backbone, dtype, compile)
+    if compile or dtype != torch.float32:
+        backbone.forward = FastForward(backbone, dtype, compile)
     logger.info(
         f"Fast inference on {home}: {str(dtype).removeprefix('torch.')}, channels last, "
         f"{'compiled' if compile else 'not compiled'}"

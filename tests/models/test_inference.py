@@ -130,7 +130,7 @@ def test_a_copy_runs_with_its_own_weights(copied):
 
 def test_a_prepared_network_refuses_to_train():
     model, x, _ = toy()
-    prepare_for_inference(model, dtype=torch.float32, compile=False)
+    prepare_for_inference(model, dtype=torch.bfloat16, compile=False)
     with pytest.raises(ValueError, match="not for training; load the model anew"):
         model.train().backbone(x)
 
