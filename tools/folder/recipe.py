@@ -46,7 +46,8 @@ def make_config(
     if args.width:
         backbone.base_channels = args.width
     if args.checkpoint:
-        start_from(config, args.checkpoint, folder / "trunk.pth", averaged)
+        start = folder / ("averaged_trunk.pth" if averaged else "trunk.pth")  # both are trained
+        start_from(config, args.checkpoint, start, averaged)
         rate *= FINE_TUNING
     if averaged:
         backbone.placement = (0, 0, 0, 0)

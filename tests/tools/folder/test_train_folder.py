@@ -324,6 +324,19 @@ def test_a_checkpoint_gives_its_trunk(tmp_path: Path) -> None:
     assert set(torch.load(trunk)["state_dict"]) == set(weights) < {f"backbone.{key}" for key in f4d}
 
 
+def test_both_networks_start_each_from_its_own_weights(tmp_path: Path) -> None:
+    backbone = Config.fromfile(CONFIGS / RECIPE[0]).model.backbone
+    weights = {f"backbone.{k}": w for k, w in MODELS.build(backbone).state_dict().items()}
+    torch.save(weights, tmp_path / "f4d.pth")
+    args = Namespace(batch=2, width=None, checkpoint=str(tmp_path / "f4d.pth"), epochs=4, size=32,
+                     workers=1, flip=False)  # fmt: skip
+    make = partial(make_config, args, tmp_path, ["x", "y"], dict(num_units=4))
+    f4d, slowonly = make(averaged=False).load_from, make(averaged=True).load_from
+    assert set(torch.load(f4d)["state_dict"]) == set(weights)
+    blocks = {key for key in weights if "blocks4d." in key}
+    assert set(torch.load(slowonly)["state_dict"]) == set(weights) - blocks < set(weights)
+
+
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
