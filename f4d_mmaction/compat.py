@@ -98,9 +98,8 @@ def provide_missing_drn() -> None:
 
     def refuse(*_: object, **__: object) -> None:
         raise NotImplementedError(
-            "DRN is missing from PyPI's mmaction2 1.2.0 wheel "
-            "(https://github.com/open-mmlab/mmaction2/issues/2714); "
-            "install mmaction2 from its repository to use it."
+            "PyPI's mmaction2 1.2.0 lacks DRN: install it from its repository "
+            "(https://github.com/open-mmlab/mmaction2/issues/2714)"
         )
 
     package = "mmaction.models.localizers.drn"

@@ -2,28 +2,25 @@
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import torch
 
 # PyTorch's names before and since 2.6. All networks of a process share these limits, and beyond
 # them a whole graph fails.
-LIMITS = (
-    "cache_size_limit",
-    "accumulated_cache_size_limit",
-    "recompile_limit",
-    "accumulated_recompile_limit",
-)
+LIMITS = [f"{of}{on}_limit" for of in ("", "accumulated_") for on in ("cache_size", "recompile")]
 
 is_compiling = getattr(torch.compiler, "is_compiling", None) or torch._dynamo.is_compiling  # < 2.3
 
 
-def every_shape(compiled: Callable) -> Callable:
-    """Return a function of `torch.compile` that has a graph for each shape of its input."""
+def compile_each_shape(function: Callable, **options: Any) -> Callable:
+    """Compile with one graph for each shape of the input; ``options`` are of `torch.compile`."""
     from torch._dynamo import config  # slow, so imported where something is compiled
 
     no_limit = {name: 2**16 for name in LIMITS if hasattr(config, name)}
+    compiled = torch.compile(function, fullgraph=True, dynamic=False, **options)
 
-    @wraps(compiled)
+    @wraps(function)
     def run(*args: object, **kwargs: object) -> object:
         with config.patch(no_limit):
             return compiled(*args, **kwargs)

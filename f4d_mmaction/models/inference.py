@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 from mmengine.logging import MMLogger
@@ -9,7 +10,7 @@ from mmengine.model import BaseModel
 from packaging.version import Version
 from torch import Tensor, nn
 
-from .compiling import every_shape
+from .compiling import compile_each_shape
 
 COMPILED_SHAPES = 8  # each takes a minute, and the memory of the weights
 
@@ -22,12 +23,11 @@ def prepare_for_inference(
 ) -> BaseModel:
     """Make a recognizer's backbone fast on its device, in place; features come out in float32.
 
-    The backbone is laid out channels last and, unless ``compile`` is off, compiled as one graph. On
-    the CPU its weights are frozen into the graph with the normalizations folded in: weights loaded
-    later do not reach graphs that are compiled. The first call of each input shape compiles, which
-    takes seconds to minutes; after ``COMPILED_SHAPES`` of them others run uncompiled. The same
-    model is returned, in evaluation mode; compiled or in low precision, its backbone raises
-    ``ValueError`` in training mode. Copies compile graphs of their own.
+    The backbone is laid out channels last and, unless ``compile`` is off, compiled as one graph, on
+    the CPU with its weights frozen in and the normalizations folded. The first call of each input
+    shape compiles, which takes seconds to minutes; after ``COMPILED_SHAPES`` of them others run
+    uncompiled. The same model is returned, in evaluation mode; compiled or in low precision, its
+    backbone raises ``ValueError`` in training mode. Copies, and weights loaded later, compile anew.
 
     Args:
         model: A recognizer with its weights loaded; any of MMAction2's with a ``backbone``.
@@ -63,6 +63,7 @@ def prepare_for_inference(
     backbone._compiled_call_impl = None  # `Module.compile` has no public way back
     if compile or dtype != torch.float32:
         backbone.forward = FastForward(backbone, dtype, compile)
+        backbone.register_load_state_dict_post_hook(renew)
     logger.info(
         f"Fast inference on {home}: {str(dtype).removeprefix('torch.')}, channels last, "
         f"{'compiled' if compile else 'not compiled'}"
@@ -82,7 +83,9 @@ class FastForward:
         self.shapes: set[tuple] = set()
         self.room = COMPILED_SHAPES if compile else 0
         if compile:
-            self.compiled = every_shape(torch.compile(self.plain, fullgraph=True, dynamic=False))
+            # A backend of its own; else PyTorch takes graphs from before, with the weights of then.
+            backend = partial(torch._dynamo.lookup_backend("inductor"))
+            self.compiled = compile_each_shape(self.plain, backend=backend)
 
     def __reduce__(self) -> tuple:
         """A copy, or what a pickle restores, has the copied backbone's weights in its graphs."""
@@ -118,6 +121,12 @@ class FastForward:
                     f"{self.room} input shapes are compiled now; others will run uncompiled"
                 )
         return shape in self.shapes
+
+
+def renew(backbone: nn.Module, _: object) -> None:
+    """Drop the graphs of a prepared backbone: they hold the weights from before."""
+    if fast := backbone.__dict__.pop("forward", None):
+        backbone.forward = FastForward(*fast.arguments)
 
 
 def can_compile(device: torch.device) -> bool:

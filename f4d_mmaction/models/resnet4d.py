@@ -14,7 +14,7 @@ from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from .blocks import build_module
-from .compiling import every_shape
+from .compiling import compile_each_shape
 from .f4d import check_shape
 from .inference import use_channels_last
 from .view_conv3d import ViewConv3d
@@ -113,8 +113,7 @@ class Blocks4dMixin(nn.Module):
         if channels_last:
             use_channels_last(self)
         if compile:
-            compiled = torch.compile(self._call_impl, fullgraph=True, dynamic=False)
-            self._compiled_call_impl = every_shape(compiled)
+            self._compiled_call_impl = compile_each_shape(self._call_impl)
 
     def _insert(
         self, location: str, stage: int, config: dict, channels: int, with_cp: bool

@@ -9,6 +9,7 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 from torch._dynamo import config as dynamo
 from torch._dynamo.utils import counters
@@ -125,6 +126,18 @@ def test_a_copy_runs_with_its_own_weights(copied):
         twin.backbone[1].bias += 3
         plain = nn.Sequential.forward(twin.backbone, x)
     torch.testing.assert_close(twin.backbone(x), plain, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.backbone(x), expected, rtol=1e-4, atol=1e-5)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("load", [nn.Module.load_state_dict, load_state_dict])
+def test_weights_loaded_later_reach_the_graphs(load):
+    model, x, _ = toy()
+    other, _, _ = toy(1)
+    expected = other.backbone(x).detach()
+    prepare_for_inference(model, dtype=torch.float32)
+    model.backbone(x)
+    load(model, other.state_dict())
     torch.testing.assert_close(model.backbone(x), expected, rtol=1e-4, atol=1e-5)
 
 

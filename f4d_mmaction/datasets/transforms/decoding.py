@@ -32,9 +32,8 @@ class InitVideo(BaseTransform):
     max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
-        limit = self.time_limit
-        if limit is not None and not limit > 0:
-            raise ValueError(f"time_limit must be positive seconds or None, got {limit!r}")
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise ValueError(f"time_limit must be positive seconds or None: {self.time_limit!r}")
 
     def transform(self, results: dict) -> dict:
         """Add the open reader and what the samplers need of it."""
@@ -117,10 +116,8 @@ class DecodeRawUnits(_DecodeOnce):
                 "use MMAction2's RawFrameDecode for others"
             )
         folder, offset = results["frame_dir"], results.get("offset", 0)
-        images = [
-            self._picture(folder, results["filename_tmpl"].format(index + offset))
-            for index in indices
-        ]
+        name = results["filename_tmpl"].format
+        images = [self._picture(folder, name(index + offset)) for index in indices]
         if len({image.shape for image in images}) > 1:
             raise bad(BadVideoKind.DAMAGED, folder, "frames differ in size")
         return images
