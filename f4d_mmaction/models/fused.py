@@ -63,10 +63,8 @@ def conv_norm_act(conv: nn.Module, norm: nn.Module, act: nn.Module, x: Tensor) -
 def pool_frames(x: Tensor) -> tuple[Tensor, Tensor]:
     """Average and maximum of (N, U, C, T, H, W) over the pixels of each frame, axes kept."""
     if _records(x):
-        mean, peak = _PoolFrames.apply(x)
-    else:
-        mean, peak = _over_pixels(x, Tensor.mean), _over_pixels(x, Tensor.amax)
-    return mean[..., None, None], peak[..., None, None]
+        return _PoolFrames.apply(x)
+    return _over_pixels(x, Tensor.mean), _over_pixels(x, Tensor.amax)
 
 
 def pool_pixels(x: Tensor, gain: Gain) -> tuple[Tensor, Tensor]:
@@ -113,12 +111,13 @@ def _may_overwrite() -> bool:
     return not torch.is_grad_enabled() and not is_compiling()
 
 
-def _over_pixels(x: Tensor, fold: Callable[[Tensor, int], Tensor] = Tensor.sum) -> Tensor:
-    """Reduce (..., C, T, H, W) to (..., C, T), channels last in memory if they were.
+def _over_pixels(x: Tensor, fold: Callable[[Tensor, int, bool], Tensor] = Tensor.sum) -> Tensor:
+    """Reduce (..., C, T, H, W) to (..., C, T, 1, 1), channels last in memory if they were.
 
-    A reduction is many times faster where both sides are laid out alike.
+    A reduction is many times faster where both sides are laid out alike. The last two axes have
+    strides of that layout too: of others PyTorch computes wrong gradients of a norm on the CPU.
     """
-    return fold(x.movedim(-4, -1).flatten(-3, -2), -2).transpose(-2, -1)
+    return fold(x.movedim(-4, -1).flatten(-3, -2), -2, True).movedim(-1, -3).unsqueeze(-2)
 
 
 class _PoolFrames(Function):
@@ -127,11 +126,12 @@ class _PoolFrames(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
         if x.is_cuda:
-            peak, where = x.flatten(4).max(4)
+            peak, where = (z.unsqueeze(4) for z in x.flatten(4).max(4, keepdim=True))
         else:  # with vector instructions, unlike `max`
             frames = x.transpose(2, 3).flatten(0, 2)
             found = F.max_pool2d(frames, frames.shape[2:], return_indices=True)
-            peak, where = (z.view(*x.shape[:2], *x.shape[3:1:-1]).transpose(2, 3) for z in found)
+            shape = *x.shape[:2], x.shape[3], 1, 1, x.shape[2]
+            peak, where = (z.view(shape).movedim(5, 2) for z in found)
         ctx.save_for_backward(x, where)
         return _over_pixels(x, Tensor.mean), peak
 
@@ -140,7 +140,7 @@ class _PoolFrames(Function):
     def backward(ctx: Any, mean: Tensor, peak: Tensor) -> Tensor:
         x, where = ctx.saved_tensors
         grad = torch.empty_like(x).flatten(4)
-        _spread(grad, 4, *(z.unsqueeze(4) for z in (mean, peak, where)))
+        _spread(grad, 4, *(z.flatten(4) for z in (mean, peak, where)))
         return grad.view(x.shape)
 
 
@@ -161,7 +161,7 @@ class _PoolPixels(Function):
         grad, of_gain = torch.empty_like(x), None
         _spread(grad, 2, mean, peak, where)
         if ctx.needs_input_grad[1]:
-            of_gain = _over_pixels(grad * x)[..., None, None]
+            of_gain = _over_pixels(grad * x)
         return grad if gain is None else grad.mul_(gain), of_gain
 
 
@@ -194,7 +194,7 @@ class _WeighedSum(Function):
         if frames is not None:
             of_y = grad * frames if pixels is None else of_y.mul_(frames)
             if ctx.needs_input_grad[2]:
-                of_frames = _over_pixels(weigh(product, pixels))[..., None, None]
+                of_frames = _over_pixels(weigh(product, pixels))
         return grad, of_y, of_frames, of_pixels
 
 

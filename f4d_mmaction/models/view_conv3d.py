@@ -32,12 +32,13 @@ def conv3d(
     On the CPU, an axis along which every window meets padding is padded here: in bfloat16, oneDNN
     to 3.12 leaves taps of the kernel's gradient unwritten there; with AMX it reads past x.
     """
-    t, h, w = weight.shape[2:]
+    T, (t, h, w) = x.shape[2], weight.shape[2:]
     if x.is_contiguous(memory_format=torch.channels_last_3d) and not _frozen(x):
         if t == 1 and (stride[0], padding[0]) == (1, 0):
             flat, kernel = x.transpose(1, 2).flatten(0, 1), weight.squeeze(2)
             y = F.conv2d(flat, kernel, bias, stride[1:], padding[1:], dilation[1:], groups)
-            return y.unflatten(0, (-1, x.shape[2])).transpose(1, 2)
+            # One frame would be left strides at which norms' backward pass in PyTorch is wrong.
+            return y.unflatten(0, (-1, T)).transpose(1, 2) if T > 1 else y.unsqueeze(2)
         along_time = h == w == 1 and (*stride[1:], *padding[1:]) == (1, 1, 0, 0)
         if along_time and not torch.is_grad_enabled():  # in 3D oneDNN's backward pass is faster
             line = (stride[0], 1), (padding[0], 0), (dilation[0], 1)
@@ -57,8 +58,7 @@ def _frozen(x: Tensor) -> bool:
 
     Normalization and ReLU join a convolution of the graph only if no view parts them from it.
     """
-    compiling = is_compiling() and x.device.type == "cpu"
-    return compiling and not torch.is_grad_enabled()
+    return is_compiling() and x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
 @MODELS.register_module()

@@ -176,7 +176,18 @@ class Signed(Attention):
         return self.scale.expand(mean.shape)
 
 
-@pytest.mark.parametrize("kind", [Plain, Inverse, Prior, PixelsToChannels, Signed])
+class Normalized(Attention):
+    """Attention of a user that normalizes the pools."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm3d(channels)
+
+    def weights(self, mean: Tensor, peak: Tensor) -> Tensor:
+        return self.norm((mean + peak).flatten(0, 1)).sigmoid().unflatten(0, mean.shape[:2])
+
+
+@pytest.mark.parametrize("kind", [Plain, Inverse, Prior, PixelsToChannels, Signed, Normalized])
 @pytest.mark.parametrize("mode", ["train", "eval", "no_grad"])
 def test_what_a_subclass_of_attention_says_is_done(kind: type, mode: str) -> None:
     MODELS.register_module(module=kind, force=True)

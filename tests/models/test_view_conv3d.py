@@ -52,6 +52,21 @@ def test_numbers_and_gradients_are_those_of_conv3d(settings: dict, channels_last
         torch.testing.assert_close(found, parameter.grad, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize("settings", IN_VIEWS[1:3], ids=str)
+def test_a_norm_after_it_has_the_gradients_of_conv3d(settings: dict, frames: int) -> None:
+    """PyTorch's are wrong on the CPU for some strides of an axis of one frame."""
+    x = torch.randn(4, 4, frames, 9, 8)
+    gradients = []
+    for conv, memory in zip(pair(**settings), (torch.contiguous_format, torch.channels_last_3d)):
+        norm = nn.BatchNorm3d(6)
+        y = conv(x.contiguous(memory_format=memory).requires_grad_())
+        weights = torch.linspace(-1, 1, y.numel()).view(y.shape)
+        (norm(y) * weights).sum().backward()
+        gradients.append([conv.weight.grad, norm.weight.grad])
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("settings", IN_VIEWS, ids=str)
 def test_channels_last_stay_last(settings: dict) -> None:
     _, conv = pair(**settings)
