@@ -32,6 +32,7 @@ from folder.recipe import (
     RECIPE,
     SUBSETS,
     make_config,
+    short_side,
     start_from,
     write_config,
     write_lists,
@@ -149,9 +150,8 @@ def look_and_split(args: argparse.Namespace, work: Work) -> None:
     if args.checkpoint:
         model = Config.fromfile(CONFIGS / RECIPE[0])
         start_from(model, args.checkpoint, work.folder / "trunk.pth", averaged=False)
-    side = args.short_side or round(1.25 * args.size)
     limits = args.workers, args.time_limit, args.memory
-    good = look(videos, work.folder, side, *limits, work.say)
+    good = look(videos, work.folder, short_side(args), *limits, work.say)
     tell_lost(videos, good, "without a good video", work.say)
     kind = kind or group_videos(good, root, None, work.say)
     work.videos = split_videos(good, args.seed, kind, work.say)

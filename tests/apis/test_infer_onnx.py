@@ -65,12 +65,16 @@ def test_it_samples_as_the_package_does(
         *((scale, keep) for scale in ((48, 32), (40, 60)) for keep in (True, False)),
     ],
 )
-@pytest.mark.parametrize("size", [(24, 40), (60, 33)])
-def test_it_resizes_as_the_pipeline_does_to_a_rounding(script, size, scale, keep_ratio) -> None:
+@pytest.mark.parametrize("size", [(24, 40), (60, 33), (80, 97), (32, 60)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "area"])
+def test_it_resizes_as_the_pipeline_does_to_a_rounding(
+    script, interpolation, size, scale, keep_ratio
+) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (2, *size, 3)).astype(np.uint8)
-    step = TRANSFORMS.build(dict(type="Resize", scale=scale, keep_ratio=keep_ratio))
+    settings = dict(scale=scale, keep_ratio=keep_ratio, interpolation=interpolation)
+    step = TRANSFORMS.build(dict(type="Resize", **settings))
     results = step(dict(imgs=list(frames), img_shape=size, modality="RGB"))
-    found = script.resize(frames, scale, keep_ratio).astype(int)
+    found = script.resize(frames, scale, keep_ratio, interpolation == "area").astype(int)
     assert found.shape == np.stack(results["imgs"]).shape
     assert np.abs(found - results["imgs"]).max() <= 1
 

@@ -38,6 +38,7 @@ from mmaction.registry import DATASETS
 FORMATS = ("onnx", "pt2", "int8")
 # What a test pipeline may do to a frame between decoding and packing.
 SPATIAL_STEPS = ("Resize", "CenterCrop", "ThreeCrop")
+INTERPOLATIONS = ("bilinear", "area")
 CALIBRATION_VIDEOS = 32
 TIMED_ROUNDS = 11
 
@@ -297,8 +298,8 @@ def describe_input(config: Config, labels: Sequence[str]) -> dict[str, str]:
     if strange:
         raise ValueError(
             f"the test pipeline's {', '.join(map(str, strange))} cannot be exported; expected only "
-            f"{', '.join(SPATIAL_STEPS)} between decoding and FormatActionUnits, bilinear to a "
-            "size in pixels and not lazy"
+            f"{', '.join(SPATIAL_STEPS)} between decoding and FormatActionUnits, "
+            f"{' or '.join(INTERPOLATIONS)} to a size in pixels and not lazy"
         )
     defaults = dict(frame_interval=1, short="shrink")
     keys = ("num_units", "clip_len", "frame_interval", "short")
@@ -309,7 +310,7 @@ def describe_input(config: Config, labels: Sequence[str]) -> dict[str, str]:
 
 def is_exported(step: dict) -> bool:
     """Whether `infer_onnx.py` does all that a step of the test pipeline does to a frame."""
-    plain = step.get("interpolation", "bilinear") == "bilinear" and not step.get("lazy")
+    plain = step.get("interpolation", "bilinear") in INTERPOLATIONS and not step.get("lazy")
     return step["type"] in SPATIAL_STEPS and plain and not isinstance(step.get("scale"), float)
 
 

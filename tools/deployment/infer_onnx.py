@@ -46,8 +46,10 @@ def unit_indices(
     return np.clip(indices, 0, total - 1).astype(int)
 
 
-def resize(frames: np.ndarray, scale: Sequence[int], keep_ratio: bool = True) -> np.ndarray:
-    """Resize (F, H, W, 3) bilinearly, as OpenCV does; (-1, s) means a short side of s."""
+def resize(
+    frames: np.ndarray, scale: Sequence[int], keep_ratio: bool = True, area: bool = False
+) -> np.ndarray:
+    """Resize (F, H, W, 3) bilinearly or by area, as OpenCV does; (-1, s): a short side of s."""
     height, width = frames.shape[1:3]
     long, short = (np.inf, max(scale)) if -1 in scale else (max(scale), min(scale))
     factor = min(long / max(height, width), short / min(height, width))
@@ -55,15 +57,36 @@ def resize(frames: np.ndarray, scale: Sequence[int], keep_ratio: bool = True) ->
         new_width, new_height = scale
     else:
         new_height, new_width = int(height * factor + 0.5), int(width * factor + 0.5)
+    shrinks = new_height <= height and new_width <= width
+    weights = linear if not area else shares if shrinks else pairs
     down, across = weights(height, new_height), weights(width, new_width)
     return np.stack(
         [np.rint(np.einsum("ij,jkc,lk->ilc", down, f, across, optimize=True)) for f in frames]
     ).astype(np.uint8)
 
 
-def weights(size: int, new_size: int) -> np.ndarray:
+def shares(size: int, new_size: int) -> np.ndarray:
+    """Matrix (new_size, size): the share of each new pixel that each pixel covers."""
+    edges = np.arange(new_size + 1)[:, None] * size / new_size
+    covered = np.minimum(edges[1:], np.arange(size) + 1) - np.maximum(edges[:-1], np.arange(size))
+    return (np.maximum(covered, 0) * new_size / size).astype(np.float32)
+
+
+def pairs(size: int, new_size: int) -> np.ndarray:
+    """The same of the two first pixels alone, which is all where a side grows."""
+    first = np.floor(np.arange(new_size) * size / new_size)
+    second = np.arange(1, new_size + 1) - (first + 1) * new_size / size
+    return between(first + np.clip(second, 0, 1), size)
+
+
+def linear(size: int, new_size: int) -> np.ndarray:
     """Matrix (new_size, size) of linear interpolation between pixel centers."""
-    place = np.clip((np.arange(new_size) + 0.5) * size / new_size - 0.5, 0, size - 1)
+    return between((np.arange(new_size) + 0.5) * size / new_size - 0.5, size)
+
+
+def between(place: np.ndarray, size: int) -> np.ndarray:
+    """Weights (places, size) of the two pixels next to each place."""
+    place = np.clip(place, 0, size - 1)
     return np.maximum(1 - np.abs(place[:, None] - np.arange(size)), 0).astype(np.float32)
 
 
@@ -90,7 +113,8 @@ def read_views(path: str, sampling: dict, steps: Sequence[dict]) -> np.ndarray:
     for step in steps:
         name = step["type"]
         if name == "Resize":
-            views = [resize(view, step["scale"], step.get("keep_ratio", True)) for view in views]
+            by = step["scale"], step.get("keep_ratio", True), step.get("interpolation") == "area"
+            views = [resize(view, *by) for view in views]
         else:
             places = {"CenterCrop": [0.5], "ThreeCrop": [0, 1, 0.5]}[name]
             views = [crop for view in views for crop in crops(view, step["crop_size"], places)]

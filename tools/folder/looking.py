@@ -122,7 +122,8 @@ def _inspect(job: tuple[str, Path, int, float]) -> dict:
     def frames() -> Iterator[np.ndarray]:
         nonlocal decoded
         every = max(1, len(reader) // SAMPLES)
-        small = max(2, round(width * scale)), max(2, round(height * scale))
+        # Even: the encoder would cut a last row or column, which shifts what is resized again.
+        small = max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
         for _, _, image in stream_frames(path, threads=1):
             if image is None:
                 continue
@@ -141,7 +142,8 @@ def _inspect(job: tuple[str, Path, int, float]) -> dict:
         folder.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)
         if shrinks:
-            options = {"crf": "16", "preset": "veryfast"}
+            # Without mbtree, by which x264 makes other files of the same small frames now and then.
+            options = {"crf": "16", "preset": "veryfast", "x264-params": "mbtree=0"}
             write_video(part, frames(), reader.average_fps or 25, gop=12, options=options)
         else:
             decoded = sum(1 for _ in frames())

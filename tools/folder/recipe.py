@@ -27,6 +27,11 @@ SUBSETS = "train", "val", "test"
 BLOCKS = {(2, False): 18, (6, False): 34, (6, True): 50, (23, True): 101}  # of stage 3: the depth
 
 
+def short_side(args: Namespace) -> int:
+    """Pixels to which larger videos are shrunk: room for crops of the wanted size."""
+    return args.short_side or round(1.25 * args.size)
+
+
 def write_lists(videos: Sequence[Video], classes: Sequence[str], folder: Path) -> None:
     for subset in SUBSETS:
         chosen = [video for video in videos if video.split == subset]
@@ -65,6 +70,9 @@ def make_config(
         for step in pipeline:
             if step["type"] == "Resize":
                 step.scale = (args.size, args.size)
+        # As the copies were shrunk, so that a network sees other videos like those of its training.
+        shrink = dict(type="Resize", scale=(-1, short_side(args)), interpolation="area")
+        pipeline.insert([step["type"] for step in pipeline].index("DecodeUnits") + 1, shrink)
         if subset == "train":
             pipeline[-2:-2] = [dict(COLORS), dict(type="Flip")][: 1 + args.flip]
     config.test_pipeline = config.test_dataloader.dataset.pipeline  # for the host's inference

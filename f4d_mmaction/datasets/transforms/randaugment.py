@@ -8,10 +8,8 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
-Operation = Callable[[np.ndarray, float], np.ndarray]
-
 # Each takes an RGB image and a level in [-1, 1]; where a direction makes no sense, its size counts.
-OPERATIONS: dict[str, Operation] = {
+OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "identity": lambda image, level: image,
     "auto_contrast": lambda image, level: mmcv.auto_contrast(image),
     "equalize": lambda image, level: mmcv.imequalize(image),

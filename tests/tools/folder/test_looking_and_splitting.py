@@ -2,16 +2,21 @@
 
 import errno
 import os
+from argparse import Namespace
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+from encoding import write_texture
 from folder import looking
 from folder.finding import Video, class_names, find_videos
 from folder.looking import look
+from folder.recipe import make_config
 from folder.splitting import SHARES, find_neighbors, find_scenes, group_videos, split_videos
 from miniature import write_video
+
+from f4d_mmaction.apis.recognition import read_video, video_pipeline
 
 
 def test_odd_names_and_files_are_handled_or_said(tmp_path: Path) -> None:
@@ -47,6 +52,19 @@ def test_odd_names_and_files_are_handled_or_said(tmp_path: Path) -> None:
     again = look(find_videos(root, said.append), tmp_path, 16, 1, 60, 2, said.append)
     assert again == good
     assert (tmp_path / "looked.jsonl").read_text() == seen, "nothing is looked at twice"
+
+
+def test_a_network_sees_the_originals_like_the_copies_it_learns_from(tmp_path: Path) -> None:
+    video = Video(str(write_texture(tmp_path / "a.mp4", 20, (640, 480))), "x")
+    look([video], tmp_path, 40, 1, 60, 2, print)
+    args = Namespace(batch=4, width=None, checkpoint=None, workers=1, epochs=2, size=32, flip=False)
+    args.short_side, sampler = None, dict(num_units=2, clip_len=2)
+    read = video_pipeline(make_config(args, tmp_path, ["x", "y"], sampler, averaged=False))
+    pixels = [
+        read_video(read, str(path))["inputs"].float()
+        for path in (video.path, tmp_path / "videos" / video.file)
+    ]
+    assert (pixels[0] - pixels[1]).abs().mean() < 8  # 19 if single pixels stand for many
 
 
 def test_a_full_disk_is_no_fault_of_the_video(

@@ -122,6 +122,7 @@ def test_batch_then_width_are_halved_until_a_step_fits(
 
     monkeypatch.setattr(train_folder, "measure", measure)
     args = Namespace(batch=4, width=None, checkpoint=None, workers=1, epochs=2, size=32, flip=False)
+    args.short_side = None
     make = partial(make_config, args, tmp_path, ["x", "y"], dict(num_units=3))
     work = Namespace(folder=tmp_path, say=print)
     assert train_folder.step_seconds(args, make, work) == 2
@@ -329,7 +330,7 @@ def test_both_networks_start_each_from_its_own_weights(tmp_path: Path) -> None:
     weights = {f"backbone.{k}": w for k, w in MODELS.build(backbone).state_dict().items()}
     torch.save(weights, tmp_path / "f4d.pth")
     args = Namespace(batch=2, width=None, checkpoint=str(tmp_path / "f4d.pth"), epochs=4, size=32,
-                     workers=1, flip=False)  # fmt: skip
+                     short_side=None, workers=1, flip=False)  # fmt: skip
     make = partial(make_config, args, tmp_path, ["x", "y"], dict(num_units=4))
     f4d, slowonly = make(averaged=False).load_from, make(averaged=True).load_from
     assert set(torch.load(f4d)["state_dict"]) == set(weights)
