@@ -88,7 +88,7 @@ def open_live(name: str, timeout: float) -> InputContainer:
         elif getattr(error, "errno", None) == EINVAL:
             reason = f"none of the formats {formats}; name a stream itself, not a playlist"
         elif getattr(error, "errno", None) == EIO:
-            reason += "; redirects are not followed"
+            reason += ": an unknown host, or a redirect, which is not followed"
         raise StreamError(reason) from None
     context = video.streams.video[0].codec_context if video.streams.video else None
     if context is None or context.codec is None:
@@ -182,15 +182,17 @@ class Reader(threading.Thread):
     def _read_again(self) -> None:
         left = self.tries
         while not self.stopped.is_set():
-            before, self._heard, kind = self.frames, time.monotonic(), ""
+            before, self._heard, kind, is_cut = self.frames, time.monotonic(), "", False
             try:
                 with open_live(self.source, self.timeout) as video:
                     kind = video.format.name
-                    self._read(video)
-                    is_file = self.frames and (video.duration or video.size > 0)
-                    if self.source == "-" or is_file:  # read to its end
-                        return
-                reason = "the stream ended"
+                    seconds, lasts = self._read(video), (video.duration or 0) / av.time_base
+                    # Of a recording whose server stops, rtsp tells no more than the end.
+                    is_cut = kind == "rtsp" and seconds < 0.9 * lasts
+                    is_file = self.frames and (lasts or video.size > 0)
+                    if self.stopped.is_set() or ((is_file or self.source == "-") and not is_cut):
+                        return  # read to its end
+                reason = f"it ended after {seconds:.0f} s" + (f" of {lasts:.0f}" if lasts else "")
             except (StreamError, BadVideoError) as error:
                 late = getattr(error, "kind", None) is BadVideoKind.TIMEOUT
                 reason = without_password(str(error).removeprefix(f"{self.shown}: "))
@@ -198,26 +200,30 @@ class Reader(threading.Thread):
                 if "mp4" in kind and not self.frames and not late:
                     reason += "; an mp4 streams only with its index first (+faststart)"
             left = self.tries if self.frames > before else left - 1
-            if self.source == "-" or not self.frames or left <= 0:
+            if self.source == "-" or is_cut or not self.frames or left <= 0:
                 raise StreamError(f"{self.shown}: {reason}")
             print(f"{self.shown}: {reason}; opening it again", file=sys.stderr)
             self.stopped.wait(PAUSE)
             self.reopened += 1
 
-    def _read(self, video: InputContainer) -> None:
+    def _read(self, video: InputContainer) -> float:
+        """Read to the end or until stopped; return the seconds from the first frame on."""
         stream, reformatter = video.streams.video[0], VideoReformatter()
         unit = stream.time_base or Fraction(1)
         rate = frame_rate(stream) or 25
         window = self.window = self.window or self.make_window(rate)
         offsets, index, size = window.offsets.tolist(), 0, None
+        first: float | None = None
+        shown = 0.0
         images: dict[int, np.ndarray] = {}
         for frame in decode_all(video, self.shown, strict=False):
             if self.stopped.is_set():
-                return
+                break
             if size not in (None, (frame.width, frame.height)):  # begin anew
                 index = 0
             size, self._heard = (frame.width, frame.height), time.monotonic()
             shown = index / rate if frame.pts is None else float(frame.pts * unit)
+            first = shown if first is None else first
             place = index % window.section
             if place == 0:
                 start, images = shown, {}
@@ -228,6 +234,7 @@ class Reader(threading.Thread):
                 inputs = window.format([images[offset] for offset in offsets], 1)
                 follows = index > window.section
                 self._put(Unit(inputs, start, shown + 1 / rate, self._heard, follows), window)
+        return shown - (first or 0)
 
     def _put(self, unit: Unit, window: SlidingWindow) -> None:
         with self._changed:

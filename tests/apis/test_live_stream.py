@@ -257,7 +257,7 @@ def test_redirects_are_not_followed(video):
         handler.end_headers()
 
     with served(give(video.read_bytes())) as (other, asked), served(redirect) as (address, _):
-        with pytest.raises(StreamError, match="redirects are not followed"):
+        with pytest.raises(StreamError, match="a redirect, which is not followed"):
             live_stream.open_live(address, 10)
         assert not asked
 
