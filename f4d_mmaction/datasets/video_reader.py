@@ -149,8 +149,8 @@ def decode_all(
 def frame_rate(stream: av.VideoStream) -> float:
     """Frames per second, 0 where unknown."""
     average, guessed = (float(rate or 0) for rate in (stream.average_rate, stream.guessed_rate))
-    # Of some transport streams FFmpeg averages the ticks of the codec's clock.
-    return guessed if 0 < 4 * guessed <= average else average or guessed
+    # Of some files FFmpeg averages the ticks of a clock, or counts an AVI's empty chunks.
+    return guessed if 0 < 2 * guessed <= average else average or guessed
 
 
 def leads(packet: av.Packet | None, first: float | None) -> bool:
