@@ -120,6 +120,24 @@ def test_only_kernels_over_time_and_space_are_left_in_3d(exported) -> None:
     assert all(t > 1 and h > 1 for t, h, w in three["net"])
 
 
+@pytest.mark.end_to_end
+def test_a_trunk_whose_convolutions_are_no_single_ones_is_exported(root, tmp_path) -> None:
+    config = read_config(root, "SlowOnly")
+    config.model.backbone.update(
+        type="ResNet2Plus1d4d",
+        conv_cfg=dict(type="Conv2plus1d"),
+        pretrained2d=False,
+        temporal_strides=(1, 2, 2, 2),
+    )
+    network, frames = FramesToScores(trained(config)).eval(), random_frames(2, 1, 3)
+    program = export_program(network, random_frames(1, 1, 4))
+    with torch.no_grad():
+        expected = network(frames)
+    found = onnx_scorer(save_onnx(program, tmp_path / "net.onnx", {}))(frames.numpy())
+    for scores, each in zip(found, expected):
+        torch.testing.assert_close(torch.as_tensor(scores), each, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("stride", [(1, 1, 1), (1, 2, 2), (2, 1, 1)])
 @pytest.mark.parametrize("kernel", [(1, 1, 1), (3, 1, 1), (1, 3, 3), (1, 7, 5)])
 def test_a_convolution_in_2d_is_the_one_in_3d(kernel, stride) -> None:
