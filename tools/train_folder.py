@@ -34,10 +34,11 @@ from folder.recipe import (
     make_config,
     short_side,
     start_from,
+    trained_on,
     write_config,
     write_lists,
 )
-from folder.splitting import group_videos, split_videos, tell_lost
+from folder.splitting import group_videos, keep_in_training, split_videos, tell_lost
 from folder.training import measure, score, train
 
 FEW_EPOCHS, MOST_EPOCHS, MOST_VIDEOS, LEAST_WIDTH = 10, 150, 16, 8
@@ -155,6 +156,8 @@ def look_and_split(args: argparse.Namespace, work: Work) -> None:
     tell_lost(videos, good, "without a good video", work.say)
     kind = kind or group_videos(good, root, None, work.say)
     work.videos = split_videos(good, args.seed, kind, work.say)
+    if args.checkpoint:
+        keep_in_training(work.videos, trained_on(args.checkpoint), work.say)
 
 
 def plan(args: argparse.Namespace, work: Work, started: float) -> None:
@@ -286,6 +289,8 @@ def main() -> None:
         report = page.write(work.folder, checkpoint, parts)
     except (OSError, ValueError) as error:
         sys.exit(f"train_folder.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit("train_folder.py: interrupted; the same command goes on")
     said = table, "", *meaning, "", f"Report: {report}", *go_on
     print("", *map(printable, said), sep="\n")
 

@@ -89,6 +89,14 @@ def make_config(
     return config
 
 
+def trained_on(checkpoint: str) -> set[str]:
+    """Digests, as in the names of the copies, of what trained a network of `train_folder.py`."""
+    text = str((load_checked(checkpoint).get("meta") or {}).get("cfg"))
+    paths = map(Path, re.findall(r"ann_file='([^']*/train\.txt)'", text))
+    lines = "".join(path.read_text(encoding="utf-8") for path in paths if path.is_file())
+    return set(re.findall(r"-([0-9a-f]{8})\.\w+ \d+$", lines, re.MULTILINE))
+
+
 def start_from(config: Config, checkpoint: str, trunk: Path, averaged: bool) -> None:
     """Start from a checkpoint of ours or MMAction2's, or from an image network to inflate.
 

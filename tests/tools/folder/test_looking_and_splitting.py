@@ -8,12 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from encoding import write_texture
 from folder import looking
 from folder.finding import Video, class_names, find_videos
 from folder.looking import look
-from folder.recipe import make_config
-from folder.splitting import SHARES, find_neighbors, find_scenes, group_videos, split_videos
+from folder.recipe import make_config, trained_on
+from folder.splitting import (
+    SHARES,
+    find_neighbors,
+    find_scenes,
+    group_videos,
+    keep_in_training,
+    split_videos,
+)
 from miniature import write_video
 
 from f4d_mmaction.apis.recognition import read_video, video_pipeline
@@ -280,6 +288,25 @@ def test_val_that_is_cut_from_a_given_train_is_of_other_groups() -> None:
     (missing,) = {"train", "val"} - rare
     assert f"{missing} has no video of rare: too few groups" in said
     assert "test has no video of rare, as the split was given" in said
+
+
+def test_what_a_network_was_trained_on_is_no_test_of_it(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("x/a-00000001.mp4 0\nx/b-00000003.avi 1\n")
+    text = f"train_dataloader = dict(dataset=dict(ann_file='{tmp_path}/train.txt'))"
+    torch.save({"meta": {"cfg": text}, "state_dict": {}}, tmp_path / "a.pth")
+    torch.save({"meta": {}, "state_dict": {}}, tmp_path / "b.pth")
+    assert trained_on(str(tmp_path / "b.pth")) == set()
+    known, said = trained_on(str(tmp_path / "a.pth")), []
+    splits, groups = ["train", "val", "val", "test", "test", "test"], "gabccd"
+    videos = [
+        Video(f"{k}.mp4", "x", group, split, file=f"x/v-0000000{k}.mp4")
+        for k, (split, group) in enumerate(zip(splits, groups))
+    ]
+    keep_in_training(videos, known, said.append)
+    assert [video.split for video in videos] == ["train", "train", "val", "train", "train", "test"]
+    assert "3 videos, first 1.mp4, moved to train" in said[0]
+    with pytest.raises(ValueError, match="trained on all videos of test: give the --seed"):
+        keep_in_training(videos, {"00000005"}, said.append)
 
 
 @pytest.mark.parametrize("subset", SHARES)
