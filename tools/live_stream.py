@@ -99,6 +99,15 @@ def open_live(name: str, timeout: float) -> InputContainer:
     return video
 
 
+def announced_seconds(video: InputContainer) -> float:
+    """How long its pictures last by its own account; 0 if it gives none."""
+    stream = video.streams.video[0]
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    alone = len(video.streams) == 1  # with sound the duration is that of the longer stream
+    return (video.duration or 0) / av.time_base if alone else 0.0
+
+
 @dataclass
 class Unit:
     """The formatted frames of one section."""
@@ -180,27 +189,29 @@ class Reader(threading.Thread):
             return units
 
     def _read_again(self) -> None:
-        left = self.tries
+        left, most = self.tries, 0
         while not self.stopped.is_set():
-            before, self._heard, kind, is_cut = self.frames, time.monotonic(), "", False
+            before, self._heard, kind, is_file = self.frames, time.monotonic(), "", False
             try:
                 with open_live(self.source, self.timeout) as video:
                     kind = video.format.name
-                    seconds, lasts = self._read(video), (video.duration or 0) / av.time_base
-                    # Of a recording whose server stops, rtsp tells no more than the end.
-                    is_cut = kind == "rtsp" and seconds < 0.9 * lasts
-                    is_file = self.frames and (lasts or video.size > 0)
-                    if self.stopped.is_set() or ((is_file or self.source == "-") and not is_cut):
-                        return  # read to its end
-                reason = f"it ended after {seconds:.0f} s" + (f" of {lasts:.0f}" if lasts else "")
+                    is_file = bool(video.duration or video.size > 0)
+                    lasts, seconds = announced_seconds(video), self._read(video)
+                    is_whole = seconds >= 0.9 * lasts and (is_file or self.source == "-")
+                    if self.stopped.is_set() or (self.frames and is_whole):
+                        return
+                reason = f"it ended after {seconds:.1f} s" + (f" of {lasts:.1f}" if lasts else "")
             except (StreamError, BadVideoError) as error:
                 late = getattr(error, "kind", None) is BadVideoKind.TIMEOUT
                 reason = without_password(str(error).removeprefix(f"{self.shown}: "))
                 reason = f"no frame within {self.timeout:g} s" if late else reason
                 if "mp4" in kind and not self.frames and not late:
                     reason += "; an mp4 streams only with its index first (+faststart)"
-            left = self.tries if self.frames > before else left - 1
-            if self.source == "-" or is_cut or not self.frames or left <= 0:
+            # A file begins again at its start: only what goes further is no failed try.
+            read = self.frames - before
+            left = self.tries if read > (most if is_file else 0) else left - 1
+            most = max(most, read)
+            if self.source == "-" or not self.frames or left <= 0:
                 raise StreamError(f"{self.shown}: {reason}")
             print(f"{self.shown}: {reason}; opening it again", file=sys.stderr)
             self.stopped.wait(PAUSE)

@@ -173,6 +173,19 @@ def test_tries_are_counted_from_the_last_frame(reader, video):
         assert len(asked) == 4
 
 
+@pytest.mark.parametrize(("suffix", "breaks"), [(".ts", True), (".mkv", True), (".mkv", False)])
+def test_a_file_that_never_comes_whole_is_told(reader, tmp_path, suffix, breaks):
+    path = write_texture(tmp_path / f"a{suffix}", FRAMES, (64, 64), gop=8)
+    data = path.read_bytes()
+    half = data[: len(data) // 2]
+    with served(*[give(half, len(data) if breaks else len(half))] * 9) as (address, asked):
+        one = reader(address, tries=2)
+        one.run()
+        with pytest.raises(StreamError):
+            list(score_live(one))
+        assert len(asked) == 3
+
+
 @pytest.mark.parametrize("share", [0, 0.5])
 def test_silence_ends(reader, video, share):
     held, data = Event(), video.read_bytes()
