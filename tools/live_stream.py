@@ -39,15 +39,15 @@ class StreamError(ValueError):
 
 
 class Pipe:
-    """Standard input, whose silence ends in an error."""
+    """Standard input, which ends when it falls ``silent``."""
 
     def __init__(self, timeout: float) -> None:
-        self.timeout = timeout
+        self.timeout, self.silent = timeout, False
 
     def read(self, size: int) -> bytes:
-        if not select.select([0], [], [], self.timeout)[0]:
-            raise TimeoutError
-        return os.read(0, size)
+        # No error: FFmpeg would ask again, several times.
+        self.silent = self.silent or not select.select([0], [], [], self.timeout)[0]
+        return b"" if self.silent else os.read(0, size)
 
 
 def is_live(name: str) -> bool:
@@ -59,8 +59,8 @@ def without_password(text: str) -> str:
     return re.sub("//[^/]*@", "//", text)
 
 
-def open_live(name: str, timeout: float) -> InputContainer:
-    """Open '-' (standard input), a camera by its number, or an http or rtsp address.
+def open_live(name: str, timeout: float, pipe: Pipe | None = None) -> InputContainer:
+    """Open '-' (standard input, by a ``pipe``), a camera by its number, or an http or rtsp address.
 
     Raises:
         StreamError: another kind of address, no answer, or no video in it.
@@ -69,7 +69,7 @@ def open_live(name: str, timeout: float) -> InputContainer:
     allowed, formats, kind = PROTOCOLS.get(scheme), FORMATS, None
     source: str | Pipe = name
     if name == "-":
-        allowed, source = "pipe", Pipe(timeout)
+        allowed, source = "pipe", pipe or Pipe(timeout)
     elif name.isdecimal():
         allowed, formats, kind, source = "file", "v4l2", "v4l2", f"/dev/video{name}"
     elif allowed is None:
@@ -140,7 +140,7 @@ class Reader(threading.Thread):
     ) -> None:
         super().__init__(daemon=True)
         self.source, self.make_window, self.timeout = name, make_window, timeout
-        self.tries, self.keep_all = tries, keep_all
+        self.tries, self.keep_all, self.pipe = tries, keep_all, Pipe(timeout)
         self.shown = "standard input" if name == "-" else without_password(name)
         self.window: SlidingWindow | None = None  # once the source is open
         self.frames = 0  # read so far
@@ -193,14 +193,15 @@ class Reader(threading.Thread):
         while not self.stopped.is_set():
             before, self._heard, kind, is_file = self.frames, time.monotonic(), "", False
             try:
-                with open_live(self.source, self.timeout) as video:
+                with open_live(self.source, self.timeout, self.pipe) as video:
                     kind = video.format.name
                     is_file = bool(video.duration or video.size > 0)
                     lasts, seconds = announced_seconds(video), self._read(video)
                     is_whole = seconds >= 0.9 * lasts and (is_file or self.source == "-")
-                    if self.stopped.is_set() or (self.frames and is_whole):
+                    if self.stopped.is_set() or (self.frames and is_whole and not self.pipe.silent):
                         return
                 reason = f"it ended after {seconds:.1f} s" + (f" of {lasts:.1f}" if lasts else "")
+                reason = f"no frame within {self.timeout:g} s" if self.pipe.silent else reason
             except (StreamError, BadVideoError) as error:
                 late = getattr(error, "kind", None) is BadVideoKind.TIMEOUT
                 reason = without_password(str(error).removeprefix(f"{self.shown}: "))

@@ -203,21 +203,27 @@ def test_silence_ends(reader, video, share):
         held.set()
 
 
-def test_a_pipe_that_falls_silent_is_told(reader, video, monkeypatch):
-    class Stalling:
-        def __init__(self, timeout):
-            self.file = open(video, "rb")  # noqa: SIM115
-
-        def read(self, size):
-            if data := self.file.read(min(size, 2000)):
-                return data
-            raise TimeoutError
-
-    monkeypatch.setattr(live_stream, "Pipe", Stalling)
-    one = reader("-", timeout=1)
-    one.run()
+@pytest.mark.parametrize("suffix", [".ts", ".mkv"])
+def test_a_pipe_that_falls_silent_is_told(reader, tmp_path, capfd, suffix):
+    data = write_texture(tmp_path / f"a{suffix}", FRAMES, (64, 64), gop=8).read_bytes()
+    script = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()); sys.stdout.flush()"
+    command = [sys.executable, "-c", f"{script}; import time; time.sleep(60)"]
+    one, kept = reader("-", timeout=1), os.dup(0)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as silent:
+        silent.stdin.write(data[: len(data) * 3 // 4])
+        silent.stdin.close()
+        os.dup2(silent.stdout.fileno(), 0)
+        try:
+            one.run()
+        finally:
+            os.dup2(kept, 0)
+            os.close(kept)
+            silent.kill()
     with pytest.raises(StreamError, match="standard input: no frame within 1 s"):
         list(score_live(one))
+    assert one.frames > FRAMES / 2
+    assert "exception" not in capfd.readouterr().err
 
 
 def test_the_tool_ends_quietly_when_nobody_reads_on(
