@@ -190,19 +190,18 @@ class Blocks4dMixin(nn.Module):
 
     def _steps(self) -> list[tuple[str, nn.Module | None]]:
         """Layers of the trunk, blocks (by location) and places of outputs (None) in order."""
-
-        def block_at(location: str) -> list[tuple[str, nn.Module]]:
-            return [(location, self.blocks4d[location])] if location in self.blocks4d else []
-
         steps: list[tuple[str, nn.Module | None]]
-        steps = [(TRUNK, getattr(self, name)) for name in self.stem] + block_at(STEM)
+        steps = [(TRUNK, getattr(self, name)) for name in self.stem] + self._block_at(STEM)
         out_indices = getattr(self, "out_indices", (len(self.res_layers) - 1,))
         for i, layer_name in enumerate(self.res_layers):
             for j, residual in enumerate(getattr(self, layer_name)):
-                steps += [(TRUNK, residual), *block_at(f"{layer_name}_{j}")]
+                steps += [(TRUNK, residual), *self._block_at(f"{layer_name}_{j}")]
             steps += [(TRUNK, getattr(self, name)) for name in self.after_first_stage if i == 0]
             steps += [(OUTPUT, None)] if i in out_indices else []
         return steps
+
+    def _block_at(self, location: str) -> list[tuple[str, nn.Module | None]]:
+        return [(location, self.blocks4d[location])] if location in self.blocks4d else []
 
     def _fold(self, x: Tensor) -> Tensor:
         """Make each unit a clip of the trunk: (N, U, C, T, H, W) -> (N*U, C, T, H, W)."""
