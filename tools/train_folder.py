@@ -155,9 +155,10 @@ def look_and_split(args: argparse.Namespace, work: Work) -> None:
     good = look(videos, work.folder, short_side(args), *limits, work.say)
     tell_lost(videos, good, "without a good video", work.say)
     kind = kind or group_videos(good, root, None, work.say)
+    given = any(video.split for video in good)
     work.videos = split_videos(good, args.seed, kind, work.say)
     if args.checkpoint:
-        keep_in_training(work.videos, trained_on(args.checkpoint), work.say)
+        keep_in_training(work.videos, trained_on(args.checkpoint), given, work.say)
 
 
 def plan(args: argparse.Namespace, work: Work, started: float) -> None:

@@ -62,10 +62,11 @@ def test_it_samples_as_the_package_does(
     ("scale", "keep_ratio"),
     [
         ((-1, 20), True),
+        ((-1, 80), True),
         *((scale, keep) for scale in ((48, 32), (40, 60)) for keep in (True, False)),
     ],
 )
-@pytest.mark.parametrize("size", [(24, 40), (60, 33), (80, 97), (32, 60)])
+@pytest.mark.parametrize("size", [(24, 40), (60, 33), (80, 97), (32, 60), (72, 96)])
 @pytest.mark.parametrize("interpolation", ["bilinear", "area"])
 def test_it_resizes_as_the_pipeline_does_to_a_rounding(
     script, interpolation, size, scale, keep_ratio

@@ -74,9 +74,10 @@ def shares(size: int, new_size: int) -> np.ndarray:
 
 def pairs(size: int, new_size: int) -> np.ndarray:
     """The same of the two first pixels alone, which is all where a side grows."""
-    first = np.floor(np.arange(new_size) * size / new_size)
-    second = np.arange(1, new_size + 1) - (first + 1) * new_size / size
-    return between(first + np.clip(second, 0, 1), size)
+    growth = new_size / size
+    first = np.floor(np.arange(new_size) * (1 / growth))  # rounded as OpenCV does
+    second = (np.arange(1, new_size + 1) - (first + 1) * growth).astype(np.float32)
+    return between(first + np.where(second < 0, 0, second % 1), size)
 
 
 def linear(size: int, new_size: int) -> np.ndarray:

@@ -28,8 +28,8 @@ BLOCKS = {(2, False): 18, (6, False): 34, (6, True): 50, (23, True): 101}  # of 
 
 
 def short_side(args: Namespace) -> int:
-    """Pixels to which larger videos are shrunk: room for crops of the wanted size."""
-    return args.short_side or round(1.25 * args.size)
+    """Pixels, even, to which larger videos are shrunk: room for crops of the wanted size."""
+    return 2 * round((args.short_side or 1.25 * args.size) / 2)
 
 
 def write_lists(videos: Sequence[Video], classes: Sequence[str], folder: Path) -> None:

@@ -62,19 +62,22 @@ def group_videos(videos: Sequence[Video], root: Path, pattern: str | None, say: 
     return kind
 
 
-def keep_in_training(videos: Sequence[Video], known: set[str], say: Say) -> None:
-    """Move groups of which a network already knows a video, by its digest, to its training set.
+def keep_in_training(videos: Sequence[Video], known: set[str], given: bool, say: Say) -> None:
+    """Move videos that a network already knows, by their digests, to its training set.
+
+    Their groups go with them, unless the split is ``given`` and may tear groups.
 
     Raises:
         ValueError: that leaves nothing to validate or to test on.
     """
-    groups = {v.group for v in videos if os.path.splitext(v.file)[0][-8:] in known}
-    moved = [v for v in videos if v.split != "train" and v.group in groups]
+    seen = [v for v in videos if os.path.splitext(v.file)[0][-8:] in known]
+    groups = set() if given else {v.group for v in seen}
+    moved = [v for v in videos if v.split != "train" and (v in seen or v.group in groups)]
     for video in moved:
         video.split = "train"
     if moved:
         say(f"{len(moved)} videos, first {moved[0].path}, moved to train: --from was trained on "
-            "them, or on others of their group")  # fmt: skip
+            "them, or on others of their groups")  # fmt: skip
     if lost := SHARES.keys() - {video.split for video in videos}:
         raise ValueError(
             f"--from was trained on all videos of {' and '.join(sorted(lost))}: give the --seed of "

@@ -4,6 +4,7 @@ import errno
 import os
 from argparse import Namespace
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -302,11 +303,14 @@ def test_what_a_network_was_trained_on_is_no_test_of_it(tmp_path: Path) -> None:
         Video(f"{k}.mp4", "x", group, split, file=f"x/v-0000000{k}.mp4")
         for k, (split, group) in enumerate(zip(splits, groups))
     ]
-    keep_in_training(videos, known, said.append)
+    torn = [replace(video) for video in videos]
+    keep_in_training(videos, known, False, said.append)
     assert [video.split for video in videos] == ["train", "train", "val", "train", "train", "test"]
     assert "3 videos, first 1.mp4, moved to train" in said[0]
+    keep_in_training(torn, known, True, said.append)
+    assert [video.split for video in torn] == ["train", "train", "val", "train", "test", "test"]
     with pytest.raises(ValueError, match="trained on all videos of test: give the --seed"):
-        keep_in_training(videos, {"00000005"}, said.append)
+        keep_in_training(videos, {"00000005"}, False, said.append)
 
 
 @pytest.mark.parametrize("subset", SHARES)
