@@ -151,6 +151,7 @@ class Reader(threading.Thread):
         self._changed = threading.Condition()
         self._error: Exception | None = None
         self._heard = time.monotonic()
+        self._reached = 0.0  # when the last frame of this connection ends, in seconds
 
     def run(self) -> None:
         try:
@@ -191,51 +192,53 @@ class Reader(threading.Thread):
     def _read_again(self) -> None:
         left, most = self.tries, 0
         while not self.stopped.is_set():
-            before, self._heard, kind, is_file = self.frames, time.monotonic(), "", False
+            before, kind, lasts, is_file, ended = self.frames, "", 0.0, self.source == "-", False
+            self._heard, self._reached = time.monotonic(), 0.0
             try:
                 with open_live(self.source, self.timeout, self.pipe) as video:
-                    kind = video.format.name
-                    is_file = bool(video.duration or video.size > 0)
-                    lasts, seconds = announced_seconds(video), self._read(video)
-                    is_whole = seconds >= 0.9 * lasts and (is_file or self.source == "-")
-                    if self.stopped.is_set() or (self.frames and is_whole and not self.pipe.silent):
-                        return
-                reason = f"it ended after {seconds:.1f} s" + (f" of {lasts:.1f}" if lasts else "")
-                reason = f"no frame within {self.timeout:g} s" if self.pipe.silent else reason
+                    kind, lasts = video.format.name, announced_seconds(video)
+                    is_file = is_file or bool(video.duration or video.size > 0)
+                    self._read(video)
+                ended, reason = not self.pipe.silent, f"it ended after {self._reached:.1f} s"
+                reason += f" of {lasts:.1f}" if lasts else ""
+                reason = reason if ended else f"no frame within {self.timeout:g} s"
             except (StreamError, BadVideoError) as error:
                 late = getattr(error, "kind", None) is BadVideoKind.TIMEOUT
                 reason = without_password(str(error).removeprefix(f"{self.shown}: "))
                 reason = f"no frame within {self.timeout:g} s" if late else reason
                 if "mp4" in kind and not self.frames and not late:
                     reason += "; an mp4 streams only with its index first (+faststart)"
+            # FFmpeg also calls it an error where a file without a length ends.
+            is_whole = self._reached >= 0.9 * lasts if ended else 0 < 0.99 * lasts <= self._reached
+            if self.stopped.is_set() or (self.frames and is_file and is_whole):
+                return
+            # A file that ends early is cut; only of rtsp that also means that the server stopped.
+            is_cut = ended and is_file and kind != "rtsp"
             # A file begins again at its start: only what goes further is no failed try.
             read = self.frames - before
             left = self.tries if read > (most if is_file else 0) else left - 1
             most = max(most, read)
-            if self.source == "-" or not self.frames or left <= 0:
+            if self.source == "-" or is_cut or not self.frames or left <= 0:
                 raise StreamError(f"{self.shown}: {reason}")
             print(f"{self.shown}: {reason}; opening it again", file=sys.stderr)
             self.stopped.wait(PAUSE)
             self.reopened += 1
 
-    def _read(self, video: InputContainer) -> float:
-        """Read to the end or until stopped; return the seconds from the first frame on."""
+    def _read(self, video: InputContainer) -> None:
         stream, reformatter = video.streams.video[0], VideoReformatter()
         unit = stream.time_base or Fraction(1)
         rate = frame_rate(stream) or 25
         window = self.window = self.window or self.make_window(rate)
         offsets, index, size = window.offsets.tolist(), 0, None
-        first: float | None = None
-        shown = 0.0
         images: dict[int, np.ndarray] = {}
         for frame in decode_all(video, self.shown, strict=False):
             if self.stopped.is_set():
-                break
+                return
             if size not in (None, (frame.width, frame.height)):  # begin anew
                 index = 0
             size, self._heard = (frame.width, frame.height), time.monotonic()
             shown = index / rate if frame.pts is None else float(frame.pts * unit)
-            first = shown if first is None else first
+            self._reached = max(self._reached, shown + 1 / rate)
             place = index % window.section
             if place == 0:
                 start, images = shown, {}
@@ -246,7 +249,6 @@ class Reader(threading.Thread):
                 inputs = window.format([images[offset] for offset in offsets], 1)
                 follows = index > window.section
                 self._put(Unit(inputs, start, shown + 1 / rate, self._heard, follows), window)
-        return shown - (first or 0)
 
     def _put(self, unit: Unit, window: SlidingWindow) -> None:
         with self._changed:

@@ -150,7 +150,8 @@ def frame_rate(stream: av.VideoStream) -> float:
     """Frames per second, 0 where unknown."""
     average, guessed = (float(rate or 0) for rate in (stream.average_rate, stream.guessed_rate))
     # Of some files FFmpeg averages the ticks of a clock, or counts an AVI's empty chunks.
-    return guessed if 0 < 2 * guessed <= average else average or guessed
+    least = 2 if stream.container.format.name == "avi" else 4
+    return guessed if 0 < least * guessed <= average else average or guessed
 
 
 def leads(packet: av.Packet | None, first: float | None) -> bool:
