@@ -158,7 +158,7 @@ def look_and_split(args: argparse.Namespace, work: Work) -> None:
     given = any(video.split for video in good)
     work.videos = split_videos(good, args.seed, kind, work.say)
     if args.checkpoint:
-        keep_in_training(work.videos, trained_on(args.checkpoint), given, work.say)
+        keep_in_training(work.videos, trained_on(args.checkpoint, work.say), given, work.say)
 
 
 def plan(args: argparse.Namespace, work: Work, started: float) -> None:

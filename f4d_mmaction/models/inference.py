@@ -125,7 +125,8 @@ class FastForward:
 
 def renew(backbone: nn.Module, _: object) -> None:
     """Drop the graphs of a prepared backbone: they hold the weights from before."""
-    if fast := backbone.__dict__.pop("forward", None):
+    if isinstance(fast := backbone.forward, FastForward):
+        del backbone.forward
         backbone.forward = FastForward(*fast.arguments)
 
 

@@ -184,19 +184,22 @@ def test_fields_of_interlaced_h264_are_joined_to_frames(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(
-    ("average", "guessed", "told"),
+    ("average", "guessed", "kind", "told"),
     [
-        (30, 30, 30),
-        (25, 50, 25),
-        (600, 30, 30),
-        (8, 60, 8),
-        (None, 24, 24),
-        (12, None, 12),
-        (None, None, 0),
+        (30, 30, "mpegts", 30),
+        (25, 50, "mpegts", 25),
+        (600, 30, "mpegts", 30),
+        (60, 30, "avi", 30),  # an empty chunk after each frame
+        (60, 30, "mp4", 60),  # times that were compressed
+        (8, 60, "mp4", 8),
+        (None, 24, "mp4", 24),
+        (12, None, "mp4", 12),
+        (None, None, "mp4", 0),
     ],
 )
-def test_ticks_of_a_clock_are_no_frame_rate(average, guessed, told):
-    stream = SimpleNamespace(average_rate=average, guessed_rate=guessed)
+def test_ticks_of_a_clock_are_no_frame_rate(average, guessed, kind, told):
+    container = SimpleNamespace(format=SimpleNamespace(name=kind))
+    stream = SimpleNamespace(average_rate=average, guessed_rate=guessed, container=container)
     assert video_reader.frame_rate(stream) == told
 
 

@@ -15,7 +15,7 @@ from f4d_mmaction.engine.checkpoints import AtomicBackend
 from f4d_mmaction.models.weights import load_checked
 from mmaction.registry import MODELS
 
-from .finding import Video
+from .finding import Say, Video
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "_base_"
 RECIPE = ("models/f4d_r18_small.py", "datasets/small_videos.py", "schedules/small_videos.py",
@@ -89,11 +89,19 @@ def make_config(
     return config
 
 
-def trained_on(checkpoint: str) -> set[str]:
+def trained_on(checkpoint: str, say: Say) -> set[str]:
     """Digests, as in the names of the copies, of what trained a network of `train_folder.py`."""
     text = str((load_checked(checkpoint).get("meta") or {}).get("cfg"))
-    paths = map(Path, re.findall(r"ann_file='([^']*/train\.txt)'", text))
-    lines = "".join(path.read_text(encoding="utf-8") for path in paths if path.is_file())
+    named = re.search(r"""ann_file=(['"])(.*?/train\.txt)\1""", text)
+    if named is None:  # of another tool
+        return set()
+    paths = Path(named[2]), Path(checkpoint).resolve().parent.with_name("train.txt")
+    path = next(filter(Path.is_file, paths), None)
+    if path is None:
+        say(f"--from was trained on the videos of {named[2]}, which is gone: what is tested here "
+            "may be among them")  # fmt: skip
+        return set()
+    lines = path.read_text(encoding="utf-8")
     return set(re.findall(r"-([0-9a-f]{8})\.\w+ \d+$", lines, re.MULTILINE))
 
 

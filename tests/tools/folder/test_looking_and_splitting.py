@@ -296,8 +296,10 @@ def test_what_a_network_was_trained_on_is_no_test_of_it(tmp_path: Path) -> None:
     text = f"train_dataloader = dict(dataset=dict(ann_file='{tmp_path}/train.txt'))"
     torch.save({"meta": {"cfg": text}, "state_dict": {}}, tmp_path / "a.pth")
     torch.save({"meta": {}, "state_dict": {}}, tmp_path / "b.pth")
-    assert trained_on(str(tmp_path / "b.pth")) == set()
-    known, said = trained_on(str(tmp_path / "a.pth")), []
+    said: list[str] = []
+    assert trained_on(str(tmp_path / "b.pth"), said.append) == set()
+    known = trained_on(str(tmp_path / "a.pth"), said.append)
+    assert said == []
     splits, groups = ["train", "val", "val", "test", "test", "test"], "gabccd"
     videos = [
         Video(f"{k}.mp4", "x", group, split, file=f"x/v-0000000{k}.mp4")
@@ -311,6 +313,16 @@ def test_what_a_network_was_trained_on_is_no_test_of_it(tmp_path: Path) -> None:
     assert [video.split for video in torn] == ["train", "train", "val", "train", "test", "test"]
     with pytest.raises(ValueError, match="trained on all videos of test: give the --seed"):
         keep_in_training(videos, {"00000005"}, False, said.append)
+
+    (tmp_path / "run").mkdir()
+    moved = str((tmp_path / "a.pth").rename(tmp_path / "run" / "a.pth"))
+    (tmp_path / "elsewhere").mkdir()
+    train = (tmp_path / "train.txt").rename(tmp_path / "elsewhere" / "train.txt")
+    assert trained_on(moved, said.append) == set()
+    assert "which is gone: what is tested here may be among them" in said[-1]
+    assert (
+        trained_on(str(Path(moved).parent.rename(train.parent / "run") / "a.pth"), print) == known
+    )
 
 
 @pytest.mark.parametrize("subset", SHARES)
