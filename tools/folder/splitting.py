@@ -76,8 +76,10 @@ def keep_in_training(videos: Sequence[Video], known: set[str], given: bool, say:
     for video in moved:
         video.split = "train"
     if moved:
+        counts = Counter(video.split for video in videos)
+        now = ", ".join(f"{subset} {counts[subset]}" for subset in SHARES)
         say(f"{len(moved)} videos, first {moved[0].path}, moved to train: --from was trained on "
-            "them, or on others of their groups")  # fmt: skip
+            f"them, or on others of their groups; now {now}")  # fmt: skip
     if lost := SHARES.keys() - {video.split for video in videos}:
         raise ValueError(
             f"--from was trained on all videos of {' and '.join(sorted(lost))}: give the --seed of "

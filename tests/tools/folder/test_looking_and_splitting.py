@@ -309,6 +309,7 @@ def test_what_a_network_was_trained_on_is_no_test_of_it(tmp_path: Path) -> None:
     keep_in_training(videos, known, False, said.append)
     assert [video.split for video in videos] == ["train", "train", "val", "train", "train", "test"]
     assert "3 videos, first 1.mp4, moved to train" in said[0]
+    assert said[0].endswith("; now train 4, val 1, test 1")
     keep_in_training(torn, known, True, said.append)
     assert [video.split for video in torn] == ["train", "train", "val", "train", "test", "test"]
     with pytest.raises(ValueError, match="trained on all videos of test: give the --seed"):
