@@ -23,6 +23,11 @@ def printable(text: object) -> str:
     return str(text).encode("utf-8", "replace").decode()
 
 
+def digest_of(file: str) -> str:
+    """Return what the name of a copy ends in: the first eight digits of its content's sha1."""
+    return os.path.splitext(file)[0][-8:]
+
+
 @dataclass
 class Video:
     """A video: where it lies, its class, its group and split if known, and what a look found."""

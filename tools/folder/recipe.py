@@ -15,7 +15,7 @@ from f4d_mmaction.engine.checkpoints import AtomicBackend
 from f4d_mmaction.models.weights import load_checked
 from mmaction.registry import MODELS
 
-from .finding import Say, Video
+from .finding import Say, Video, digest_of
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "_base_"
 RECIPE = ("models/f4d_r18_small.py", "datasets/small_videos.py", "schedules/small_videos.py",
@@ -29,7 +29,7 @@ BLOCKS = {(2, False): 18, (6, False): 34, (6, True): 50, (23, True): 101}  # of 
 
 def short_side(args: Namespace) -> int:
     """Pixels, even, to which larger videos are shrunk: room for crops of the wanted size."""
-    return 2 * round((args.short_side or 1.25 * args.size) / 2)
+    return 2 * max(1, round((args.short_side or 1.25 * args.size) / 2))
 
 
 def write_lists(videos: Sequence[Video], classes: Sequence[str], folder: Path) -> None:
@@ -101,8 +101,8 @@ def trained_on(checkpoint: str, say: Say) -> set[str]:
         say(f"--from was trained on the videos of {named[2]}, which is gone: what is tested here "
             "may be among them")  # fmt: skip
         return set()
-    lines = path.read_text(encoding="utf-8")
-    return set(re.findall(r"-([0-9a-f]{8})\.\w+ \d+$", lines, re.MULTILINE))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {digest_of(line.rpartition(" ")[0]) for line in lines}  # before the label
 
 
 def start_from(config: Config, checkpoint: str, trunk: Path, averaged: bool) -> None:

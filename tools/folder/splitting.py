@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from .finding import Say, Video
+from .finding import Say, Video, digest_of
 
 SHARES = {"train": 0.6, "val": 0.15, "test": 0.25}
 # Names by which datasets tell who or what was filmed.
@@ -70,9 +70,9 @@ def keep_in_training(videos: Sequence[Video], known: set[str], given: bool, say:
     Raises:
         ValueError: that leaves nothing to validate or to test on.
     """
-    seen = [v for v in videos if os.path.splitext(v.file)[0][-8:] in known]
-    groups = set() if given else {v.group for v in seen}
-    moved = [v for v in videos if v.split != "train" and (v in seen or v.group in groups)]
+    groups = set() if given else {v.group for v in videos if digest_of(v.file) in known}
+    others = [video for video in videos if video.split != "train"]
+    moved = [v for v in others if v.group in groups or digest_of(v.file) in known]
     for video in moved:
         video.split = "train"
     if moved:
