@@ -27,7 +27,7 @@ def prepare_for_inference(
     the CPU with its weights frozen in and the normalizations folded. The first call of each input
     shape compiles, which takes seconds to minutes; after ``COMPILED_SHAPES`` of them others run
     uncompiled. The same model is returned, in evaluation mode; compiled or in low precision, its
-    backbone raises ``ValueError`` in training mode. Copies, and weights loaded later, compile anew.
+    backbone raises ``ValueError`` in training mode. Copies, and changed weights, compile anew.
 
     Args:
         model: A recognizer with its weights loaded; any of MMAction2's with a ``backbone``.
@@ -63,7 +63,6 @@ def prepare_for_inference(
     backbone._compiled_call_impl = None  # `Module.compile` has no public way back
     if compile or dtype != torch.float32:
         backbone.forward = FastForward(backbone, dtype, compile)
-        backbone.register_load_state_dict_post_hook(renew)
     logger.info(
         f"Fast inference on {home}: {str(dtype).removeprefix('torch.')}, channels last, "
         f"{'compiled' if compile else 'not compiled'}"
@@ -82,10 +81,7 @@ class FastForward:
         self.backbone, self.plain, self.dtype = backbone, backbone.forward, dtype
         self.shapes: set[tuple] = set()
         self.room = COMPILED_SHAPES if compile else 0
-        if compile:
-            # A backend of its own; else PyTorch takes graphs from before, with the weights of then.
-            backend = partial(torch._dynamo.lookup_backend("inductor"))
-            self.compiled = compile_each_shape(self.plain, backend=backend)
+        self.weights: list[tuple] = []  # of the graphs
 
     def __reduce__(self) -> tuple:
         """A copy, or what a pickle restores, has the copied backbone's weights in its graphs."""
@@ -102,14 +98,24 @@ class FastForward:
             if args or kwargs or not self.is_compiled(x):
                 features = self.plain(x, *args, **kwargs)
             else:
-                from torch._inductor import config  # slow, so imported where something is compiled
-
-                # No option of `torch.compile`: the tracing of the graph would not see it.
-                with config.patch(freezing=x.device.type == "cpu"):
-                    features = self.compiled(x)
+                features = self.run_compiled(x)
         if isinstance(features, tuple):
             return tuple(feature.float() for feature in features)
         return features.float()
+
+    def run_compiled(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Run the graph of this shape, with the weights of now: on a CPU they are part of it."""
+        from torch._inductor import config  # slow, so imported where something is compiled
+
+        frozen = x.device.type == "cpu"
+        if not self.weights or (frozen and self.weights != versions(self.backbone)):
+            self.weights = versions(self.backbone)
+            # A backend of its own; else PyTorch takes graphs from before, with the weights of then.
+            backend = partial(torch._dynamo.lookup_backend("inductor"))
+            self.compiled = compile_each_shape(self.plain, backend=backend)
+        # No option of `torch.compile`: the tracing of the graph would not see it.
+        with config.patch(freezing=frozen):
+            return self.compiled(x)
 
     def is_compiled(self, x: Tensor) -> bool:
         """Whether inputs like ``x`` are, or will be now."""
@@ -123,11 +129,10 @@ class FastForward:
         return shape in self.shapes
 
 
-def renew(backbone: nn.Module, _: object) -> None:
-    """Drop the graphs of a prepared backbone: they hold the weights from before."""
-    if isinstance(fast := backbone.forward, FastForward):
-        del backbone.forward
-        backbone.forward = FastForward(*fast.arguments)
+def versions(backbone: nn.Module) -> list[tuple]:
+    """Where each weight lies and how often it was written, by which a change of any is seen."""
+    weights = [*backbone.parameters(), *backbone.buffers()]
+    return [(each.data_ptr(), each.is_inference() or each._version) for each in weights]
 
 
 def can_compile(device: torch.device) -> bool:
