@@ -100,7 +100,7 @@ setup(
     cmdclass={"build_py": BuildWithConfigs},
     python_requires=">=3.10",
     install_requires=[
-        "torch>=2.1",
+        "torch>=2.0",
         "mmaction2>=1.2,<2",
         "importlib_metadata",  # mmaction2 1.2 imports it without asking for it
         "decord>=0.6",

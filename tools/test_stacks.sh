@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case ${1:-} in
     oldest) mapfile -t versions < <("${PYTHON:-python3}" tools/oldest_versions.py)
-        versions+=("numpy<2") ;; # torch 2.1 was built for numpy 1
+        versions+=("numpy<2") ;; # torch 2.0 was built for numpy 1
     old) versions=("torch==2.1.2" "numpy<2" "mmengine>=0.10,<1" "mmcv-lite==2.0.1") ;;
     middle) versions=("torch==2.4.1" "mmengine>=0.10,<1" "mmcv-lite==2.1.0") ;;
     current) versions=(".[standalone]") ;;

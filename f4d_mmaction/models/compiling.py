@@ -6,11 +6,14 @@ from typing import Any
 
 import torch
 
+try:
+    from torch.compiler import is_compiling
+except ImportError:  # before 2.3
+    from torch._dynamo import is_compiling  # noqa: F401
+
 # PyTorch's names before and since 2.6. All networks of a process share these limits, and beyond
 # them a whole graph fails.
 LIMITS = [f"{of}{on}_limit" for of in ("", "accumulated_") for on in ("cache_size", "recompile")]
-
-is_compiling = getattr(torch.compiler, "is_compiling", None) or torch._dynamo.is_compiling  # < 2.3
 
 
 def compile_each_shape(function: Callable, **options: Any) -> Callable:

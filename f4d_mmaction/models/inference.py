@@ -93,7 +93,7 @@ class FastForward:
         if self.backbone.training:
             raise ValueError("prepared for inference, not for training; load the model anew")
         low = torch.autocast(x.device.type, self.dtype) if self.dtype != torch.float32 else None
-        with low or nullcontext():  # PyTorch 2.1 knows no autocast in float32
+        with low or nullcontext():  # before PyTorch 2.2 not in float32
             # Calls for more than features, such as attention maps, run uncompiled.
             if args or kwargs or not self.is_compiled(x):
                 features = self.plain(x, *args, **kwargs)

@@ -23,8 +23,15 @@ def recomputed(
         return path(block, x)
     if is_compiling():  # the compiler counts statistics once by itself
         return checkpoint(path, block, x, use_reentrant=False)
-    first_and_again = nullcontext(), FrozenRunningStats(block)
-    return checkpoint(path, block, x, use_reentrant=False, context_fn=lambda: first_and_again)
+    again = False  # PyTorch 2.0 has no argument for it
+
+    def run(x: Tensor) -> Tensor:
+        nonlocal again
+        with FrozenRunningStats(block) if again else nullcontext():
+            again = True
+            return path(block, x)
+
+    return checkpoint(run, x, use_reentrant=False)
 
 
 def defined(block: Residual4d, x: Tensor) -> Tensor:
