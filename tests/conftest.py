@@ -67,11 +67,16 @@ def run_python(subprocess_env: dict[str, str], tmp_path: Path) -> Callable[..., 
 
 @pytest.fixture
 def run_tool(tmp_path: Path) -> Callable[..., str]:
-    """Run a script of tools/ in ``tmp_path``, check its exit code and return all it says."""
+    """Run a script of tools/ in ``tmp_path``, check its exit code and return all it says.
+
+    No exit of a tool is a traceback.
+    """
 
     def run(name: str, *arguments: object, code: int = 0) -> str:
         log = tmp_path / "output.txt"
         log.write_text("")
-        return finish(start(name, *arguments, log=log), log, code)
+        said = finish(start(name, *arguments, log=log), log, code)
+        assert "Traceback" not in said
+        return said
 
     return run

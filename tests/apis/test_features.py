@@ -200,7 +200,6 @@ def test_other_weights_under_the_same_name_are_refused_and_lost_features_made_ag
     v4d = root / "configs/recognition/v4d/v4d_r18_phase_order.py"
     said = run_tool(*command, v4d, "--out", "v4d", code=2)
     assert "latest.pth is a checkpoint of another model" in said.partition("error: ")[2]
-    assert "Traceback" not in said
 
 
 def read(out, entry: dict) -> np.ndarray:

@@ -33,14 +33,11 @@ def script():
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", None])
-def test_a_file_that_is_no_network_is_named(script, tmp_path, monkeypatch, capsys, content) -> None:
-    path = tmp_path / "net.onnx"
+def test_a_file_that_is_no_network_is_named(run_tool, tmp_path, content) -> None:
     if content is not None:
-        path.write_bytes(content)
-    monkeypatch.setattr("sys.argv", ["infer_onnx.py", str(path), "a.mp4"])
-    with pytest.raises(SystemExit):
-        script.main()
-    assert f"{path} is no ONNX file of tools/deployment/export.py: " in capsys.readouterr().err
+        (tmp_path / "net.onnx").write_bytes(content)
+    said = run_tool("deployment/infer_onnx.py", "net.onnx", "a.mp4", code=2)
+    assert "net.onnx is no ONNX file of tools/deployment/export.py: " in said
 
 
 @given(

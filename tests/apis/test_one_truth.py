@@ -2,7 +2,6 @@
 
 import json
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import torch
 from encoding import write_texture
 from serving import give, served
-from tiny_run import finish, start
 
 from f4d_mmaction.apis import extract_features, load_recognizer
 
@@ -26,15 +24,6 @@ def video(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture
-def run(tmp_path) -> Callable[..., str]:
-    def run_tool(tool: str, *arguments: object) -> str:
-        log = tmp_path / "output.txt"
-        return finish(start(tool, *arguments, log=log), log)
-
-    return run_tool
-
-
 def in_order(entries: list[dict]) -> np.ndarray:
     """Scores by class; the exported file calls class 3 'class 3'."""
     scores = {int(str(entry["label"]).removeprefix("class ")): entry["score"] for entry in entries}
@@ -42,7 +31,7 @@ def in_order(entries: list[dict]) -> np.ndarray:
 
 
 @pytest.mark.end_to_end
-def test_every_tool_gives_the_same_scores(run, video, config_path, checkpoint, tmp_path):
+def test_every_tool_gives_the_same_scores(run_tool, video, config_path, checkpoint, tmp_path):
     pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
     pytest.importorskip("gradio", reason="the extra `web` is not installed")
     from untrusted_video import Limits, start_processes
@@ -57,35 +46,26 @@ def test_every_tool_gives_the_same_scores(run, video, config_path, checkpoint, t
     found = {}
 
     work = "--work-dir", tmp_path / "work"
-    run("test.py", config_path, checkpoint, "--dump", tmp_path / "dump.pkl", *work, *data)
+    run_tool("test.py", config_path, checkpoint, "--dump", tmp_path / "dump.pkl", *work, *data)
     (sample,) = pickle.loads((tmp_path / "dump.pkl").read_bytes())
     expected = sample["pred_score"].numpy()
     assert np.ptp(expected) > 0.01
 
-    run("demo.py", video, *trained, "--topk", CLASSES, "--json", tmp_path / "demo.jsonl")
+    run_tool("demo.py", video, *trained, "--topk", CLASSES, "--json", tmp_path / "demo.jsonl")
     found["demo"] = in_order(json.loads((tmp_path / "demo.jsonl").read_text())["predictions"])
 
-    run("long_video.py", video, *trained, "--no-video", "--out-dir", tmp_path)
+    run_tool("long_video.py", video, *trained, "--no-video", "--out-dir", tmp_path)
     (window,) = json.loads((tmp_path / "scores.json").read_text())["windows"]
     found["long video"] = window["scores"]
     with served(give(video.read_bytes())) as (address, _):
-        said = run("long_video.py", f"{address}/video.mp4", *trained)
+        said = run_tool("long_video.py", f"{address}/video.mp4", *trained)
     (line,) = [line for line in said.splitlines() if line.startswith('{"start"')]
     found["stream"] = json.loads(line)["scores"]
 
-    run(
-        "deployment/export.py",
-        config_path,
-        checkpoint,
-        "--formats",
-        "onnx",
-        "--num-videos",
-        1,
-        "--out-dir",
-        tmp_path,
-        *data,
-    )
-    said = run("deployment/infer_onnx.py", next(tmp_path.glob("*.onnx")), video, "--top", CLASSES)
+    options = ("--formats", "onnx", "--num-videos", 1, "--out-dir", tmp_path, *data)
+    run_tool("deployment/export.py", config_path, checkpoint, *options)
+    exported = next(tmp_path.glob("*.onnx"))
+    said = run_tool("deployment/infer_onnx.py", exported, video, "--top", CLASSES)
     line = next(line for line in said.splitlines()[::-1] if line.startswith('{"video"'))
     found["exported file"] = in_order(json.loads(line)["top"])
 

@@ -1,12 +1,13 @@
 """What `tools/train.py` and `tools/test.py` say to wrong input, and how they exit."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
-from tiny_run import finish, start, train, weights, write_config
+from tiny_run import train, weights, write_config
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +22,6 @@ def checkpoint(config: Path) -> Path:
     return config.parent / "run" / "epoch_1.pth"
 
 
-def run(folder: Path, code: int, tool: str, *arguments: object) -> str:
-    """Run a tool to the end; returns what it said."""
-    log = folder / "output.txt"
-    log.touch()
-    output = finish(start(tool, *arguments, log=log), log, code)
-    assert "Traceback" not in output
-    return output
-
-
 @pytest.mark.parametrize(
     ("tool", "arguments", "message"),
     [
@@ -42,14 +34,14 @@ def run(folder: Path, code: int, tool: str, *arguments: object) -> str:
     ],
 )
 def test_wrong_usage_exits_with_2(
-    config: Path, tmp_path: Path, tool: str, arguments: list[str], message: str
+    config: Path, run_tool: Callable, tool: str, arguments: list[str], message: str
 ) -> None:
     arguments = [part.format(config=config) for part in arguments]
-    assert message in run(tmp_path, 2, tool, *arguments)
+    assert message in run_tool(tool, *arguments, code=2)
 
 
 def test_checkpoint_of_another_model_is_refused(
-    config: Path, checkpoint: Path, benchmark: Path, tmp_path: Path
+    config: Path, checkpoint: Path, benchmark: Path, tmp_path: Path, run_tool: Callable
 ) -> None:
     """In tests and resumed runs; training may start from a part of one, but not from none."""
     wider = write_config(
@@ -58,17 +50,17 @@ def test_checkpoint_of_another_model_is_refused(
         "_base_.model.backbone.base_channels = 16\n_base_.model.cls_head.in_channels = 128\n",
     )
     where = ("--work-dir", tmp_path)
-    output = run(tmp_path, 1, "test.py", wider, checkpoint, *where)
+    output = run_tool("test.py", wider, checkpoint, *where, code=1)
     assert f"{checkpoint} is a checkpoint of another model" in output
     assert "torch.Size([8, 3, 1, 7, 7]) from checkpoint" in output
     assert "in current model is torch.Size([16, 3, 1, 7, 7])" in output
-    output = run(tmp_path, 1, "train.py", wider, "--resume", checkpoint, *where)
+    output = run_tool("train.py", wider, "--resume", checkpoint, *where, code=1)
     assert "is a checkpoint of another model" in output
     stranger = tmp_path / "stranger.pth"
     torch.save({"state_dict": {"layer.weight": torch.zeros(1)}}, stranger)
     for foreign in (stranger, checkpoint):  # nothing fits; of the narrow one counters alone do
         options = ("--cfg-options", f"load_from={foreign}")
-        output = run(tmp_path, 1, "train.py", wider, *where, *options)
+        output = run_tool("train.py", wider, *where, *options, code=1)
         assert "is a checkpoint of another model" in output
 
 
@@ -81,9 +73,9 @@ def test_checkpoint_of_another_model_is_refused(
     ],
 )
 def test_wrong_configs_are_told_in_one_sentence(
-    config: Path, tmp_path: Path, option: str, message: str
+    config: Path, run_tool: Callable, option: str, message: str
 ) -> None:
-    output = run(tmp_path, 1, "train.py", config, "--work-dir", tmp_path, "--cfg-options", option)
+    output = run_tool("train.py", config, "--work-dir", ".", "--cfg-options", option, code=1)
     assert message in output.splitlines()[-1]
 
 
@@ -117,17 +109,18 @@ def test_part_of_a_checkpoint_starts_a_training(
 
 
 def test_a_resumed_run_needs_no_weights_to_start_from(
-    config: Path, checkpoint: Path, tmp_path: Path
+    config: Path, checkpoint: Path, run_tool: Callable
 ) -> None:
-    options = ("--only-check", "--cfg-options", "load_from=gone.pth", "--work-dir", tmp_path)
-    run(tmp_path, 0, "train.py", config, "--resume", checkpoint, *options)
-    assert "load_from gone.pth is missing" in run(
-        tmp_path, 1, "train.py", config, "--resume", *options
-    )
+    options = ("--only-check", "--cfg-options", "load_from=gone.pth", "--work-dir", ".")
+    run_tool("train.py", config, "--resume", checkpoint, *options)
+    said = run_tool("train.py", config, "--resume", *options, code=1)
+    assert "load_from gone.pth is missing" in said
 
 
-def test_damaged_checkpoint_is_told_at_test(config: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_damaged_checkpoint_is_told_at_test(
+    config: Path, checkpoint: Path, tmp_path: Path, run_tool: Callable
+) -> None:
     damaged = tmp_path / "damaged.pth"
     damaged.write_bytes(checkpoint.read_bytes()[:50_000])
-    output = run(tmp_path, 1, "test.py", config, damaged, "--work-dir", tmp_path)
+    output = run_tool("test.py", config, damaged, "--work-dir", tmp_path, code=1)
     assert f"checkpoint {damaged} cannot be used" in output

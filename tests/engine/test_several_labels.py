@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import report
 from export import FramesToScores
 from mmaction.apis import init_recognizer
 from mmengine.config import Config
@@ -69,14 +68,13 @@ def test_the_metric_is_the_mean_of_plain_average_precisions(trained):
         assert (bad[k] > np.max(others, 0)[k]) == (k not in (0, 5))
 
 
-def test_the_report_says_the_precision_of_each_class(trained, tmp_path, monkeypatch):
+def test_the_report_says_the_precision_of_each_class(trained, tmp_path, run_tool):
     config, checkpoint, samples, _ = trained
     (tmp_path / "dump.pkl").write_bytes(pickle.dumps(samples))
     tables = []
-    for name, more in (("own", []), ("dumped", ["--dump", tmp_path / "dump.pkl"])):
-        arguments = [config, checkpoint, "--out", tmp_path / f"{name}.html", "--device", "cpu"]
-        monkeypatch.setattr("sys.argv", ["report.py", *map(str, [*arguments, *more])])
-        report.main()
+    for name, more in (("own", ()), ("dumped", ("--dump", "dump.pkl"))):
+        command = ("analysis/report.py", config, checkpoint, "--device", "cpu", *more)
+        run_tool(*command, "--out", f"{name}.html")
         tables.append(list(csv.DictReader((tmp_path / f"{name}.csv").open())))
     assert tables[0] == tables[1]
     total, *classes = tables[0]

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import pickle
 import re
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -103,15 +102,11 @@ def trained(tmp_path_factory, benchmark) -> tuple[Path, Path, Path]:
     return config, checkpoint, dump
 
 
-def write(monkeypatch, *arguments: object) -> None:
-    monkeypatch.setattr(sys, "argv", ["report.py", *map(str, arguments), "--device", "cpu"])
-    report.main()
-
-
-def test_the_command_says_what_the_test_said(trained, tmp_path, monkeypatch):
-    config, checkpoint, dump = trained
-    write(monkeypatch, config, checkpoint, "--out", tmp_path / "own.html")
-    write(monkeypatch, config, checkpoint, "--out", tmp_path / "dumped.html", "--dump", dump)
+def test_the_command_says_what_the_test_said(trained, tmp_path, run_tool):
+    *network, dump = trained
+    command = ("analysis/report.py", *network, "--device", "cpu")
+    run_tool(*command, "--out", "own.html")
+    run_tool(*command, "--out", "dumped.html", "--dump", dump)
     own, dumped = (list(csv.DictReader((tmp_path / name).open())) for name in
                    ("own.csv", "dumped.csv"))  # fmt: skip
     assert own == dumped
@@ -125,13 +120,8 @@ def test_the_command_says_what_the_test_said(trained, tmp_path, monkeypatch):
     page = (tmp_path / "own.html").read_text()
     assert "noise.mp4: garbage video" in page
     assert "data:image/jpeg;base64," in page, "frames of what was confused"
-    with pytest.raises(SystemExit):
-        write(monkeypatch, trained[0], trained[1], "--dump", shortened(dump, tmp_path))
-
-
-def shortened(dump: Path, folder: Path) -> Path:
-    (folder / "short.pkl").write_bytes(pickle.dumps(pickle.loads(dump.read_bytes())[:-1]))
-    return folder / "short.pkl"
+    (tmp_path / "short.pkl").write_bytes(pickle.dumps(pickle.loads(dump.read_bytes())[:-1]))
+    assert "holds 8 videos, the test set 9" in run_tool(*command, "--dump", "short.pkl", code=2)
 
 
 def test_units_are_reversed_and_left_out(trained):

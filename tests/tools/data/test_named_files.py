@@ -1,7 +1,7 @@
 """EgoGestAR and UTD-MHAD in miniature: lists, folds, small videos and joined actions."""
 
 import hashlib
-import runpy
+from collections.abc import Callable
 from itertools import permutations, product
 from pathlib import Path
 
@@ -15,8 +15,7 @@ from preparation import PreparationError, Summary
 
 from f4d_mmaction.datasets.video_reader import VideoReader
 
-TOOL = Path(__file__).parents[3] / "tools" / "data" / "prepare.py"
-BASES = TOOL.parents[2] / "configs" / "_base_" / "datasets"
+BASES = Path(__file__).parents[3] / "configs" / "_base_" / "datasets"
 SERIALS = (1, 2, 3, 8, 11, 14, 15, 19, 22)
 
 
@@ -112,9 +111,7 @@ def test_nothing_half_written(
     assert [path.name for path in tmp_path.rglob("*")] == ["videos"]
 
 
-def test_color_videos_are_listed_as_published(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
+def test_color_videos_are_listed_as_published(tmp_path: Path, run_tool: Callable) -> None:
     """861 clips, 431 and 430; no one has takes 4 of actions 8, 23 and 27 by subjects 1, 6 and 8."""
     for action, subject, take in np.ndindex(27, 8, 4):
         name = f"a{action + 1}_s{subject + 1}_t{take + 1}_color.avi"
@@ -128,19 +125,12 @@ def test_color_videos_are_listed_as_published(
     ]
     assert [name[1:-13] for name in summary.problems["foreign"]] == ["23_s6", "27_s8", "8_s1"]
 
-    def command(*options: str) -> int:
-        folders = ["--media", str(tmp_path), "--out", str(tmp_path / "out")]
-        monkeypatch.setattr("sys.argv", [str(TOOL), "utd_mhad", *folders, *options])
-        with pytest.raises(SystemExit) as caught:
-            runpy.run_path(str(TOOL), run_name="__main__")
-        return caught.value.code
-
-    assert command() == 0
-    assert "train.txt: 431" in capsys.readouterr().out
+    command = ("data/prepare.py", "utd_mhad", "--media", ".", "--out", "out")
+    assert "train.txt: 431" in run_tool(*command)
     (tmp_path / "a1_s1_t1_color.avi").unlink()
-    assert command("--strict", "--report", str(tmp_path / "report.txt")) == 1
+    run_tool(*command, "--strict", "--report", "report.txt", code=1)
     assert "missing: a1_s1_t1_color.avi" in (tmp_path / "report.txt").read_text()
-    assert command("--sequences", "2") == 2
+    run_tool(*command, "--sequences", 2, code=2)
 
 
 @pytest.fixture(scope="module")

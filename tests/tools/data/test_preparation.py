@@ -1,8 +1,8 @@
 """Lists made from miniature official files, and what is said where those are wrong."""
 
 import json
-import runpy
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniature import MAKERS, Miniature, make_kinetics400
 from preparation import PreparationError, Summary, prepare
-
-TOOL = Path(__file__).parents[3] / "tools" / "data" / "prepare.py"
 
 
 @pytest.fixture(scope="module")
@@ -308,27 +306,15 @@ def test_arguments(tmp_path: Path, dataset: str, options: dict, message: str) ->
         prepare(dataset, tmp_path, tmp_path, tmp_path / "out", **options)
 
 
-def test_the_command(
-    originals: dict[str, Miniature],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,
-) -> None:
+def test_the_command(originals: dict[str, Miniature], tmp_path: Path, run_tool: Callable) -> None:
     """Exit codes: 0 done, 1 refused, 2 usage; `--report` also where refused."""
 
-    def command(dataset: str, *extra: str) -> int:
+    def command(dataset: str, *extra: object, code: int = 0) -> str:
         mini = originals[dataset]
-        folders = ["--annotations", mini.annotations, "--media", mini.media, "--out", tmp_path]
-        arguments = [TOOL, dataset, *folders, *extra]
-        monkeypatch.setattr("sys.argv", [str(argument) for argument in arguments])
-        with pytest.raises(SystemExit) as caught:
-            runpy.run_path(str(TOOL), run_name="__main__")
-        return caught.value.code
+        folders = ("--annotations", mini.annotations, "--media", mini.media, "--out", "lists")
+        return run_tool("data/prepare.py", dataset, *folders, *extra, code=code)
 
-    assert command("sthv2") == 0
-    assert "4 of 4 annotated videos" in capsys.readouterr().out
-    report = tmp_path / "problems.txt"
-    assert command("kinetics400", "--strict", "--report", str(report)) == 1
-    assert len(report.read_text().splitlines()) == 2
-    assert command("sthv1", "--split", "2") == 2
-    assert "one split only" in capsys.readouterr().err
+    assert "4 of 4 annotated videos" in command("sthv2")
+    command("kinetics400", "--strict", "--report", "problems.txt", code=1)
+    assert len((tmp_path / "problems.txt").read_text().splitlines()) == 2
+    assert "one split only" in command("sthv1", "--split", 2, code=2)

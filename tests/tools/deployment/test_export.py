@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import export as export_tool
@@ -224,11 +223,9 @@ def test_what_cannot_be_exported_is_named(root, tmp_path) -> None:
         FramesToScores(MODELS.build(tsn))
 
 
-def test_a_check_on_no_video_is_refused_before_anything_is_read(monkeypatch, capsys) -> None:
-    monkeypatch.setattr(sys, "argv", ["export.py", "none.py", "none.pth", "--num-videos", "0"])
-    with pytest.raises(SystemExit, match="2"):
-        export_tool.main()
-    assert "--num-videos must be at least 1, got 0" in capsys.readouterr().err
+def test_a_check_on_no_video_is_refused_before_anything_is_read(run_tool) -> None:
+    said = run_tool("deployment/export.py", "none.py", "none.pth", "--num-videos", 0, code=2)
+    assert "--num-videos must be at least 1, got 0" in said
 
 
 def test_frames_in_the_hosts_other_channel_order_are_swapped(root) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import copy
 import json
 import re
-import runpy
 import signal
 import socket
 import subprocess
@@ -216,13 +215,10 @@ def test_a_damaged_sample_that_was_named_is_told(model, tmp_path) -> None:
         pass
 
 
-def test_a_port_in_use_is_told(root, capsys, monkeypatch) -> None:
+def test_a_port_in_use_is_told(run_tool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        monkeypatch.setattr(sys, "argv", ["webdemo", "no.py", "no.pth", "--port", str(port)])
-        with pytest.raises(SystemExit, match="2"):
-            runpy.run_path(str(root / "tools" / "webdemo"), run_name="__main__")
-    said = capsys.readouterr().err
+        said = run_tool("webdemo", "no.py", "no.pth", "--port", port, code=2)
     assert f"cannot listen on 127.0.0.1:{port}" in said
     assert "--port" in said
     with pytest.raises(ValueError, match="cannot listen on no"):
