@@ -1,6 +1,5 @@
 """The script that needs neither PyTorch nor this package sees what the test pipeline shows."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -19,17 +18,8 @@ from mmengine.dataset import Compose
 
 from f4d_mmaction.datasets.transforms import SampleActionUnits
 
-pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
-
-SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "deployment" / "infer_onnx.py"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("infer_onnx", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+script = pytest.importorskip("infer_onnx", reason="the extra `export` is not installed")
+SCRIPT = Path(script.__file__)
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", None])
@@ -47,9 +37,7 @@ def test_a_file_that_is_no_network_is_named(run_tool, tmp_path, content) -> None
     frame_interval=st.integers(1, 8),
     short=st.sampled_from(["shrink", "overlap"]),
 )
-def test_it_samples_as_the_package_does(
-    script, total, num_units, clip_len, frame_interval, short
-) -> None:
+def test_it_samples_as_the_package_does(total, num_units, clip_len, frame_interval, short) -> None:
     options = (num_units, clip_len, frame_interval, short)
     expected = SampleActionUnits(*options, test_mode=True).sample(total)
     np.testing.assert_array_equal(script.unit_indices(total, *options), expected)
@@ -66,7 +54,7 @@ def test_it_samples_as_the_package_does(
 @pytest.mark.parametrize("size", [(24, 40), (60, 33), (80, 97), (32, 60), (72, 96)])
 @pytest.mark.parametrize("interpolation", ["bilinear", "area"])
 def test_it_resizes_as_the_pipeline_does_to_a_rounding(
-    script, interpolation, size, scale, keep_ratio
+    interpolation, size, scale, keep_ratio
 ) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (2, *size, 3)).astype(np.uint8)
     settings = dict(scale=scale, keep_ratio=keep_ratio, interpolation=interpolation)
@@ -79,7 +67,7 @@ def test_it_resizes_as_the_pipeline_does_to_a_rounding(
 
 @pytest.mark.parametrize("crop", ["CenterCrop", "ThreeCrop"])
 @pytest.mark.parametrize("size", [(32, 43), (51, 32)])
-def test_it_shows_the_network_what_the_pipeline_shows(script, tmp_path, crop, size) -> None:
+def test_it_shows_the_network_what_the_pipeline_shows(tmp_path, crop, size) -> None:
     """From a real file through resize, crops and resize."""
     write_video(tmp_path / "video.mp4", frames=30)
     pipeline = [
@@ -119,7 +107,7 @@ def write_kind(folder: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_it_reads_the_frames_of_the_pipeline_and_refuses_cut_files(script, tmp_path, name) -> None:
+def test_it_reads_the_frames_of_the_pipeline_and_refuses_cut_files(tmp_path, name) -> None:
     path = str(write_kind(tmp_path, name))
     sampling = dict(num_units=3, clip_len=4, frame_interval=2, short="shrink")
     pipeline = [

@@ -2,12 +2,12 @@
 
 import csv
 import json
-import runpy
 
 import av
 import numpy as np
 import pytest
 import torch
+from long_video import score_alone
 from mmaction.apis import init_recognizer
 from mmengine.config import Config
 
@@ -38,20 +38,14 @@ def model(config_path, checkpoint):
     return load_recognizer(config_path, checkpoint, "cpu")
 
 
-@pytest.fixture(scope="module")
-def alone(root):
+def alone(window: SlidingWindow, video) -> np.ndarray:
     """Scores of every window run by itself, one after the other."""
-    score_alone = runpy.run_path(str(root / "tools/long_video.py"))["score_alone"]
-
-    def scores(window: SlidingWindow, video) -> np.ndarray:
-        count = FRAMES // window.section - window.units + 1
-        return np.stack([score_alone(window, str(video), index)[0] for index in range(count)])
-
-    return scores
+    count = FRAMES // window.section - window.units + 1
+    return np.stack([score_alone(window, str(video), index)[0] for index in range(count)])
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_every_window_equals_itself_alone(model, video, alone, batch_size):
+def test_every_window_equals_itself_alone(model, video, batch_size):
     window = SlidingWindow(model, FPS)
     timeline = window.timeline(video, batch_size)
     assert timeline.scores == pytest.approx(alone(window, video), abs=1e-5)
@@ -61,7 +55,7 @@ def test_every_window_equals_itself_alone(model, video, alone, batch_size):
 
 
 @pytest.mark.parametrize("name", ["v4d/v4d", "slowonly/slowonly"])
-def test_other_networks_in_units_slide_too(root, video, alone, name):
+def test_other_networks_in_units_slide_too(root, video, name):
     torch.manual_seed(0)
     config = str(root / f"configs/recognition/{name}_r18_phase_order.py")
     window = SlidingWindow(init_recognizer(config, None, "cpu"), FPS, seconds=2.0)

@@ -1,7 +1,6 @@
 """Three splits, one command: each on its own lists, and the mean of the three."""
 
 import json
-import runpy
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +9,7 @@ import pytest
 from miniature import make_hmdb51
 from mmengine.config import Config
 from preparation import prepare
-
-ROOT = Path(__file__).resolve().parents[2]
-of_split = runpy.run_path(str(ROOT / "tools/train_splits.py"))["of_split"]
+from train_splits import of_split
 
 CONFIG = "configs/recognition/f4d/f4d_r50_hmdb51.py"
 
