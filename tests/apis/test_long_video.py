@@ -7,30 +7,21 @@ import av
 import numpy as np
 import pytest
 import torch
+from encoding import write_texture
 from long_video import score_alone
 from mmaction.apis import init_recognizer
 from mmengine.config import Config
 
 from f4d_mmaction.apis import SlidingWindow, load_recognizer
 from f4d_mmaction.datasets.video_errors import BadVideoError
-from f4d_mmaction.visualization import write_video
 
 FPS, FRAMES, SECTION = 10, 83, 8  # ten whole sections and three frames
 
 
-def moving(frames: int = FRAMES, height: int = 64, width: int = 64):
-    """A square that moves over noise: frames (height, width, 3), one at a time."""
-    rng = np.random.default_rng(0)
-    for index in range(frames):
-        frame = rng.integers(0, 80, (height, width, 3)).astype(np.uint8)
-        left, color = 3 * index % (width - 16), index * np.array((7, 11, 13)) % 256
-        frame[8:24, left : left + 16] = color
-        yield frame
-
-
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
-    return write_video(tmp_path_factory.mktemp("video") / "long.mp4", moving(), FPS)
+    path = tmp_path_factory.mktemp("video") / "long.mp4"
+    return write_texture(path, FRAMES, (64, 64), fps=FPS)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +55,7 @@ def test_other_networks_in_units_slide_too(root, video, name):
 
 
 def test_a_video_of_whole_sections_ends_with_its_last_frame(model, tmp_path):
-    path = write_video(tmp_path / "whole.mp4", moving(5 * SECTION), FPS)
+    path = write_texture(tmp_path / "whole.mp4", 5 * SECTION, (64, 64), fps=FPS)
     assert SlidingWindow(model, FPS).timeline(path).edges[-1] == pytest.approx(4.0)
 
 
@@ -84,7 +75,7 @@ def test_a_window_is_as_long_as_wanted_but_for_less_than_a_frame_a_unit(model):
 
 
 def test_what_cannot_slide_is_told(model, video, tmp_path):
-    short = write_video(tmp_path / "short.mp4", moving(3 * SECTION), FPS)
+    short = write_texture(tmp_path / "short.mp4", 3 * SECTION, (64, 64), fps=FPS)
     with pytest.raises(ValueError, match="too short: 3 sections of 8 frames"):
         SlidingWindow(model, FPS).timeline(short)
     with pytest.raises(ValueError, match="fewer than its 4 units"):
@@ -133,7 +124,9 @@ def test_minutes_need_no_more_memory_than_one(
     config_path, checkpoint, tmp_path, run_python, minutes
 ):
     lengths = (1, minutes)
-    videos = [write_video(tmp_path / f"{m}.mp4", moving(m * 60 * FPS), FPS) for m in lengths]
+    videos = [
+        write_texture(tmp_path / f"{m}.mp4", m * 60 * FPS, (64, 64), fps=FPS) for m in lengths
+    ]
     done = run_python("-c", PEAK, config_path, checkpoint, *videos)
     assert done.returncode == 0, done.stderr
     (few, one), (many, all) = (map(int, line.split()) for line in done.stdout.split("\n")[-3:-1])

@@ -49,15 +49,14 @@ def write_texture(
     path: Path,
     frames: int,
     size: tuple[int, int] = (320, 240),
-    codec: str = "libx264",
-    pixel_format: str = "yuv420p",
-    gop: int | None = None,
-    options: dict[str, str] | None = None,
+    *codec: str,
     seed: int = 0,
+    fps: int = 25,
+    **settings: object,
 ) -> Path:
-    """Write a video of a drifting texture at 25 frames a second; no two frames are alike."""
-    pictures = drifting_texture(frames, size, seed)
-    return write_video(path, pictures, 25, codec, pixel_format, gop, options or {})
+    """Write a drifting texture, no two frames of which are alike, as ``write_video`` takes it."""
+    texture = drifting_texture(frames, size, seed)
+    return write_video(path, texture, fps, *codec, **{"options": {}, **settings})
 
 
 def cut_at_keyframe(source: Path, target: Path, number: int) -> None:

@@ -3,7 +3,7 @@
 `MAKERS[dataset](root)` writes `root/annotations` and `root/rawframes` or `root/videos`, as the
 configs expect below their `data_root`, and returns a `Miniature` with the lists that `prepare` must
 make of them. Class names and the layout of files and folders are the datasets' own; a video is a
-square that moves.
+texture that drifts.
 """
 
 import json
@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import numpy as np
-from encoding import CODECS
+from benchmark_data import drifting_texture
+from encoding import CODECS, write_texture
 from mmengine.config import Config
-
-from f4d_mmaction import visualization
 
 SIZE = (64, 48)  # width, height
 
@@ -35,28 +33,15 @@ class Miniature:
     lists: dict[int | None, dict[str, list[str]]]
 
 
-def square_video(frames: int, seed: int) -> np.ndarray:
-    """A colored square that crosses a noisy picture: (frames, height, width, 3) uint8."""
-    rng = np.random.default_rng(seed)
-    width, height = SIZE
-    video = rng.integers(0, 60, (1, height, width, 3)).astype(np.uint8).repeat(frames, axis=0)
-    color = rng.integers(120, 255, 3)
-    start, end = rng.integers(0, (width - 12, height - 12), (2, 2))
-    for index, frame in enumerate(video):
-        x, y = start + (end - start) * index // max(1, frames - 1)
-        frame[y : y + 12, x : x + 12] = color
-    return video
-
-
 def write_video(path: Path, frames: int, seed: int = 0, fps: int = 12) -> None:
-    """Encode a moving square by the ending of `path` (.mp4, .webm or .avi)."""
-    visualization.write_video(path, square_video(frames, seed), fps, CODECS[path.suffix])
+    """Encode a drifting texture by the ending of `path` (.mp4, .webm or .avi)."""
+    write_texture(path, frames, SIZE, CODECS[path.suffix], seed=seed, fps=fps)
 
 
 def write_frames(folder: Path, frames: int, seed: int = 0) -> None:
-    """Write a moving square as `00001.jpg`, `00002.jpg`, ..."""
+    """Write a drifting texture as `00001.jpg`, `00002.jpg`, ..."""
     folder.mkdir(parents=True, exist_ok=True)
-    for index, frame in enumerate(square_video(frames, seed), start=1):
+    for index, frame in enumerate(drifting_texture(frames, SIZE, seed), start=1):
         cv2.imwrite(str(folder / f"{index:05}.jpg"), frame)
 
 
