@@ -22,7 +22,7 @@ from tiny_run import write_config
 
 pytest.importorskip("gradio", reason="the extra `web` is not installed")
 import httpx
-from photograph_webdemo import addresses, chromium, shown, upload_video, wait_until
+from photograph_webdemo import addresses, shown, upload_video, wait_until
 from untrusted_video import MEGABYTE, Limits, start_processes
 from web_page import check_address, sample_videos, serving
 
@@ -254,19 +254,6 @@ def test_the_command_serves_and_cleans_up_when_it_is_ended(
         process.stdout.close()
         process.wait()
     assert not list(temporary.glob("f4d_web_*"))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A real one, where it is installed."""
-    session = chromium()
-    try:
-        browser = session.__enter__()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-    with contextlib.ExitStack() as stack:
-        stack.push(session)
-        yield browser
 
 
 def test_a_visitor_sees_it_all_in_a_real_browser(page, browser, benchmark) -> None:
