@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-
-Z = 1.959964  # two-sided 95 %
+from scipy.stats import binomtest
 
 
 class Estimate(NamedTuple):
@@ -17,14 +16,8 @@ class Estimate(NamedTuple):
 
 
 def wilson(hits: int, count: int) -> Estimate:
-    """Wilson's score interval of ``hits`` in ``count``, which is sound at 0 and 1 too.
-
-    Wilson, Probable Inference, the Law of Succession, and Statistical Inference (1927).
-    """
-    share, square = hits / count, Z * Z / count
-    middle = (share + square / 2) / (1 + square)
-    half = np.sqrt(share * (1 - share) * square + square * square / 4) / (1 + square)
-    return Estimate(share, max(middle - half, 0.0), min(middle + half, 1.0))
+    """Return the share of ``hits`` in ``count`` with Wilson's interval, sound at 0 and 1 too."""
+    return Estimate(hits / count, *binomtest(hits, count).proportion_ci(method="wilson"))
 
 
 def confusion_of(labels: Sequence[int], taken: Sequence[int], classes: int) -> np.ndarray:

@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from f4d_mmaction.analysis.statistics import Estimate, Z
+from f4d_mmaction.analysis.statistics import Estimate
 from mmaction.evaluation import mean_average_precision
 
 BINS = 15
+Z = 1.959964  # two-sided 95 %
 
 
 class Mistake(NamedTuple):
