@@ -43,13 +43,11 @@ exec((ROOT / "f4d_mmaction" / "version.py").read_text(), version)
 # where they are missing.
 standalone = ["mmengine>=0.10,<1", "mmcv-lite>=2.0.1,<2.2"]
 web = ["gradio>=6"]  # themes and styles moved in 6
-mat = ["scipy>=1.10"]  # reads UTD-MHAD
 docs = ["sphinx>=8.1", "myst-parser>=4", "furo"]
 export = ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.1"]
 test = [
     *docs,
     *export,
-    *mat,
     *web,
     "ipykernel",  # with nbclient runs the notebook
     "nbclient",
@@ -110,13 +108,13 @@ setup(
         "pebble>=5",  # kills a worker whose decoder crashes or hangs
         "matplotlib",
         "rich",
+        "scipy",
     ],
     extras_require={
         "standalone": standalone,
         "docs": docs,
         "web": web,
         "export": export,
-        "mat": mat,
         "hdf5": ["h5py"],  # of tools/extract_features.py
         "tensorboard": ["tensorboard"],
         "test": test,

@@ -18,6 +18,7 @@ import numpy as np
 from preparation import PreparationError, Summary, write_lists
 from problem_lists import Problems
 from rich.progress import track
+from scipy.io import loadmat
 
 from f4d_mmaction.datasets.video_reader import VideoReader
 from f4d_mmaction.visualization import write_video
@@ -227,10 +228,6 @@ def _depth_frames(path: Path, size: int) -> tuple[Iterator[np.ndarray], float]:
 
 def _read_depth(path: Path) -> np.ndarray:
     """Millimeters as (height, width, frames), 0 where there is no person."""
-    try:
-        from scipy.io import loadmat
-    except ImportError:
-        raise ImportError('reading .mat files needs scipy: pip install ".[mat]"') from None
     try:
         depth = loadmat(path)["d_depth"]
     except Exception as error:  # scipy raises whatever damaged bytes lead to

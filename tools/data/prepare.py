@@ -50,7 +50,7 @@ def main() -> int:
     except PreparationError as error:
         print(error, file=sys.stderr)
         problems, code = error.problems, 1
-    except (ImportError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(f"prepare.py: {error}", file=sys.stderr)
         return 2
     else:

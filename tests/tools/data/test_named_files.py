@@ -12,6 +12,7 @@ from encoding import encode
 from mmengine.config import Config
 from named_files import ACTIONS, SUBJECTS, prepare_egogestar, prepare_utd_mhad
 from preparation import PreparationError, Summary
+from scipy.io import savemat
 
 from f4d_mmaction.datasets.video_reader import VideoReader
 
@@ -136,7 +137,6 @@ def test_color_videos_are_listed_as_published(tmp_path: Path, run_tool: Callable
 @pytest.fixture(scope="module")
 def depth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A person 40 tall and 8 wide goes 12 to the side, the upper half nearer than the lower."""
-    savemat = pytest.importorskip("scipy.io").savemat
     folder = tmp_path_factory.mktemp("depth")
     for action, subject, take in (
         (a, s, t) for a in (1, 2, 9) for s in range(1, 9) for t in (1, 2)
