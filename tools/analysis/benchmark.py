@@ -9,7 +9,6 @@ import json
 import multiprocessing
 import os
 import platform
-import resource
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -192,15 +191,11 @@ def _peak_memory(case: Case) -> int:
 
 
 def resident_peak(reset: bool = False) -> int:
-    """Bytes of this process's peak resident size; ``reset`` forgets earlier peaks, on Linux."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if platform.system() == "Darwin" else peak * 1024
+    """Bytes of this process's peak resident size; ``reset`` forgets earlier peaks."""
     if reset:
         Path("/proc/self/clear_refs").write_text("5")
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def compare(cases: Sequence[Case], rounds: int) -> str:

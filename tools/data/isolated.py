@@ -4,7 +4,6 @@ import faulthandler
 import multiprocessing
 import os
 import signal
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, TimeoutError
@@ -13,8 +12,7 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
-# Forking is quick and needs no import in the child; it is not safe elsewhere than on Linux.
-CONTEXT = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+CONTEXT = multiprocessing.get_context("fork")  # quick, and needs no import in the child
 
 
 def run_isolated(

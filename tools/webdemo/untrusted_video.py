@@ -4,8 +4,8 @@ Processes are forked from a server that has imported what they need and holds no
 this process allocated before, and what its heap keeps of that, does not count.
 """
 
-import contextlib
 import multiprocessing.util
+import resource
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ def run_limited(
 ) -> tuple[str, Any]:
     """Call a function, pickled by name, in a process of its own.
 
-    It is killed after so many seconds, and may grow by so many megabytes (on Linux).
+    It is killed after so many seconds, and may grow by so many megabytes.
 
     Returns:
         '' and what the function returned; or 'error' (an exception, of too little memory too),
@@ -116,12 +116,9 @@ def run_limited(
 
 
 def _serve(answers: Connection, function: Callable, arguments: tuple, megabytes: float) -> None:
-    with contextlib.suppress(ImportError, OSError):  # only Linux tells a process its size
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + int(megabytes * MEGABYTE)
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + int(megabytes * MEGABYTE)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     try:
         answer = "", function(*arguments)
     except Exception as error:  # decoders and transforms raise anything
