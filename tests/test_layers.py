@@ -14,6 +14,7 @@ LAYERS = (
     "version",
     "restricted_pickle",
     "compat",
+    "json_lines",
     "structures",
     "datasets",
     "models",

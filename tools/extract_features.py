@@ -24,6 +24,7 @@ from rich.progress import Progress, TimeElapsedColumn
 
 from arguments import count
 from f4d_mmaction.apis import Features, extract_features, list_videos, load_recognizer
+from f4d_mmaction.json_lines import read_json_lines
 from folder.finding import printable
 
 CHUNK = 4  # batches handed to a process at once
@@ -94,17 +95,16 @@ def finished(index: Path, settings: dict, out: Path) -> set[str]:
     Raises:
         ValueError: it is of another network or of other features.
     """
-    text = index.read_text(encoding="utf-8") if index.exists() else ""
-    lines = [line for line in text.splitlines() if line.endswith("}")]
-    done = {line: entry for line in lines if "features" in (entry := json.loads(line))}
-    for line, entry in list(done.items()):
-        if not (out if out.suffix in HDF5 else out / entry["features"]).exists():
-            del done[line]
-    for entry in done.values():
+    done = [
+        entry
+        for entry in read_json_lines(index)
+        if "features" in entry and (out if out.suffix in HDF5 else out / entry["features"]).exists()
+    ]
+    for entry in done:
         if {key: entry.get(key) for key in settings} != settings:
             raise ValueError(f"{index} is of {entry}, not of {settings}; choose another --out")
-    index.write_text("".join(f"{line}\n" for line in done), encoding="utf-8")
-    return {entry["path"] for entry in done.values()}
+    index.write_text("".join(json.dumps(entry) + "\n" for entry in done), encoding="utf-8")
+    return {entry["path"] for entry in done}
 
 
 def extract(videos: Sequence[str], args: argparse.Namespace) -> int:

@@ -1,6 +1,5 @@
 """Training and validation error of runs side by side, as the paper's Fig. 4, from their logs."""
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -9,8 +8,8 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-from mmengine.logging import MMLogger
 
+from ..json_lines import read_json_lines
 from .style import BLUE, MUTED, ORANGE, new_figure, plain, save, with_style
 
 
@@ -43,7 +42,7 @@ def read_errors(work_dir: str | os.PathLike) -> Errors:
     errors = Errors()
     for log in logs:
         train, val = {}, {}
-        for entry in _entries(log):
+        for entry in read_json_lines(log):
             if "top1_acc" in entry:
                 errors.by_epoch |= "epoch" in entry
                 train[entry.get("epoch", entry["step"])] = 1 - entry["top1_acc"]
@@ -55,18 +54,6 @@ def read_errors(work_dir: str | os.PathLike) -> Errors:
     if not errors.train and not errors.val:
         raise ValueError(f"{logs[-1]} holds no top-1 accuracy: neither 'top1_acc' nor 'acc/top1'")
     return errors
-
-
-def _entries(log: Path) -> list[dict]:
-    """Lines of a log; a process that was killed may leave the last one unfinished."""
-    lines = log.read_text(encoding="utf-8").splitlines()
-    entries = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            entries.append(json.loads(line))
-        except ValueError:
-            MMLogger.get_current_instance().warning(f"{log}:{number} is not JSON and is left out")
-    return entries
 
 
 @with_style

@@ -45,6 +45,7 @@ from mmengine.utils import get_git_hash, import_modules_from_strings
 
 from f4d_mmaction.analysis.complexity import complexity, protocol
 from f4d_mmaction.engine.launch import build_runner, load_config
+from f4d_mmaction.json_lines import read_json_lines
 from f4d_mmaction.models.preprocessing import reverse_units
 from f4d_mmaction.visualization import read_errors
 
@@ -153,19 +154,8 @@ class Study:
             file.write(json.dumps(result).encode() + b"\n")
 
     def finished(self) -> dict[str, dict]:
-        """Read the results by key; an unfinished line is left out."""
-        found = {}
-        if self.results.is_file():
-            for line in self.results.read_text(encoding="utf-8").splitlines():
-                try:
-                    result = json.loads(line)
-                except ValueError:
-                    MMLogger.get_current_instance().warning(
-                        f"{self.results}: left out what is not JSON: {line[:60]}"
-                    )
-                    continue
-                found[result["key"]] = result
-        return found
+        """Read the results by key."""
+        return {result["key"]: result for result in read_json_lines(self.results)}
 
 
 @dataclass(frozen=True)

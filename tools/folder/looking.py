@@ -16,6 +16,7 @@ from rich.progress import track
 
 from f4d_mmaction.datasets.streaming import stream_frames
 from f4d_mmaction.datasets.video_reader import VideoReader
+from f4d_mmaction.json_lines import read_json_lines
 from f4d_mmaction.visualization.video import write_video
 
 from .finding import Say, Video, printable
@@ -46,9 +47,7 @@ def look(
         OSError: a file of the folder cannot be written.
     """
     kept, bad = folder / "looked.jsonl", folder / "bad_videos.jsonl"
-    lines = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
-    # A killed look leaves half a line.
-    known = {found["path"]: found for found in map(json.loads, filter(_whole, lines))}
+    known = {found["path"]: found for found in read_json_lines(kept)}
     new = [video for video in videos if known.get(video.path, {}).get("stamp") != _stamp(video)]
     jobs = [(v.path, folder / "videos" / _safe(v.label), short_side, gigabytes) for v in new]
     pool = ProcessPool(workers, initializer=_silence)
@@ -65,6 +64,7 @@ def look(
                     reason = reason or f"not decoded within {time_limit:g} s"
                     found = {"error": f"{video.path}: {reason}"}
                 known[video.path] = {"path": video.path, "stamp": _stamp(video), **found}
+                # A killed look leaves half a line.
                 file.write("\n" + json.dumps(known[video.path]))
                 file.flush()
     finally:
@@ -163,10 +163,6 @@ def _inspect(job: tuple[str, Path, int, float]) -> dict:
 def _safe(name: str) -> str:
     """A file name without what a list or a shell would misread."""
     return re.sub(r"[^\w.-]+", "_", printable(name))[:80]
-
-
-def _whole(line: str) -> bool:
-    return line.endswith("}")
 
 
 def _stamp(video: Video) -> list[int]:

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 
 from ...datasets.unwrapping import unwrapped
 from ...datasets.video_errors import BadVideoError
+from ...json_lines import read_json_lines
 from ..loops import start_workers_late
 
 _KEY = "bad_videos"  # metainfo of a data sample: [{path, kind, message}, ...]
@@ -142,9 +143,8 @@ class BadVideoHook(Hook):
         # A list per process: appending from several is not safe on network file systems.
         suffix = f"_rank{runner.rank}" if runner.rank else ""
         self._list = Path(runner.work_dir) / f"bad_videos{suffix}.jsonl"
-        if runner._resume and self._list.exists():
-            lines = self._list.read_text(encoding="utf-8").splitlines()
-            self._listed = {json.loads(line)["path"] for line in lines if line.endswith("}")}
+        if runner._resume:
+            self._listed = {report["path"] for report in read_json_lines(self._list)}
 
     def before_train(self, runner: Runner) -> None:
         """Let the training datasets replace bad videos."""
