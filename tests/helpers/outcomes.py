@@ -10,25 +10,15 @@ from mmengine.runner import Runner
 class Outcomes(Hook):
     """Keeps whether each prediction was right: ``runner.register_hook(Outcomes())``."""
 
-    def __init__(self) -> None:
+    def before_val_epoch(self, runner: Runner) -> None:
         self.right: list[bool] = []
 
-    def before_val_epoch(self, runner: Runner) -> None:
-        self.right.clear()
-
-    def before_test_epoch(self, runner: Runner) -> None:
-        self.right.clear()
-
-    def _after_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: Sequence[ActionDataSample] | None = None,
-        mode: str = "train",
+    def after_val_iter(
+        self, *args: object, outputs: Sequence[ActionDataSample], **kwargs: object
     ) -> None:
-        if mode != "train":
-            self.right += [s.pred_score.argmax().item() == s.gt_label.item() for s in outputs]
+        self.right += [s.pred_score.argmax().item() == s.gt_label.item() for s in outputs]
+
+    before_test_epoch, after_test_iter = before_val_epoch, after_val_iter
 
     @property
     def accuracy(self) -> float:
