@@ -92,23 +92,6 @@ def test_joining_videos(benchmark: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert sum(1 for _ in stream_frames("long.mp4")) == 8 * 32
 
 
-def test_an_attention_of_ones_own(
-    load: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "my_attention.py").write_text(block("docs/paper.md", "class FrameAttention"))
-    monkeypatch.syspath_prepend(tmp_path)
-    base = f'_base_ = "{PHASE_ORDER}"\n'
-    config = load(base + block("docs/paper.md", "custom_imports"))
-    try:
-        network = MODELS.build(config.model.backbone)
-    finally:
-        MODELS.module_dict.pop("FrameAttention")
-    maps: dict = {}
-    network(torch.randn(1, 3, 3, 2, 32, 32), maps)
-    assert list(maps["layer1_1"]) == ["TemporalAttention", "FrameAttention"]
-    assert maps["layer1_1"]["FrameAttention"].shape == (1, 3, 1, 2, 1, 1)
-
-
 def test_reading_bad_videos(benchmark: Path) -> None:
     names: dict = {}
     exec(block("docs/reliability.md", "time_limit"), names)
