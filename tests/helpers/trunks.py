@@ -1,5 +1,7 @@
 """Small trunks: registered 4D name -> (name of the host's trunk, options of both)."""
 
+import re
+
 SMALL = dict(base_channels=8, pretrained=None)
 TRUNKS = {
     "ResNet4d": ("ResNet3dSlowOnly", dict(depth=18, **SMALL)),
@@ -20,3 +22,9 @@ TRUNKS = {
     ),
     "X3D4d": ("X3D", dict(gamma_w=0.5, pretrained=None)),
 }
+
+
+def torchvision_name(key: str) -> str:
+    """What torchvision, which is no dependency, calls a weight of the host's ResNet."""
+    key = re.sub(r"conv(\d)\.(conv|bn)", r"\2\1", key)
+    return key.replace("downsample.conv", "downsample.0").replace("downsample.bn", "downsample.1")

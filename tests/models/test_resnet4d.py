@@ -1,7 +1,6 @@
 """Recast trunks: the trunk untouched, units free, host settings honored."""
 
 import copy
-import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
-from trunks import TRUNKS
+from trunks import TRUNKS, torchvision_name
 
 from f4d_mmaction.models import F4DBlock, V4DBlock
 from f4d_mmaction.models.recomputation import recomputed
@@ -69,10 +68,8 @@ def two_d_checkpoint(model: nn.Module, path: Path) -> dict[str, Tensor]:
     """Write random weights under torchvision's names for the 2D ResNet of the same shape."""
     weights = {}
     for key, value in model.state_dict().items():
-        name = re.sub(r"conv(\d)\.(conv|bn)", r"\2\1", key)
-        name = name.replace("downsample.conv", "downsample.0").replace("sample.bn", "sample.1")
         shape = value[:, :, 0].shape if value.ndim == 5 else value.shape
-        weights[name] = torch.rand(shape).to(value.dtype)
+        weights[torchvision_name(key)] = torch.rand(shape).to(value.dtype)
     torch.save(weights, path)
     return weights
 

@@ -33,6 +33,7 @@ from mmengine.config import Config
 from mmengine.fileio import load
 from tiny_run import finish, start, write_config
 from torch import nn
+from trunks import torchvision_name
 
 from f4d_mmaction.analysis.statistics import wilson
 
@@ -363,42 +364,24 @@ def test_a_checkpoint_that_fits_in_part_is_refused(
         start_from(config, str(tmp_path / "other.pth"), tmp_path / "trunk.pth", averaged=False)
 
 
-def torchvision_resnet18() -> nn.Module:
-    """Modules by torchvision's names; it is no dependency."""
-
-    def block(channels: int, outs: int) -> nn.Module:
-        parts = {"conv1": nn.Conv2d(channels, outs, 3, bias=False), "bn1": nn.BatchNorm2d(outs)}
-        parts |= {"conv2": nn.Conv2d(outs, outs, 3, bias=False), "bn2": nn.BatchNorm2d(outs)}
-        if channels != outs:
-            conv = nn.Conv2d(channels, outs, 1, bias=False)
-            parts["downsample"] = nn.Sequential(conv, nn.BatchNorm2d(outs))
-        return nn.ModuleDict(parts)
-
-    parts = {"conv1": nn.Conv2d(3, 64, 7, bias=False), "bn1": nn.BatchNorm2d(64)}
-    for stage, outs in enumerate((64, 128, 256, 512)):
-        channels = max(64, outs // 2)
-        parts[f"layer{stage + 1}"] = nn.Sequential(block(channels, outs), block(outs, outs))
-    return nn.ModuleDict(parts)
-
-
 @pytest.mark.parametrize(
-    ("build", "prefix"),
+    ("kind", "named", "prefix"),
     [
-        (torchvision_resnet18, ""),
-        (torchvision_resnet18, "module."),
-        (torchvision_resnet18, "module.backbone."),  # MMPretrain's names
-        (partial(ResNet, depth=18), "backbone."),  # MMAction2's names
-        (partial(ResNetTSM, depth=18), "backbone."),
+        (ResNet, torchvision_name, ""),
+        (ResNet, torchvision_name, "module."),
+        (ResNet, torchvision_name, "module.backbone."),  # MMPretrain's names
+        (ResNet, str, "backbone."),  # MMAction2's names
+        (ResNetTSM, str, "backbone."),
     ],
 )
 def test_all_of_an_image_network_is_inflated(
-    tmp_path: Path, build: Callable[[], nn.Module], prefix: str
+    tmp_path: Path, kind: type, named: Callable[[str], str], prefix: str
 ) -> None:
-    images = build()
+    images = kind(depth=18)
     for name, statistic in images.named_buffers():
         if name.endswith("running_mean"):
             statistic.normal_()
-    weights = {f"{prefix}{name}": weight for name, weight in images.state_dict().items()}
+    weights = {f"{prefix}{named(key)}": weight for key, weight in images.state_dict().items()}
     torch.save(dict(state_dict=weights), tmp_path / "images.pth")
     config = Config.fromfile(CONFIGS / RECIPE[0])
     start_from(config, str(tmp_path / "images.pth"), tmp_path / "trunk.pth", averaged=False)
@@ -425,7 +408,7 @@ def test_all_of_an_image_network_is_inflated(
 def test_an_image_network_that_fits_in_part_is_refused(
     tmp_path: Path, name: str, change: Callable | None
 ) -> None:
-    weights = torchvision_resnet18().state_dict()
+    weights = {torchvision_name(k): w for k, w in ResNet(depth=18).state_dict().items()}
     weight = weights.pop(name)
     if change:
         weights[name] = change(weight)
