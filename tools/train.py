@@ -26,9 +26,10 @@ def main() -> None:
         action="store_true",
         help="scale the learning rate with the batch size, from auto_scale_lr.base_batch_size",
     )
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--diff-rank-seed", action="store_true", help="a seed of its own per rank")
-    parser.add_argument("--deterministic", action="store_true", help="deterministic cuDNN")
+    randomness = parser.add_argument_group("randomness", argument_default=argparse.SUPPRESS)
+    randomness.add_argument("--seed", type=int)
+    randomness.add_argument("--diff-rank-seed", action="store_true", help="one of its own per rank")
+    randomness.add_argument("--deterministic", action="store_true", help="deterministic cuDNN")
     add_common_arguments(parser)
     parser.add_argument(
         "--only-check", action="store_true", help="say whether data or weights are missing, and end"
@@ -49,12 +50,8 @@ def main() -> None:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
     if args.auto_scale_lr:
         config.auto_scale_lr.enable = True
-    given = dict(
-        seed=args.seed, diff_rank_seed=args.diff_rank_seed, deterministic=args.deterministic
-    )
-    given = {
-        name: value for name, value in given.items() if value is not None and value is not False
-    }
+    names = ("seed", "diff_rank_seed", "deterministic")
+    given = {name: value for name, value in vars(args).items() if name in names}
     config.randomness = {"seed": None, **config.get("randomness", {}), **given}
 
     def train() -> None:
