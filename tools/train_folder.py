@@ -14,7 +14,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -55,7 +55,7 @@ def regex(text: str) -> str:
     return text
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("videos", type=Path)
     parser.add_argument("--work-dir", type=Path, help="default: work_dirs/ and the folder's name")
@@ -78,7 +78,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--workers", type=count, default=min(8, os.cpu_count() or 1))
     parser.add_argument("--time-limit", type=amount, default=60.0, help="seconds to decode a video")
     parser.add_argument("--memory", type=amount, default=2.0, help="GiB to decode a video")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def listing(videos: list[Video], source: Path) -> list[list[str]]:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-from argparse import Namespace
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from folder.splitting import (
     split_videos,
 )
 from miniature import write_video
+from train_folder import parse_args
 
 from f4d_mmaction.apis.recognition import read_video, video_pipeline
 
@@ -66,8 +66,8 @@ def test_odd_names_and_files_are_handled_or_said(tmp_path: Path) -> None:
 def test_a_network_sees_the_originals_like_the_copies_it_learns_from(tmp_path: Path) -> None:
     video = Video(str(write_texture(tmp_path / "a.mp4", 20, (640, 480))), "x")
     look([video], tmp_path, 40, 1, 60, 2, print)
-    args = Namespace(batch=4, width=None, checkpoint=None, workers=1, epochs=2, size=32, flip=False)
-    args.short_side, sampler = None, dict(num_units=2, clip_len=2)
+    args = parse_args(["mine", "--batch=4", "--epochs=2", "--size=32"])
+    sampler = dict(num_units=2, clip_len=2)
     read = video_pipeline(make_config(args, tmp_path, ["x", "y"], sampler, averaged=False))
     pixels = [
         read_video(read, str(path))["inputs"].float()

@@ -33,6 +33,7 @@ from mmengine.config import Config
 from mmengine.fileio import load
 from tiny_run import finish, start, write_config
 from torch import nn
+from train_folder import parse_args
 from trunks import torchvision_name
 
 from f4d_mmaction.analysis.statistics import wilson
@@ -122,8 +123,7 @@ def test_batch_then_width_are_halved_until_a_step_fits(
         return 1.0
 
     monkeypatch.setattr(train_folder, "measure", measure)
-    args = Namespace(batch=4, width=None, checkpoint=None, workers=1, epochs=2, size=32, flip=False)
-    args.short_side = None
+    args = parse_args(["mine", "--batch=4", "--epochs=2"])
     make = partial(make_config, args, tmp_path, ["x", "y"], dict(num_units=3))
     work = Namespace(folder=tmp_path, say=print)
     assert train_folder.step_seconds(args, make, work) == 2
@@ -134,7 +134,7 @@ def test_batch_then_width_are_halved_until_a_step_fits(
 
 
 def test_a_name_that_is_no_text_can_be_said(tmp_path: Path) -> None:
-    args = Namespace(videos=tmp_path / "mine", work_dir=tmp_path / "w", checkpoint=None)
+    args = parse_args([str(tmp_path / "mine"), "--work-dir", str(tmp_path / "w")])
     args.videos.mkdir()
     work = train_folder.Work(args)
     work.say("left out " + os.fsdecode(b"na\xefve.mp4"))
@@ -155,11 +155,7 @@ def test_a_class_that_loses_its_videos_is_named(
     said: list[str] = []
     work = Namespace(folder=tmp_path, say=said.append, videos=videos, save=list)
     work.content = {"said": said}
-    options = dict(videos=tmp_path, size=32, short_side=None, group=None, seed=0, workers=1)
-    options |= dict(
-        time_limit=60, memory=2, checkpoint=None, action=None, frames=1, units=8, interval=None
-    )
-    args = Namespace(**options, epochs=1, batch=None, width=None, flip=False)
+    args = parse_args([str(tmp_path), "--frames=1", "--units=8", "--epochs=1"])
     train_folder.plan(args, work, 0)
     assert (tmp_path / "classes.txt").read_text() == "y\nx\n"
     (lost,) = [text for text in said if "without a video of 8 frames" in text]
@@ -176,15 +172,12 @@ def test_a_class_that_loses_its_videos_is_named(
 def test_what_is_refused_before_the_look_can_be_corrected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        sys, "argv", ["", str(tmp_path / "mine"), "--work-dir", str(tmp_path / "w")]
-    )
     for name in ("x/a_1.mp4", "y/b_1.mp4"):
         (tmp_path / "mine" / name).parent.mkdir(parents=True)
         (tmp_path / "mine" / name).touch()
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
     monkeypatch.setattr(train_folder, "look", lambda *_: pytest.fail("looked"))
-    args = train_folder.parse_args()
+    args = parse_args([str(tmp_path / "mine"), "--work-dir", str(tmp_path / "w")])
     for name, value, sentence in (
         ("group", "take", "fits no name, for example 'x/a_1'"),
         ("checkpoint", str(tmp_path / "other.pth"), "expected a ResNet"),
@@ -208,7 +201,7 @@ def test_videos_that_are_new_ask_for_another_work_dir(tmp_path: Path) -> None:
         (tmp_path / "videos" / name).touch()
     mine = tmp_path / "mine.csv"
     mine.write_text("path,label\na,x\nb,y\n")
-    args = Namespace(videos=mine, work_dir=tmp_path / "w", checkpoint=None)
+    args = parse_args([str(mine), "--work-dir", str(tmp_path / "w")])
     work = train_folder.Work(args)
     work.videos = find_videos(mine, print)
     work.content["listing"] = train_folder.listing(work.videos, mine)
@@ -282,11 +275,11 @@ def test_the_longer_command_is_the_same_one_from_anywhere(
     options = ["--minutes=5", "--group", r"_(\d+)$", "--from", "k400.pth", "--flip"]
     given = ["./my videos/", *options] if start == "before" else [*options, "my videos"]
     monkeypatch.setattr(sys, "argv", ["train_folder.py", *given])
-    args = train_folder.parse_args()
+    args = parse_args()
     line = train_folder.longer(args, Namespace(folder=tmp_path / "w"))
     monkeypatch.chdir("/")
     monkeypatch.setattr(sys, "argv", shlex.split(line)[1:])
-    again = vars(train_folder.parse_args())
+    again = vars(parse_args())
     changed = dict(videos=tmp_path / "my videos", checkpoint=str(tmp_path / "k400.pth"))
     changed |= dict(minutes=15, work_dir=tmp_path / "w_longer")
     assert again == vars(args) | changed
@@ -330,8 +323,7 @@ def test_both_networks_start_each_from_its_own_weights(tmp_path: Path) -> None:
     backbone = Config.fromfile(CONFIGS / RECIPE[0]).model.backbone
     weights = {f"backbone.{k}": w for k, w in MODELS.build(backbone).state_dict().items()}
     torch.save(weights, tmp_path / "f4d.pth")
-    args = Namespace(batch=2, width=None, checkpoint=str(tmp_path / "f4d.pth"), epochs=4, size=32,
-                     short_side=None, workers=1, flip=False)  # fmt: skip
+    args = parse_args(["mine", "--batch=2", "--epochs=4", "--from", str(tmp_path / "f4d.pth")])
     make = partial(make_config, args, tmp_path, ["x", "y"], dict(num_units=4))
     f4d, slowonly = make(averaged=False).load_from, make(averaged=True).load_from
     assert set(torch.load(f4d)["state_dict"]) == set(weights)
