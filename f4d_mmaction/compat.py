@@ -1,4 +1,4 @@
-"""Makes mmaction2 1.2 run on PyTorch 2.1 to 2.14, NumPy 1 and 2, and newer mmcv.
+"""Makes mmaction2 1.2 run on PyTorch 2.0 to 2.14, NumPy 1 and 2, and newer mmcv.
 
 Each function removes one symptom, names its upstream thread, and does nothing where the host is
 healthy. :func:`apply` runs on ``import f4d_mmaction``, before anything of ``mmaction.models``.
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 MMCV_RANGE = SpecifierSet(">=2.0.1,<2.4")  # tested; MMAction2 itself accepts mmcv below 2.2
 MMCV_OF_MMACTION = "2.1.0"
-LOADS_WEIGHTS_ONLY = Version(version("torch")) >= Version("2.6")  # and by default
+TORCH = Version(version("torch"))
+LOADS_WEIGHTS_ONLY = Version("2.6") <= TORCH  # and by default
 
 
 def apply() -> None:
@@ -143,6 +144,8 @@ def load_from_local(path: str | Path, map_location: "MAP_LOCATION" = "cpu", **op
         options["weights_only"] = True
     else:
         options["pickle_module"] = restricted_pickle(checkpoint_types())
+    if Version("2.1") > TORCH:  # which knows no mapping into memory
+        options.pop("mmap", None)
     return torch.load(path, map_location=map_location, **options)
 
 

@@ -15,7 +15,7 @@ from arguments import count
 from f4d_mmaction.apis import iter_recognize, list_videos, load_recognizer
 from f4d_mmaction.models.inference import prepare_for_inference
 from f4d_mmaction.structures import Recognition
-from f4d_mmaction.visualization import save_attention
+from f4d_mmaction.visualization import attention_video, contact_sheet
 from folder.finding import printable
 
 
@@ -69,6 +69,21 @@ def recognize(videos: Sequence[str], args: argparse.Namespace) -> int:
                 for block in drawn if args.location == "all" else [args.location]:
                     save_attention(result, Path(args.out_dir, within), block)
     return bad
+
+
+def save_attention(
+    result: Recognition, folder: str | os.PathLike, location: str | None = None
+) -> tuple[Path, Path]:
+    """Write the contact sheet and the annotated video of a result into a folder.
+
+    They are named for the video and the folder it lies in, and for ``location`` where it is given.
+    """
+    path = Path(result.path)
+    name = "_".join(filter(None, (path.parent.name, path.name)))
+    name = os.fsdecode(os.fsencode(name)[:200])  # names end at 255 bytes
+    stem = Path(folder, "_".join(filter(None, (name, location))))
+    sheet = contact_sheet(result, f"{stem}.png", location)
+    return sheet, attention_video(result, f"{stem}.mp4", location)
 
 
 def check_location(model: BaseModel, location: str | None) -> None:

@@ -1,7 +1,7 @@
 """Computing a block again in the backward pass instead of keeping its results."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ def recomputed(
 
     def run(x: Tensor) -> Tensor:
         nonlocal again
-        with FrozenRunningStats(block) if again else nullcontext():
+        with frozen_running_stats(block) if again else nullcontext():
             again = True
             return path(block, x)
 
@@ -39,16 +39,13 @@ def defined(block: Residual4d, x: Tensor) -> Tensor:
     return x + block.branch(x)
 
 
-class FrozenRunningStats(AbstractContextManager):
+@contextmanager
+def frozen_running_stats(module: nn.Module) -> Iterator[None]:
     """Within, batch normalization leaves its running statistics as they are."""
-
-    def __init__(self, module: nn.Module) -> None:
-        norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm)]
-        self.statistics = [buffer for norm in norms for buffer in norm.buffers()]
-
-    def __enter__(self) -> None:
-        self.before = [buffer.clone() for buffer in self.statistics]
-
-    def __exit__(self, *_: object) -> None:
-        for buffer, value in zip(self.statistics, self.before):
-            buffer.data.copy_(value)  # unseen by autograd, which the norms handed their buffers
+    norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm)]
+    statistics = [(buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, before in statistics:
+            buffer.data.copy_(before)  # unseen by autograd, which the norms handed their buffers

@@ -1,6 +1,6 @@
 """Pictures: error curves, attention, timelines."""
 
-from .attention import attention_video, contact_sheet, save_attention
+from .attention import attention_video, contact_sheet
 from .curves import Errors, plot_runs, read_errors
 from .timeline import draw_timeline, timeline_video
 from .video import write_video
@@ -12,7 +12,6 @@ __all__ = [
     "draw_timeline",
     "plot_runs",
     "read_errors",
-    "save_attention",
     "timeline_video",
     "write_video",
 ]

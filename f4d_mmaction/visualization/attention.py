@@ -165,21 +165,6 @@ def _draw_curve(axes: Axes, weights: np.ndarray, times: np.ndarray, marker: str 
     axes.spines[:].set_visible(False)
 
 
-def save_attention(
-    result: Recognition, folder: str | os.PathLike, location: str | None = None
-) -> tuple[Path, Path]:
-    """Write the contact sheet and the annotated video of a result into a folder.
-
-    They are named for the video and the folder it lies in, and for ``location`` where it is given.
-    """
-    path = Path(result.path)
-    name = "_".join(filter(None, (path.parent.name, path.name)))
-    name = os.fsdecode(os.fsencode(name)[:200])  # names end at 255 bytes
-    stem = Path(folder, "_".join(filter(None, (name, location))))
-    sheet = contact_sheet(result, f"{stem}.png", location)
-    return sheet, attention_video(result, f"{stem}.mp4", location)
-
-
 def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
     """Axes at that many inches from the left and the top."""
     W, H = figure.get_size_inches()

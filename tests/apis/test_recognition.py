@@ -11,12 +11,11 @@ from encoding import encode
 from mmaction.apis import inference_recognizer, init_recognizer
 from mmengine.config import Config
 
-from demo import show
+from demo import save_attention, show
 from f4d_mmaction.apis import Recognition, list_videos, load_recognizer, recognize
 from f4d_mmaction.apis.recognition import video_pipeline
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.models.inference import prepare_for_inference
-from f4d_mmaction.visualization import save_attention
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from demo import save_attention
 from f4d_mmaction.apis import Prediction, Recognition
-from f4d_mmaction.visualization import attention_video, contact_sheet, save_attention, write_video
+from f4d_mmaction.visualization import attention_video, contact_sheet, write_video
 from f4d_mmaction.visualization.attention import default_location
 from f4d_mmaction.visualization.heat import frame_weights, glow, pixel_weights
 
