@@ -70,3 +70,6 @@ def test_carried_config_builds_far_from_the_repository(
     )
     done = run_python("-c", code, PYTHONPATH=str(site))
     assert done.stdout.strip() == str(site / "f4d_mmaction"), done.stderr[-2000:]
+    script = site / "f4d_mmaction/.mim/tools/deployment/infer_onnx.py"  # finds the reader
+    done = run_python(script, "--help", PYTHONPATH="")
+    assert done.returncode == 0, done.stderr[-2000:]

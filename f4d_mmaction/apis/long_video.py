@@ -7,6 +7,7 @@ up to the first 4D block, where no unit has seen another yet, runs once for each
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -53,8 +54,7 @@ class SlidingWindow:
         sampler = next((step for step in steps if isinstance(step, SampleActionUnits)), None)
         kinds = [type(step) for step in steps]
         if sampler is None or FormatActionUnits not in kinds:
-            raise ValueError("long videos need a test pipeline of SampleActionUnits and "
-                             "FormatActionUnits")  # fmt: skip
+            raise ValueError("long videos need SampleActionUnits and FormatActionUnits to test")
         self.model = model
         self.units = sampler.num_units
         reach = sampler.clip_len * sampler.frame_interval
@@ -64,10 +64,7 @@ class SlidingWindow:
                 f"a window of {seconds} s has {seconds * fps:.1f} frames, fewer than its "
                 f"{self.units} units"
             )
-        one = SampleActionUnits(
-            1, sampler.clip_len, sampler.frame_interval, sampler.short, test_mode=True
-        )
-        self.offsets = one.sample(self.section)[0]
+        self.offsets = replace(sampler, num_units=1, test_mode=True).sample(self.section)[0]
         after = steps[kinds.index(DecodeUnits) + 1 : kinds.index(FormatActionUnits) + 1]
         self.transform = Compose(after)
 

@@ -54,10 +54,10 @@ def load_config(path: str, work_dir: str | None, options: dict, launcher: str) -
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"{path} or --cfg-options {options} does not fit: {error}") from error
     config.launcher = launcher
-    if work_dir:
-        config.work_dir = work_dir
-    elif not config.get("work_dir"):
-        config.work_dir = str(Path("work_dirs") / Path(path).stem)
+    config.work_dir = work_dir or config.get("work_dir") or f"work_dirs/{Path(path).stem}"
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        if (config.get(name) or {}).get("num_workers") == 0:  # PyTorch refuses to keep none of them
+            config[name].persistent_workers = False
     return config
 
 

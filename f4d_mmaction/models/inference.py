@@ -48,7 +48,7 @@ def prepare_for_inference(
         )
     if dtype not in (None, torch.float32, torch.float16, torch.bfloat16):
         raise ValueError(f"dtype must be float32, float16 or bfloat16, got {dtype}")
-    model = model.to(device) if device is not None else model
+    model = model.float() if device is None else model.float().to(device)
     model.eval()
     model.requires_grad_(False)
     home: torch.device = next(model.parameters()).device

@@ -38,13 +38,18 @@ class UnitsAsFrames(_Regrouped):
     """Hand units to a 2D recognizer (TSN, TSM, ...) as one sequence of frames.
 
     (N, views*U*T, C, H, W) in time order, view by view, so that one pipeline feeds every model.
+    ``num_segments`` is TSM's, which would shift frames of one video into another if U*T differed.
     """
 
-    def __init__(self, **kwargs: object) -> None:
+    def __init__(self, num_segments: int | None = None, **kwargs: object) -> None:
         super().__init__(format_shape="NCHW", **kwargs)
+        self.num_segments = num_segments
 
     def regroup(self, video: Tensor, training: bool) -> Tensor:
         """Map (views, U, C, T, H, W) to (views*U*T, C, H, W)."""
+        frames = video.shape[1] * video.shape[3]
+        if self.num_segments not in (None, frames):
+            raise ValueError(f"num_segments={self.num_segments}, but U * T = {frames}")
         return video.transpose(2, 3).flatten(0, 2)
 
 

@@ -54,7 +54,6 @@ def glow(frames: np.ndarray, weights: np.ndarray, low: float, high: float) -> np
     """
     share = np.clip((weights - low) / max(high - low, 1e-12), 0, 1)[..., None]
     heat = 255 * matplotlib.colormaps[HEAT](0.25 + 0.7 * share[..., 0])[..., :3]
-    gray = frames.mean(-1, keepdims=True)
-    calm = 0.55 * frames + 0.35 * gray
+    calm = 0.55 * frames + 0.35 * frames.mean(-1, keepdims=True)
     strength = 0.75 * share
     return np.rint(calm * (1 - strength) + heat * strength).astype(np.uint8)

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmaction.registry import MODELS
 
 from f4d_mmaction.apis import class_names, load_recognizer
+from f4d_mmaction.engine.launch import load_config
+from f4d_mmaction.models.weights import ForeignCheckpointError, check_fits_partly
 
 
 def test_names_come_from_the_file_then_the_checkpoint_then_the_dataset(
@@ -99,3 +102,23 @@ def test_missing_files_and_files_that_are_no_checkpoint_are_told(config_path, ch
     torch.save({"state_dict": {}, "meta": np.array(["text"])}, tmp_path / "text.pth")
     with pytest.raises(ValueError, match=r"text.pth cannot be used: Can only build.*StrDType"):
         load_recognizer(config_path, tmp_path / "text.pth", "cpu")
+
+
+def test_each_network_may_start_from_another_that_has_its_trunk():
+    def build(**changes):
+        return MODELS.build(
+            dict(type="ResNet4d", depth=18, base_channels=8, pretrained=None) | changes
+        )
+
+    f4d, slowonly = build(), build(placement=(0, 0, 0, 0))
+    check_fits_partly(slowonly, f4d.state_dict(), "f4d.pth")  # most of its kernels are the blocks'
+    check_fits_partly(f4d, slowonly.state_dict(), "slowonly.pth")
+    with pytest.raises(ForeignCheckpointError, match="is a checkpoint of another model"):
+        check_fits_partly(build(base_channels=16), f4d.state_dict(), "f4d.pth")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_no_workers_are_kept_where_there_are_none(config_path, workers):
+    options = {"train_dataloader.num_workers": workers, "train_dataloader.persistent_workers": True}
+    config = load_config(str(config_path), None, options, "none")
+    assert config.train_dataloader.persistent_workers == (workers > 0)

@@ -78,6 +78,12 @@ def test_units_as_frames_keep_time_order_and_as_a_clip_are_joined() -> None:
         assert torch.equal(clips[1, view, :, unit * T + t], frame)
 
 
+def test_tsm_takes_no_other_number_of_frames() -> None:
+    other = MODELS.build(dict(type="UnitsAsFrames", num_segments=2 * U * T))
+    with pytest.raises(ValueError, match=f"num_segments={2 * U * T}, but U \\* T = {U * T}"):
+        other(batch(noise(2, 1)))
+
+
 @pytest.mark.parametrize("name", ["UnitsAsFrames", "UnitsAsClip"])
 def test_other_inputs_than_packed_units_are_refused(name: str) -> None:
     data = dict(inputs=[torch.zeros(8, 3, 32, 32)], data_samples=None)

@@ -306,14 +306,24 @@ def write_table(
     path: Path, totals: dict[str, Estimate], count: int, order: dict, classes: Iterable[dict]
 ) -> None:
     """Write the totals and a row for each class."""
-    changed = order.get("changed", {})
     header = ["class", "videos", "accuracy", "low", "high", "most often mistaken for", "times"]
     rows = [[name, count, *estimate, "", ""] for name, estimate in totals.items()]
-    rows[0] += changed.values()
+    rows[0] += in_orders(order)
     for row in classes:
         told = row["name"], row["videos"], *row["accuracy"], row["mistaken"], row["times"]
-        rows.append([*told, *row.get("changed", {}).values()])
-    write_rows(path, [[*header, *changed], *rows])
+        rows.append([*told, *in_orders(row)])
+    if order:
+        header += ["videos also tried in other orders", "these in order", *order["changed"]]
+    write_rows(path, [header, *rows])
+
+
+def in_orders(judged: dict) -> list:
+    """What ``judge_order`` found, as cells."""
+    return (
+        [judged["tried"], judged["kept"], *judged["changed"].values()]
+        if judged.get("changed")
+        else []
+    )
 
 
 def write_rows(path: Path, rows: Iterable[Iterable]) -> None:

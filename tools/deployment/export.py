@@ -60,8 +60,7 @@ class FramesToScores(nn.Module):
         if not isinstance(recognizer.backbone, Blocks4dMixin) or recognizer.with_neck:
             raise ValueError(
                 f"cannot export {type(recognizer.backbone).__name__}: expected a backbone of "
-                "f4d_mmaction without a neck (ResNet4d, with or without 4D blocks); MMAction2's "
-                "tools/deployment exports its own models"
+                "f4d_mmaction that takes units (ResNet4d, with or without 4D blocks), and no neck"
             )
         if isinstance(recognizer.data_preprocessor, UnitCombinations):
             raise ValueError(

@@ -1,9 +1,10 @@
 """Recognize videos with an exported model: numpy, PyAV and onnxruntime, nothing else.
 
 Made to be copied, together with ``video_reader.py`` and ``video_errors.py`` of
-``f4d_mmaction/datasets``, which it finds beside itself or in its repository. What the network was
-trained to see (units, frames, crops, class names) is read from the ONNX file, and normalization is
-inside it. Prints one JSON line a video.
+``f4d_mmaction/datasets``, which it finds beside itself, in its repository or in the installed
+package. What the network was trained to see (units, frames, crops, class names) is read from the
+ONNX file, and normalization is inside it. Prints one JSON line a
+video.
 """
 
 import argparse
@@ -20,7 +21,8 @@ import onnxruntime
 # The package around the reader needs PyTorch, the reader does not: import it without the package.
 reading = sys.modules["reading"] = types.ModuleType("reading")
 here = Path(__file__).resolve().parent
-reading.__path__ = [str(here), str(here / "../../f4d_mmaction/datasets")]
+places = ".", "../../f4d_mmaction/datasets", "../../../datasets"
+reading.__path__ = [str(here / place) for place in places]
 VideoReader = importlib.import_module("reading.video_reader").VideoReader
 
 

@@ -26,6 +26,7 @@ model = dict(
     ),
     data_preprocessor=dict(
         type="UnitsAsFrames",
+        num_segments=16,
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
     ),

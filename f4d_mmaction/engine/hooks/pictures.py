@@ -52,9 +52,7 @@ class AttentionVisualizationHook(Hook):
 
     def __init__(self, num_videos: int = 4, interval: int = 1, location: str | None = None) -> None:
         if num_videos < 1 or interval < 1:
-            raise ValueError(
-                f"num_videos and interval must be at least 1, got {num_videos} and {interval}"
-            )
+            raise ValueError(f"num_videos and interval must be positive: {num_videos}, {interval}")
         self.num_videos = num_videos
         self.interval = interval
         self.location = location

@@ -106,6 +106,8 @@ def test_the_command_says_what_the_test_said(trained, tmp_path, run_tool):
     right = [int(s["pred_score"].argmax() == s["gt_label"]) for s in samples]
     assert own[0]["class"] == "top-1"
     assert float(own[0]["accuracy"]) == pytest.approx(np.mean(right), abs=1e-4)
+    assert (own[0]["videos also tried in other orders"], own[0]["these in order"]) == (
+        "8", own[0]["accuracy"])  # fmt: skip
     assert len(own) == 3 + len({int(sample["gt_label"]) for sample in samples})
     page = (tmp_path / "own.html").read_text()
     assert "noise.mp4: garbage video" in page
