@@ -119,6 +119,31 @@ class Unit:
     follows: bool  # whether it comes right after the unit before it
 
 
+@dataclass
+class Connection:
+    """What a source was from one opening to its end."""
+
+    is_file: bool  # whether it has an end, and begins at its start when it is opened again
+    kind: str = ""  # FFmpeg's name of the format
+    lasts: float = 0.0  # seconds by its own account, 0 if unknown
+    reached: float = 0.0  # when its last frame ends
+    frames: int = 0
+    ended: bool = False  # rather than broke off
+    reason: str = ""  # why there is no more, as a sentence
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of a file is missing; FFmpeg may call the end of one an error."""
+        if self.ended:
+            return self.reached >= 0.9 * self.lasts
+        return 0 < 0.99 * self.lasts <= self.reached
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a file ended early; of rtsp that also means that the server stopped."""
+        return self.ended and self.is_file and self.kind != "rtsp"
+
+
 class Reader(threading.Thread):
     """Reads a source, opens it again when it breaks off, and keeps its latest units.
 
@@ -151,7 +176,6 @@ class Reader(threading.Thread):
         self._changed = threading.Condition()
         self._error: Exception | None = None
         self._heard = time.monotonic()
-        self._reached = 0.0  # when the last frame of this connection ends, in seconds
 
     def run(self) -> None:
         try:
@@ -192,39 +216,41 @@ class Reader(threading.Thread):
     def _read_again(self) -> None:
         left, most = self.tries, 0
         while not self.stopped.is_set():
-            before, kind, lasts, is_file, ended = self.frames, "", 0.0, self.source == "-", False
-            self._heard, self._reached = time.monotonic(), 0.0
-            try:
-                with open_live(self.source, self.timeout, self.pipe) as video:
-                    kind, lasts = video.format.name, announced_seconds(video)
-                    is_file = is_file or bool(video.duration or video.size > 0)
-                    self._read(video)
-                ended, reason = not self.pipe.silent, f"it ended after {self._reached:.1f} s"
-                reason += f" of {lasts:.1f}" if lasts else ""
-                reason = reason if ended else f"no frame within {self.timeout:g} s"
-            except (StreamError, BadVideoError) as error:
-                late = getattr(error, "kind", None) is BadVideoKind.TIMEOUT
-                reason = without_password(str(error).removeprefix(f"{self.shown}: "))
-                reason = f"no frame within {self.timeout:g} s" if late else reason
-                if "mp4" in kind and not self.frames and not late:
-                    reason += "; an mp4 streams only with its index first (+faststart)"
-            # FFmpeg also calls it an error where a file without a length ends.
-            is_whole = self._reached >= 0.9 * lasts if ended else 0 < 0.99 * lasts <= self._reached
-            if self.stopped.is_set() or (self.frames and is_file and is_whole):
+            last = self._connect()
+            if self.stopped.is_set() or (self.frames and last.is_file and last.is_whole):
                 return
-            # A file that ends early is cut; only of rtsp that also means that the server stopped.
-            is_cut = ended and is_file and kind != "rtsp"
             # A file begins again at its start: only what goes further is no failed try.
-            read = self.frames - before
-            left = self.tries if read > (most if is_file else 0) else left - 1
-            most = max(most, read)
-            if self.source == "-" or is_cut or not self.frames or left <= 0:
-                raise StreamError(f"{self.shown}: {reason}")
-            print(f"{self.shown}: {reason}; opening it again", file=sys.stderr)
+            left = self.tries if last.frames > (most if last.is_file else 0) else left - 1
+            most = max(most, last.frames)
+            if self.source == "-" or last.is_cut or not self.frames or left <= 0:
+                raise StreamError(f"{self.shown}: {last.reason}")
+            print(f"{self.shown}: {last.reason}; opening it again", file=sys.stderr)
             self.stopped.wait(PAUSE)
             self.reopened += 1
 
-    def _read(self, video: InputContainer) -> None:
+    def _connect(self) -> Connection:
+        """Read from the source until it ends or breaks off."""
+        self._heard, last = time.monotonic(), Connection(is_file=self.source == "-")
+        try:
+            with open_live(self.source, self.timeout, self.pipe) as video:
+                last.kind, last.lasts = video.format.name, announced_seconds(video)
+                last.is_file = last.is_file or bool(video.duration or video.size > 0)
+                self._read(video, last)
+        except (StreamError, BadVideoError) as error:
+            late = getattr(error, "kind", None) is BadVideoKind.TIMEOUT
+            last.reason = without_password(str(error).removeprefix(f"{self.shown}: "))
+            if "mp4" in last.kind and not self.frames:
+                last.reason += "; an mp4 streams only with its index first (+faststart)"
+        else:
+            late = self.pipe.silent
+            last.ended = not late
+            last.reason = f"it ended after {last.reached:.1f} s"
+            last.reason += f" of {last.lasts:.1f}" if last.lasts else ""
+        if late:
+            last.reason = f"no frame within {self.timeout:g} s"
+        return last
+
+    def _read(self, video: InputContainer, connection: Connection) -> None:
         stream, reformatter = video.streams.video[0], VideoReformatter()
         unit = stream.time_base or Fraction(1)
         rate = frame_rate(stream) or 25
@@ -238,13 +264,14 @@ class Reader(threading.Thread):
                 index = 0
             size, self._heard = (frame.width, frame.height), time.monotonic()
             shown = index / rate if frame.pts is None else float(frame.pts * unit)
-            self._reached = max(self._reached, shown + 1 / rate)
+            connection.reached = max(connection.reached, shown + 1 / rate)
             place = index % window.section
             if place == 0:
                 start, images = shown, {}
             if place in offsets:
                 images[place] = to_rgb(frame, reformatter, self.shown)
             index, self.frames = index + 1, self.frames + 1
+            connection.frames += 1
             if place == window.section - 1:
                 inputs = window.format([images[offset] for offset in offsets], 1)
                 follows = index > window.section
