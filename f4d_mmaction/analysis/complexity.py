@@ -16,7 +16,6 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..datasets.unwrapping import find_sampler, tested_dataset
 
@@ -71,11 +70,8 @@ def complexity(
         ValueError: a size below 1, or one that the network does not take.
     """
     if min(num_units, clip_len, size) < 1:
-        raise ValueError(
-            f"num_units, clip_len and size must be at least 1: {num_units}, {clip_len}, {size}"
-        )
-    if not isinstance(config, Config):
-        config = Config.fromfile(config)
+        raise ValueError(f"sizes must be positive: U{num_units} x T{clip_len} at {size}")
+    config = config if isinstance(config, Config) else Config.fromfile(config)
     init_default_scope(config.get("default_scope", "mmaction"))
     settings = deepcopy(config.model)
     settings.get("data_preprocessor", {}).pop("blending", None)  # not for the meta device
@@ -84,7 +80,7 @@ def complexity(
         video = torch.empty(1, num_units, 3, clip_len, size, size, dtype=torch.uint8)
     try:
         macs = count_macs(model, video)
-    except RuntimeError as error:  # such as TSM's, of which each takes one number of frames
+    except (RuntimeError, ValueError) as error:  # such as TSM's, which takes one number of frames
         raise ValueError(f"not on U{num_units} x T{clip_len} at {size}: {error}") from error
     params = dict.fromkeys(PARTS, 0)
     for name, parameter in model.named_parameters():
@@ -100,6 +96,10 @@ def part_of(name: str) -> str:
 
 def count_macs(model: BaseModel, video: torch.Tensor) -> dict[str, int]:
     """Count multiply-adds by part for one ``video`` (views, U, 3, T, H, W) of uint8."""
+    try:
+        from torch.utils.flop_counter import FlopCounterMode
+    except ImportError as error:
+        raise ValueError("counting multiply-adds needs PyTorch 2.1 or newer") from error
     counter = FlopCounterMode(display=False)
     batch = model.data_preprocessor(dict(inputs=[video], data_samples=None))
     with counter, torch.no_grad():

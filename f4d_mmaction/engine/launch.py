@@ -56,8 +56,9 @@ def load_config(path: str, work_dir: str | None, options: dict, launcher: str) -
     config.launcher = launcher
     config.work_dir = work_dir or config.get("work_dir") or f"work_dirs/{Path(path).stem}"
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
-        if (config.get(name) or {}).get("num_workers") == 0:  # PyTorch refuses to keep none of them
-            config[name].persistent_workers = False
+        loader = config.get(name)
+        if isinstance(loader, dict) and loader.get("num_workers") == 0:
+            loader["persistent_workers"] = False  # PyTorch refuses to keep none of them
     return config
 
 

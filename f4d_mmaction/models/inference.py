@@ -49,8 +49,7 @@ def prepare_for_inference(
     if dtype not in (None, torch.float32, torch.float16, torch.bfloat16):
         raise ValueError(f"dtype must be float32, float16 or bfloat16, got {dtype}")
     model = model.float() if device is None else model.float().to(device)
-    model.eval()
-    model.requires_grad_(False)
+    model.eval().requires_grad_(False)
     home: torch.device = next(model.parameters()).device
     dtype = dtype or best_dtype(home)
     use_channels_last(backbone)
@@ -81,7 +80,7 @@ class FastForward:
         self.backbone, self.plain, self.dtype = backbone, backbone.forward, dtype
         self.shapes: set[tuple] = set()
         self.room = COMPILED_SHAPES if compile else 0
-        self.weights: list[tuple] = []  # of the graphs
+        self.graph: tuple | None = None  # the versions of its weights, and the function
 
     def __reduce__(self) -> tuple:
         """A copy, or what a pickle restores, has the copied backbone's weights in its graphs."""
@@ -95,10 +94,8 @@ class FastForward:
         low = torch.autocast(x.device.type, self.dtype) if self.dtype != torch.float32 else None
         with low or nullcontext():  # before PyTorch 2.2 not in float32
             # Calls for more than features, such as attention maps, run uncompiled.
-            if args or kwargs or not self.is_compiled(x):
-                features = self.plain(x, *args, **kwargs)
-            else:
-                features = self.run_compiled(x)
+            plain = args or kwargs or not self.is_compiled(x)
+            features = self.plain(x, *args, **kwargs) if plain else self.run_compiled(x)
         if isinstance(features, tuple):
             return tuple(feature.float() for feature in features)
         return features.float()
@@ -108,14 +105,14 @@ class FastForward:
         from torch._inductor import config  # slow, so imported where something is compiled
 
         frozen = x.device.type == "cpu"
-        if not self.weights or (frozen and self.weights != versions(self.backbone)):
-            self.weights = versions(self.backbone)
+        graph, now = self.graph, versions(self.backbone) if frozen else None
+        if graph is None or graph[0] != now:
             # A backend of its own; else PyTorch takes graphs from before, with the weights of then.
             backend = partial(torch._dynamo.lookup_backend("inductor"))
-            self.compiled = compile_each_shape(self.plain, backend=backend)
+            graph = self.graph = now, compile_each_shape(self.plain, backend=backend)
         # No option of `torch.compile`: the tracing of the graph would not see it.
         with config.patch(freezing=frozen):
-            return self.compiled(x)
+            return graph[1](x)
 
     def is_compiled(self, x: Tensor) -> bool:
         """Whether inputs like ``x`` are, or will be now."""
@@ -132,7 +129,8 @@ class FastForward:
 def versions(backbone: nn.Module) -> list[tuple]:
     """Where each weight lies and how often it was written, by which a change of any is seen."""
     weights = [*backbone.parameters(), *backbone.buffers()]
-    return [(each.data_ptr(), each.is_inference() or each._version) for each in weights]
+    # PyTorch does not count what is written in inference mode, nor through `.data`.
+    return [(w.data_ptr(), float(w.sum()) if w.is_inference() else w._version) for w in weights]
 
 
 def can_compile(device: torch.device) -> bool:

@@ -90,16 +90,16 @@ def _shorten(line: str) -> str:
 
 
 def check_fits_partly(network: nn.Module, weights: dict, name: str) -> None:
-    """Check that half of a checkpoint's kernels fit, as a trunk's, or fill half of the network.
+    """Check that half of a checkpoint's kernels fit, not counting those of 4D blocks.
 
     Raises:
         ForeignCheckpointError: fewer fit; the rest would silently stay random.
     """
     own = network.state_dict()
-    kernels = {k: v for k, v in _plain_names(weights).items() if getattr(v, "ndim", 0) > 1}
+    named = {k: v for k, v in _plain_names(weights).items() if "blocks4d." not in k}
+    kernels = {k: v for k, v in named.items() if getattr(v, "ndim", 0) > 1}
     fitting = [k for k, kernel in kernels.items() if k in own and own[k].shape == kernel.shape]
-    wanted = min(len(kernels), sum(weight.ndim > 1 for weight in own.values()))
-    if 2 * len(fitting) < max(wanted, 1):
+    if 2 * len(fitting) < max(len(kernels), 1):
         raise ForeignCheckpointError(
             f"{name} is a checkpoint of another model: of its {len(kernels)} kernels "
             f"{len(fitting)} fit. It has {', '.join(list(weights)[:SHOWN_KEYS])}, ...; the model "

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,31 @@ def test_a_copy_runs_with_its_own_weights(copied):
         plain = nn.Sequential.forward(twin.backbone, x)
     torch.testing.assert_close(twin.backbone(x), plain, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(model.backbone(x), expected, rtol=1e-4, atol=1e-5)
+
+
+@needs_a_compiler
+def test_threads_that_compile_at_once_have_the_weights_of_now():
+    model, x, expected = toy()
+    other, _, _ = toy(1)
+    others = other.backbone(x).detach()
+    prepare_for_inference(model, dtype=torch.float32)
+    for weights, wanted in ((None, expected), (other.state_dict(), others)):
+        if weights:
+            model.load_state_dict(weights)
+        with ThreadPoolExecutor(4) as pool:
+            for found in pool.map(model.backbone, [x] * 8):
+                torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@needs_a_compiler
+def test_what_inference_mode_writes_reaches_the_graphs_too():
+    with torch.inference_mode():
+        model, x, expected = toy()
+        prepare_for_inference(model, dtype=torch.float32)
+        torch.testing.assert_close(model.backbone(x), expected, rtol=1e-4, atol=1e-5)
+        other, _, _ = toy(1)
+        model.load_state_dict(other.state_dict())
+        torch.testing.assert_close(model.backbone(x), other.backbone(x), rtol=1e-4, atol=1e-5)
 
 
 def load_parts(model, weights):

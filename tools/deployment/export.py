@@ -170,7 +170,7 @@ def export(
 
 def export_program(
     network: FramesToScores, example: Tensor, fixed_units: bool = False
-) -> torch.export.ExportedProgram:
+) -> "torch.export.ExportedProgram":
     """Capture the network for inputs like ``example``, (N, views, U, C, T, H, W) of uint8.
 
     The trunk's normalizations are folded into its convolutions, as the blocks fold theirs: next to
@@ -179,7 +179,8 @@ def export_program(
     Raises:
         ImportError: PyTorch is too old to leave sizes open.
     """
-    if not hasattr(torch.export.Dim, "DYNAMIC"):
+    size = getattr(getattr(torch, "export", None), "Dim", None)
+    if not hasattr(size, "DYNAMIC"):
         raise ImportError(
             f"PyTorch {torch.__version__} cannot export with sizes left open; checkpoints of it "
             'can be exported elsewhere, where PyTorch 2.13 was tried: pip install "torch>=2.13"'
@@ -203,7 +204,7 @@ def export_program(
 
 
 def save_onnx(
-    program: torch.export.ExportedProgram,
+    program: "torch.export.ExportedProgram",
     path: Path,
     metadata: dict[str, str],
     keep_conv3d: bool = False,
