@@ -80,7 +80,7 @@ class FastForward:
         self.backbone, self.plain, self.dtype = backbone, backbone.forward, dtype
         self.shapes: set[tuple] = set()
         self.room = COMPILED_SHAPES if compile else 0
-        self.graph: tuple | None = None  # the versions of its weights, and the function
+        self.graph: tuple | None = None  # versions of its weights, function, weights kept in place
 
     def __reduce__(self) -> tuple:
         """A copy, or what a pickle restores, has the copied backbone's weights in its graphs."""
@@ -105,11 +105,13 @@ class FastForward:
         from torch._inductor import config  # slow, so imported where something is compiled
 
         frozen = x.device.type == "cpu"
-        graph, now = self.graph, versions(self.backbone) if frozen else None
+        weights = [*self.backbone.parameters(), *self.backbone.buffers()] if frozen else []
+        graph, now = self.graph, list(map(version, weights))
         if graph is None or graph[0] != now:
             # A backend of its own; else PyTorch takes graphs from before, with the weights of then.
             backend = partial(torch._dynamo.lookup_backend("inductor"))
-            graph = self.graph = now, compile_each_shape(self.plain, backend=backend)
+            compiled = compile_each_shape(self.plain, backend=backend)
+            graph = self.graph = now, compiled, [weight.detach() for weight in weights]
         # No option of `torch.compile`: the tracing of the graph would not see it.
         with config.patch(freezing=frozen):
             return graph[1](x)
@@ -126,11 +128,9 @@ class FastForward:
         return shape in self.shapes
 
 
-def versions(backbone: nn.Module) -> list[tuple]:
-    """Where each weight lies and how often it was written, by which a change of any is seen."""
-    weights = [*backbone.parameters(), *backbone.buffers()]
-    # PyTorch does not count what is written in inference mode, nor through `.data`.
-    return [(w.data_ptr(), float(w.sum()) if w.is_inference() else w._version) for w in weights]
+def version(weight: Tensor) -> tuple:
+    """Where a weight lies, and the count of its changes; its sum where PyTorch does not count."""
+    return weight.data_ptr(), float(weight.sum()) if weight.is_inference() else weight._version
 
 
 def can_compile(device: torch.device) -> bool:

@@ -49,7 +49,7 @@ class UnitsAsFrames(_Regrouped):
         """Map (views, U, C, T, H, W) to (views*U*T, C, H, W)."""
         frames = video.shape[1] * video.shape[3]
         if self.num_segments not in (None, frames):
-            raise ValueError(f"num_segments={self.num_segments}, but U * T = {frames}")
+            raise ValueError(f"num_segments={self.num_segments}, but there are {frames} frames")
         return video.transpose(2, 3).flatten(0, 2)
 
 
