@@ -325,6 +325,8 @@ def check(
         ratio = measure(target, rounds, device, memory)
         met = target.get("at_least", ratio) <= ratio <= target.get("at_most", ratio)
         results.append(dict(target, ratio=ratio, met=met))
+        place = f"{len(results)} of {len(targets)}"
+        print(f"{place}: {target['name']}: {ratio:.2f}", file=sys.stderr, flush=True)
     return results
 
 
