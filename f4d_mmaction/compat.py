@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 MMCV_RANGE = SpecifierSet(">=2.0.1,<2.4")  # tested; MMAction2 itself accepts mmcv below 2.2
 MMCV_OF_MMACTION = "2.1.0"
-TORCH = Version(version("torch"))
-LOADS_WEIGHTS_ONLY = Version("2.6") <= TORCH  # and by default
+torch_version = Version(version("torch"))
+LOADS_WEIGHTS_ONLY = torch_version >= Version("2.6")  # and by default
 
 
 def apply() -> None:
@@ -144,7 +144,7 @@ def load_from_local(path: str | Path, map_location: "MAP_LOCATION" = "cpu", **op
         options["weights_only"] = True
     else:
         options["pickle_module"] = restricted_pickle(checkpoint_types())
-    if Version("2.1") > TORCH:  # which knows no mapping into memory
+    if torch_version < Version("2.1"):  # which maps no file into memory
         options.pop("mmap", None)
     return torch.load(path, map_location=map_location, **options)
 

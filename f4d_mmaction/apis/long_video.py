@@ -54,7 +54,7 @@ class SlidingWindow:
         sampler = next((step for step in steps if isinstance(step, SampleActionUnits)), None)
         kinds = [type(step) for step in steps]
         if sampler is None or FormatActionUnits not in kinds:
-            raise ValueError("long videos need SampleActionUnits and FormatActionUnits to test")
+            raise ValueError("long videos need a test pipeline that packs action units")
         self.model = model
         self.units = sampler.num_units
         reach = sampler.clip_len * sampler.frame_interval

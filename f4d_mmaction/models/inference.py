@@ -92,7 +92,7 @@ class FastForward:
         if self.backbone.training:
             raise ValueError("prepared for inference, not for training; load the model anew")
         low = torch.autocast(x.device.type, self.dtype) if self.dtype != torch.float32 else None
-        with low or nullcontext():  # before PyTorch 2.2 not in float32
+        with low or nullcontext():  # float32 has no autocast before PyTorch 2.2
             # Calls for more than features, such as attention maps, run uncompiled.
             plain = args or kwargs or not self.is_compiled(x)
             features = self.plain(x, *args, **kwargs) if plain else self.run_compiled(x)

@@ -319,11 +319,9 @@ def write_table(
 
 def in_orders(judged: dict) -> list:
     """What ``judge_order`` found, as cells."""
-    return (
-        [judged["tried"], judged["kept"], *judged["changed"].values()]
-        if judged.get("changed")
-        else []
-    )
+    if not judged.get("changed"):
+        return []
+    return [judged["tried"], judged["kept"], *judged["changed"].values()]
 
 
 def write_rows(path: Path, rows: Iterable[Iterable]) -> None:

@@ -3,8 +3,9 @@
 Made to be copied, together with ``video_reader.py`` and ``video_errors.py`` of
 ``f4d_mmaction/datasets``, which it finds beside itself, in its repository or in the installed
 package. What the network was trained to see (units, frames, crops, class names) is read from the
-ONNX file, and normalization is inside it. Prints one JSON line a
-video.
+ONNX file, and normalization is inside it.
+
+Prints one JSON line a video.
 """
 
 import argparse
