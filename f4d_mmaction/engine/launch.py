@@ -58,7 +58,8 @@ def load_config(path: str, work_dir: str | None, options: dict, launcher: str) -
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         loader = config.get(name)
         if isinstance(loader, dict) and loader.get("num_workers") == 0:
-            loader.update(persistent_workers=False, prefetch_factor=None)  # PyTorch refuses others
+            loader["persistent_workers"] = False  # PyTorch refuses what is for workers
+            loader.pop("prefetch_factor", None)
     return config
 
 

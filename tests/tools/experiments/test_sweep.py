@@ -263,3 +263,13 @@ def test_a_document_without_sections_of_pictures_gets_none(study):
         "".join(f"<!-- {s} -->\n<!-- /{s} -->\n" for s in ("some_setup", "some_one"))
     )
     assert "![" not in write_report(study).read_text()
+
+
+@pytest.mark.parametrize("name", ["study", "egogestar", "utd_mhad", "utd_mhad_sequences"])
+def test_runs_of_the_page_are_those_of_todays_configs(root, name):
+    """A key that a config or its loading adds would have every study run anew."""
+    study = Study.load(root / "docs/experiments" / f"{name}.py")
+    finished = study.finished()
+    runs = [run.key in finished for run in study.runs()]
+    said = f"{sum(runs)} of {len(runs)} runs are finished"
+    assert said in study.document.read_text().partition(f"<!-- {study.prefix}setup -->")[2][:200]
