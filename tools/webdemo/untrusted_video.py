@@ -65,7 +65,7 @@ def check_video(path: str, config: Config, limits: Limits) -> str:
     name = Path(path).name
     failure, error = run_limited(_inspect, (path, config, limits), time_limit, limits.memory)
     if failure == "crashed":
-        return f"{name} cannot be decoded: the decoder crashed."
+        return f"{name} cannot be decoded: the decoder crashed, perhaps for want of memory."
     if failure == "hung":
         return f"{name} was not read within {time_limit:g} s."
     if failure:
