@@ -11,6 +11,7 @@ import pytest
 import report
 import torch
 from judging import (
+    Z,
     calibration,
     mean_class_accuracy,
     mistakes,
@@ -23,8 +24,17 @@ from mmengine.dataset import pseudo_collate
 from photograph_webdemo import addresses
 from tiny_run import finish, start, write_config
 
-from f4d_mmaction.analysis.statistics import confusion_of
+from f4d_mmaction.analysis.statistics import confusion_of, wilson
 from f4d_mmaction.datasets.video_errors import BadVideoError
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 5), (5, 5), (3, 7), (8123, 24777)])
+def test_the_bounds_are_shares_that_the_count_can_just_not_refuse(hits, count):
+    share, low, high = wilson(hits, count)
+    for bound in {low, high} - {0.0, 1.0}:
+        assert (share - bound) ** 2 == pytest.approx(Z**2 * bound * (1 - bound) / count)
+    assert 0 <= low <= share <= high <= 1
+    assert high - low > 0
 
 
 def test_the_interval_of_the_mean_class_accuracy_holds_the_truth_95_times_in_100():
