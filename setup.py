@@ -78,6 +78,10 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     author="The f4d_mmaction authors",
+    project_urls={  # the repository has no public address yet
+        "Paper": "https://arxiv.org/abs/2401.08609",
+        "Host": "https://github.com/open-mmlab/mmaction2",
+    },
     keywords=[
         *("action recognition", "video classification", "video-level", "4D convolution"),
         *("attention", "MMAction2", "OpenMMLab", "PyTorch"),

@@ -67,6 +67,23 @@ def test_training_on_six_units(benchmark: Path, tmp_path: Path) -> None:
     assert units == [6, 4]
 
 
+def test_old_names_go_on_working() -> None:
+    """The host's helpers compose with blocks and attention built from configs."""
+    names: dict = {}
+    exec(block("docs/public.md", "deprecated_api_warning"), names)
+    try:
+        old = dict(type="FrameAttention", width=3)
+        with pytest.warns(DeprecationWarning, match='"width" is deprecated in `FrameAttention'):
+            network = MODELS.build(dict(type="F4DBlock", channels=8, attention=[old]))
+        assert network.attention["FrameAttention"].weigh[0].out_channels == 3
+        with pytest.raises(TypeError, match="wide"):
+            MODELS.build(dict(type="F4DBlock", channels=8, attention=[dict(old, wide=3)]))
+    finally:
+        MODELS.module_dict.pop("FrameAttention")
+    assert "removed in version 2.0" in names["frame_attention"].__doc__
+    assert names["frame_attention"](8).weigh[0].in_channels == 8
+
+
 def test_recognizing(
     benchmark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

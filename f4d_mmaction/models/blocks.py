@@ -50,7 +50,8 @@ def build_module(config: str | dict, pass_on: bool = False, **defaults: object) 
     wanted = inspect.signature(cls).parameters
     takes_all = any(each.kind is each.VAR_KEYWORD for each in wanted.values())
     takes_all &= cls.__init__ is not nn.Module.__init__  # which takes none of all
-    if not takes_all and (foreign := config.keys() - wanted.keys() - {"type", "_scope_"}):
+    foreign = config.keys() - wanted.keys() - {"type", "_scope_"}  # a wrapper may know old keys
+    if foreign and not takes_all and "__wrapped__" not in {*dir(cls), *dir(cls.__init__)}:
         raise ValueError(
             f"{kind} does not know {', '.join(sorted(foreign))} of {config}; if a config inherits "
             "them from another type, `_delete_=True` beside its own type leaves them out"
@@ -61,8 +62,7 @@ def build_module(config: str | dict, pass_on: bool = False, **defaults: object) 
 
 def choose_path(fast: Callable, fused: bool, with_cp: bool) -> Callable:
     """Say how a block computes: fast or as it is defined, recomputed in backward or not."""
-    literal = partial(recomputed, defined) if with_cp else defined
-    fast = partial(recomputed, fast) if with_cp else fast
+    literal, fast = (partial(recomputed, way) if with_cp else way for way in (defined, fast))
     return partial(unless_hooked, fast, literal) if fused else literal
 
 
