@@ -70,6 +70,21 @@ def networks(data: str) -> dict[str, dict]:
     )
 
 
+def under(row: dict, **recipe: object) -> dict:
+    """A row under another recipe than its config's."""
+    return dict(row, options={**row["options"], **recipe})
+
+
+def crops(smallest: float, shapes: tuple[float, float]) -> dict[str, tuple[float, float]]:
+    """A recipe: crops of at least this share of the picture, with a range of shapes."""
+    step = "train_dataloader.dataset.pipeline.3"
+    return {f"{step}.area_range": (smallest, 1.0), f"{step}.aspect_ratio_range": shapes}
+
+
+# Twice as many steps, on crops that move and bend the picture more, which keep the motion.
+SMALL_CROPS = {"train_dataloader.batch_size": 8, **crops(0.4, (0.7, 1.4))}
+
+
 def started(data: str, seeds: Sequence[int]) -> dict[str, dict]:
     """Rows of blocks that start as large as F4D's, whose three maps of a half each add a half."""
     return {
@@ -82,8 +97,7 @@ def started_at(row: dict, scale: float) -> dict:
     """A row whose blocks start this many times as large."""
     hooks = [dict(type="StartingScaleHook", scale=scale)]
     imports = ["f4d_mmaction", "starting_scale"]
-    options = {"custom_hooks": hooks, "custom_imports.imports": imports}
-    return dict(row, options={**row["options"], **options})
+    return under(row, **{"custom_hooks": hooks, "custom_imports.imports": imports})
 
 
 def units(data: str, number: int) -> dict:
