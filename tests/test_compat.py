@@ -110,7 +110,7 @@ def test_tools_import_mmaction_after_the_package(root: Path) -> None:
     """It refuses mmcv 2.2 and later otherwise."""
     for path in (root / "tools").rglob("*.py"):
         roots = re.findall(r"^(?:from|import) (mmaction|f4d_mmaction)\b", path.read_text(), re.M)
-        assert roots[:1] != ["mmaction"], path
+        assert roots[:1] != ["mmaction"], f"{path} imports mmaction before f4d_mmaction"
 
 
 def test_applying_the_workarounds_again_changes_nothing() -> None:

@@ -1,6 +1,7 @@
 """What the pages name is there: links, pictures, scripts and configs; the site of them is whole."""
 
 import importlib
+import inspect
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from mmaction.registry import MODELS
 from pages import PAGES, ROOT
 
 PUBLIC = ("apis", "datasets.transforms", "engine", "engine.hooks", "models", "visualization")
@@ -27,6 +29,14 @@ def test_named_tools_and_configs_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = re.findall(r"(?<![\w./])(?:tools|configs)/[\w./-]+\.(?:py|sh)\b", text)
     assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def test_api_page_has_what_builds_registered_blocks() -> None:
+    page = (ROOT / "docs/api.md").read_text()
+    builders = [each for each in MODELS.module_dict.values() if inspect.isfunction(each)]
+    own = [each for each in builders if each.__module__.startswith("f4d_mmaction")]
+    assert len(own) > 1
+    assert not [each for each in own if f"{each.__module__}.{each.__name__}\n" not in page]
 
 
 def test_site_is_built_without_a_warning_and_every_link_in_it_leads_somewhere(

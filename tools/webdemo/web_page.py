@@ -272,7 +272,7 @@ def refuse_addresses(component: gradio.components.Component) -> None:
         return await accept(path)
 
     # Gradio has no other place for a rule on one component alone.
-    component.async_move_resource_to_block_cache = accept_file  # type: ignore[assignment]
+    component.async_move_resource_to_block_cache = accept_file  # type: ignore[assignment]  # see above
 
 
 def thumbnail(path: str | os.PathLike) -> np.ndarray:
