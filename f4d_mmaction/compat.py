@@ -1,4 +1,4 @@
-"""Makes mmaction2 1.2 run on PyTorch 2.0 to 2.14, NumPy 1 and 2, and newer mmcv.
+"""Makes mmaction2 1.2 run on PyTorch 2.0 to 2.15, NumPy 1 and 2, and newer mmcv.
 
 Each function removes one symptom, names its upstream thread, and does nothing where the host is
 healthy. :func:`apply` runs on ``import f4d_mmaction``, before anything of ``mmaction.models``.
