@@ -7,7 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/building"
-"$folder/building/bin/pip" install --quiet build twine
+"$folder/building/bin/pip" install --quiet build check-manifest twine
+"$folder/building/bin/check-manifest"
 "$folder/building/bin/python" -m build --outdir "$folder/dist"
 "$folder/building/bin/python" -m twine check --strict "$folder"/dist/*
 
