@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..datasets.streaming import average_fps, stream_frames
 from ..datasets.transforms import DecodeUnits, FormatActionUnits, SampleActionUnits
+from ..models.preprocessing import ActionUnits
 from ..models.resnet4d import Blocks4dMixin
 from ..structures import Timeline
 from .loading import class_names
@@ -41,14 +42,11 @@ class SlidingWindow:
 
     def __init__(self, model: BaseModel, fps: float, seconds: float | None = None) -> None:
         backbone, preprocessor = type(model.backbone), type(model.data_preprocessor)
-        if (
-            not issubclass(backbone, Blocks4dMixin)
-            or preprocessor is not ActionDataPreprocessor
-            or model.with_neck
-        ):
+        in_units = issubclass(backbone, Blocks4dMixin) and not model.with_neck
+        if not in_units or preprocessor not in (ActionDataPreprocessor, ActionUnits):
             raise ValueError(
-                "long videos need a backbone that takes units right from ActionDataPreprocessor, "
-                f"got {backbone.__name__} after {preprocessor.__name__}"
+                "long videos need a backbone that takes units right from ActionDataPreprocessor or "
+                f"ActionUnits, got {backbone.__name__} after {preprocessor.__name__}"
             )
         steps = video_pipeline(model.cfg).transforms
         sampler = next((step for step in steps if isinstance(step, SampleActionUnits)), None)
@@ -56,6 +54,8 @@ class SlidingWindow:
         if sampler is None or FormatActionUnits not in kinds:
             raise ValueError("long videos need a test pipeline that packs action units")
         self.model = model
+        # Else a window loses a mean frame of its own, and its units are run when it is whole.
+        self.apart = not getattr(model.data_preprocessor, "subtract_mean_frame", False)
         self.units = sampler.num_units
         reach = sampler.clip_len * sampler.frame_interval
         self.section = reach if seconds is None else int(seconds * fps / self.units + 1e-6)
@@ -130,14 +130,19 @@ class SlidingWindow:
     @torch.no_grad()
     def see(self, units: list[np.ndarray]) -> Tensor:
         """Run units of :meth:`format`, one each, up to the first block: (units, C', T', H', W')."""
-        samples = [ActionDataSample() for _ in units]
-        data = dict(inputs=[torch.from_numpy(unit) for unit in units], data_samples=samples)
+        seen = torch.from_numpy(np.stack(units))
+        return (self._run_early(seen) if self.apart else seen[:, 0]).squeeze(1)
+
+    def _run_early(self, videos: Tensor) -> Tensor:
+        """Run videos (N, 1, U, C, T, H, W) up to the first block: (N, U, C', T', H', W')."""
+        data = dict(inputs=list(videos), data_samples=[ActionDataSample() for _ in videos])
         inputs = self.model.data_preprocessor(data, False)["inputs"].flatten(0, 1)
-        return self.model.backbone.forward_early(inputs).squeeze(1)
+        return self.model.backbone.forward_early(inputs)
 
     @torch.no_grad()
     def score(self, windows: Tensor) -> np.ndarray:
         """Score windows (N, U, C', T', H', W') of units that were seen: (N, classes)."""
+        windows = windows if self.apart else self._run_early(windows[:, None])
         samples = [ActionDataSample() for _ in windows]
         features = self.model.backbone.forward_late(windows)
         return scores_of(self.model, self.model.cls_head.predict(features, samples))

@@ -15,12 +15,13 @@ from .f4d import (
 )
 from .inference import prepare_for_inference
 from .other_attention import CBAMAttention, SEAttention, STMAttention, TEAAttention
-from .preprocessing import UnitCombinations, UnitsAsClip, UnitsAsFrames
+from .preprocessing import ActionUnits, UnitCombinations, UnitsAsClip, UnitsAsFrames
 from .resnet4d import CSN4d, I3D4d, ResNet2Plus1d4d, ResNet4d, X3D4d
 from .temporal_shift import SlowOnlyTSM
 from .view_conv3d import ViewConv3d
 
 __all__ = [
+    "ActionUnits",
     "Attention",
     "CBAMAttention",
     "CSN4d",

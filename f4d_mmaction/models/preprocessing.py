@@ -1,6 +1,6 @@
-"""Action units as input of recognizers that do not support units."""
+"""Action units as input: less their mean frame, or regrouped for what does not support units."""
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from mmaction.models.data_preprocessors import ActionDataPreprocessor
@@ -8,16 +8,20 @@ from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 
-class _Regrouped(ActionDataPreprocessor):
-    """Regroup the units of each video, (views, U, C, T, H, W), then normalize as the host does.
+@MODELS.register_module()
+class ActionUnits(ActionDataPreprocessor):
+    """Normalize the units of each video, (views, U, C, T, H, W), as the host does.
 
-    Keyword arguments are those of ``ActionDataPreprocessor``.
+    With ``subtract_mean_frame`` each view first loses the mean of its frames: what stands still
+    becomes 0, so ``mean`` should be 0 too. Other arguments are those of ``ActionDataPreprocessor``.
 
     Raises:
         ValueError: a video of another form.
     """
 
-    regroup: Callable[[Tensor, bool], Tensor]
+    def __init__(self, subtract_mean_frame: bool = False, **kwargs: Any) -> None:
+        super().__init__(**{"format_shape": "NCTHW", **kwargs})
+        self.subtract_mean_frame = subtract_mean_frame
 
     def preprocess(
         self, inputs: list[Tensor], data_samples: list | None, training: bool = False
@@ -29,19 +33,26 @@ class _Regrouped(ActionDataPreprocessor):
                     f"expected (views, U, C, T, H, W) per video, got {tuple(video.shape)}; the "
                     "pipeline must end in FormatActionUnits and PackActionInputs"
                 )
+        if self.subtract_mean_frame:
+            kind = getattr(self, "mean", torch.empty(0)).dtype  # of a network in half precision
+            inputs = [less_mean_frame(video).to(kind) for video in inputs]
         inputs = [self.regroup(video, training) for video in inputs]
         return super().preprocess(inputs, data_samples, training)
 
+    def regroup(self, video: Tensor, training: bool) -> Tensor:
+        """Keep the units of a video as they are."""
+        return video
+
 
 @MODELS.register_module()
-class UnitsAsFrames(_Regrouped):
+class UnitsAsFrames(ActionUnits):
     """Hand units to a 2D recognizer (TSN, TSM, ...) as one sequence of frames.
 
     (N, views*U*T, C, H, W) in time order, view by view, so that one pipeline feeds every model.
     ``num_segments`` is TSM's, which would shift frames of one video into another if U*T differed.
     """
 
-    def __init__(self, num_segments: int | None = None, **kwargs: object) -> None:
+    def __init__(self, num_segments: int | None = None, **kwargs: Any) -> None:
         super().__init__(format_shape="NCHW", **kwargs)
         self.num_segments = num_segments
 
@@ -54,11 +65,8 @@ class UnitsAsFrames(_Regrouped):
 
 
 @MODELS.register_module()
-class UnitsAsClip(_Regrouped):
+class UnitsAsClip(ActionUnits):
     """Hand units to a 3D recognizer (I3D, SlowFast, ...) as a clip (N, views, C, U*T, H, W)."""
-
-    def __init__(self, **kwargs: object) -> None:
-        super().__init__(format_shape="NCTHW", **kwargs)
 
     def regroup(self, video: Tensor, training: bool) -> Tensor:
         """Map (views, U, C, T, H, W) to (views, C, U*T, H, W) in time order."""
@@ -66,7 +74,7 @@ class UnitsAsClip(_Regrouped):
 
 
 @MODELS.register_module()
-class UnitCombinations(_Regrouped):
+class UnitCombinations(ActionUnits):
     """V4D's inference (Zhang et al., ICLR 2020, Algorithm 1): test on combinations of units.
 
     A network trained with ``train_units`` units sees that many at a test too: the U units of a
@@ -75,15 +83,12 @@ class UnitCombinations(_Regrouped):
     (N, views * combinations, train_units, C, T, H, W), view by view. U = 10 and 4 make
     2 * 3 * 2 * 3 = 36. ``test_cfg=dict(max_testing_views=k)`` bounds the memory.
 
-    As in the authors' code, and unlike their algorithm, what the trunk computes of a unit before
-    the first 4D block is computed anew for each combination: the scores are the same.
-
     Raises:
         ValueError: a video has fewer units than ``train_units``.
     """
 
-    def __init__(self, train_units: int, format_shape: str = "NCTHW", **kwargs: object) -> None:
-        super().__init__(format_shape=format_shape, **kwargs)
+    def __init__(self, train_units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.train_units = train_units
 
     def regroup(self, video: Tensor, training: bool) -> Tensor:
@@ -91,6 +96,11 @@ class UnitCombinations(_Regrouped):
         if training:
             return video
         return video[:, combinations(video.shape[1], self.train_units)].flatten(0, 1)
+
+
+def less_mean_frame(video: Tensor) -> Tensor:
+    """Subtract from each view's frames, (views, U, C, T, H, W), their mean: what moves is left."""
+    return video - video.mean((1, 3), keepdim=True, dtype=torch.float32)
 
 
 def combinations(num_units: int, sections: int) -> Tensor:

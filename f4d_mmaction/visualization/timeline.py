@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 import matplotlib
@@ -123,6 +122,5 @@ def _caption(picture: np.ndarray, name: str, told: str) -> np.ndarray:
     return np.asarray(image)
 
 
-@lru_cache(maxsize=4)
 def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf", name), size)

@@ -68,12 +68,9 @@ def write_video(
 
 
 class Stage:
-    """A figure drawn once; frames are then shown in one of its axes, and a cursor moves in others.
+    """A figure drawn once; frames are then shown in ``screen``, one of its axes.
 
-    Args:
-        figure: With everything that stays.
-        screen: Where frames appear.
-        tracks: Axes over the time of the video.
+    A cursor moves in ``tracks``, axes over the time of the video.
     """
 
     def __init__(self, figure: Figure, screen: Axes, tracks: Iterable[Axes]) -> None:

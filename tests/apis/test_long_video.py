@@ -45,10 +45,13 @@ def test_every_window_equals_itself_alone(model, video, batch_size):
     assert timeline.ends == pytest.approx(np.arange(4, 11) * SECTION / FPS)
 
 
+@pytest.mark.parametrize("less_mean", [False, True])
 @pytest.mark.parametrize("name", ["v4d/v4d", "slowonly/slowonly"])
-def test_other_networks_in_units_slide_too(root, video, name):
+def test_other_networks_in_units_slide_too(root, video, name, less_mean):
     torch.manual_seed(0)
-    config = str(root / f"configs/recognition/{name}_r18_phase_order.py")
+    config = Config.fromfile(root / f"configs/recognition/{name}_r18_phase_order.py")
+    if less_mean:
+        config.model.data_preprocessor.update(type="ActionUnits", subtract_mean_frame=True)
     window = SlidingWindow(init_recognizer(config, None, "cpu"), FPS, seconds=2.0)
     assert window.section == 5
     assert window.timeline(video, 4).scores == pytest.approx(alone(window, video), abs=1e-5)

@@ -78,13 +78,50 @@ def test_units_as_frames_keep_time_order_and_as_a_clip_are_joined() -> None:
         assert torch.equal(clips[1, view, :, unit * T + t], frame)
 
 
+@pytest.mark.parametrize("name", ["ActionUnits", "UnitsAsClip", "UnitsAsFrames"])
+def test_without_its_mean_frame_a_video_shows_what_moves_alone(name: str) -> None:
+    """A square that moves on a still picture: the picture goes, and the square is left."""
+    (still,) = noise(1, 2)
+    still = still[:, :1, :, :1].div(2, rounding_mode="floor").expand(-1, U, -1, T, -1, -1).clone()
+    moving = still.clone()
+    for view, unit, t in product(range(2), range(U), range(T)):
+        place = unit * T + t
+        moving[view, unit, :, t, 3:6, place : place + 3] += 100
+    found = MODELS.build(dict(type=name, subtract_mean_frame=True))(batch([still, moving]))
+    clips = MODELS.build(dict(type=name))(batch([moving]))["inputs"][0]
+    assert torch.equal(found["inputs"][0], torch.zeros_like(clips))
+    square = 100 * (moving != still).float()
+    expected = square - square.mean((1, 3), keepdim=True)
+    expected = MODELS.build(dict(type=name))(batch([expected]))["inputs"][0]
+    torch.testing.assert_close(found["inputs"][1], expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_network_of_another_precision_gets_its_own(dtype: torch.dtype) -> None:
+    options = dict(type="ActionUnits", subtract_mean_frame=True, mean=[0, 0, 0], std=[58, 57, 56])
+    videos, model = noise(2, 1), recognizer(options)
+    expected = model.data_preprocessor(batch(videos))["inputs"]
+    found = model.to(dtype).data_preprocessor(batch(videos))["inputs"]
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.02)
+
+
+def test_the_mean_frame_is_that_of_all_units_where_combinations_see_some() -> None:
+    (video,) = noise(1, 1)
+    options = dict(subtract_mean_frame=True)
+    whole = MODELS.build(dict(type="ActionUnits", **options))(batch([video]))["inputs"][0]
+    some = MODELS.build({**SECTIONS, **options})(batch([video]))["inputs"][0]
+    for found, choice in zip(some, product([0], [1, 2], [3, 4])):
+        assert torch.equal(found, whole[0, choice])
+
+
 def test_tsm_takes_no_other_number_of_frames() -> None:
     other = MODELS.build(dict(type="UnitsAsFrames", num_segments=2 * U * T))
     with pytest.raises(ValueError, match=f"num_segments={2 * U * T}, but there are {U * T} frames"):
         other(batch(noise(2, 1)))
 
 
-@pytest.mark.parametrize("name", ["UnitsAsFrames", "UnitsAsClip"])
+@pytest.mark.parametrize("name", ["ActionUnits", "UnitsAsFrames", "UnitsAsClip"])
 def test_other_inputs_than_packed_units_are_refused(name: str) -> None:
     data = dict(inputs=[torch.zeros(8, 3, 32, 32)], data_samples=None)
     with pytest.raises(ValueError, match="must end in FormatActionUnits"):

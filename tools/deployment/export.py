@@ -31,7 +31,7 @@ from f4d_mmaction.apis.recognition import each_label
 from f4d_mmaction.datasets.unwrapping import find_sampler, labels_of, tested_dataset, unwrapped
 from f4d_mmaction.engine.launch import load_config
 from f4d_mmaction.models.inference import prepare_for_inference
-from f4d_mmaction.models.preprocessing import UnitCombinations
+from f4d_mmaction.models.preprocessing import UnitCombinations, less_mean_frame
 from f4d_mmaction.models.resnet4d import Blocks4dMixin
 from mmaction.registry import DATASETS
 
@@ -65,12 +65,13 @@ class FramesToScores(nn.Module):
         if isinstance(recognizer.data_preprocessor, UnitCombinations):
             raise ValueError(
                 "cannot export UnitCombinations, which makes many inputs of a video: give the "
-                "config whose data_preprocessor is ActionDataPreprocessor"
+                "config whose data_preprocessor is ActionUnits, with its other arguments"
             )
         self.backbone = recognizer.backbone
         self.head = recognizer.cls_head
         preprocessor = recognizer.data_preprocessor
         self.swap_channels = preprocessor.to_rgb
+        self.subtract_mean_frame = getattr(preprocessor, "subtract_mean_frame", False)
         self.register_buffer("mean", getattr(preprocessor, "mean", torch.zeros(1)))
         self.register_buffer("std", getattr(preprocessor, "std", torch.ones(1)))
         self.eval()
@@ -83,7 +84,10 @@ class FramesToScores(nn.Module):
         views = frames.shape[1]
         if self.swap_channels:
             frames = frames.flip(3)
-        video = (frames.flatten(0, 1).float() - self.mean) / self.std
+        video = frames.flatten(0, 1).float()
+        if self.subtract_mean_frame:
+            video = less_mean_frame(video)
+        video = (video - self.mean) / self.std
         logits = self.head(self.backbone(video)).unflatten(0, (-1, views))
         each = logits.softmax(2) if self.head.average_clips == "prob" else logits
         scores = each if self.head.average_clips is None else each.mean(1)

@@ -29,11 +29,20 @@ NETWORKS = {
             "model.cls_head.average_clips": "score",
         },
     ),
+    "F4D on what moves": (
+        "f4d/f4d_r18_phase_order.py",
+        {
+            "model.data_preprocessor.type": "ActionUnits",
+            "model.data_preprocessor.subtract_mean_frame": True,
+            "model.backbone.placement": (0, "last", 0, 0),
+        },
+    ),
     "V4D": ("v4d/v4d_r18_phase_order.py", {}),
     "SlowOnly": ("slowonly/slowonly_r18_phase_order.py", {}),
 }
 MARKS = {
     "F4D without attention": pytest.mark.slow,
+    "F4D on what moves": pytest.mark.end_to_end,
     "V4D": pytest.mark.end_to_end,
     "SlowOnly": pytest.mark.slow,
 }
