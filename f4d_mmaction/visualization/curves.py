@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ..json_lines import read_json_lines
-from .style import BLUE, MUTED, ORANGE, new_figure, plain, save, with_style
+from .style import BLUE, ORANGE, new_figure, plain, save, with_style
 
 
 @dataclass
@@ -67,8 +67,7 @@ def plot_runs(runs: Mapping[str, Errors], out: str | os.PathLike) -> Path:
         raise ValueError("expected at least one run to plot")
     columns = min(len(runs), 3)
     rows = -(-len(runs) // columns)
-    width = {1: 5.2, 2: 7.6, 3: 10.2}[columns]
-    figure = new_figure(width, 3.1 * rows)
+    figure = new_figure({1: 5.2, 2: 7.6, 3: 10.2}[columns], 3.1 * rows)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in grid.flat[len(runs) :]:
         axes.set_visible(False)
@@ -86,7 +85,7 @@ def plot_runs(runs: Mapping[str, Errors], out: str | os.PathLike) -> Path:
 
 def _draw(axes: Axes, name: str, errors: Errors) -> None:
     plain(axes)
-    axes.set_title(f"{name}\n", loc="left", fontsize=10, fontweight="bold")
+    axes.set_title(name, loc="left", fontsize=10, fontweight="bold")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     curves = (errors.train, "training", ORANGE), (errors.val, "validation", BLUE)
@@ -95,9 +94,3 @@ def _draw(axes: Axes, name: str, errors: Errors) -> None:
         marker = "o" if len(steps) <= 30 else None
         values = [curve[step] for step in steps]
         axes.plot(steps, values, color=color, linewidth=1.8, marker=marker, ms=3.5, label=label)
-    if errors.val:
-        best = min(errors.val, key=errors.val.__getitem__)
-        unit = "epoch" if errors.by_epoch else "iteration"
-        axes.set_title(
-            f"best {errors.val[best]:.1%}, {unit} {best}", loc="right", fontsize=8, color=MUTED
-        )

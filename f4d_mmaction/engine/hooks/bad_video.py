@@ -167,7 +167,7 @@ class BadVideoHook(Hook):
                 metrics.insert(0, BadVideoMetric())
 
     def _after_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: object, mode: str = "train"
+        self, runner: Runner, data_batch: dict, mode: str = "train", **_: object
     ) -> None:
         """Log and list the bad videos of this batch; judge their share while training."""
         samples = data_batch["data_samples"]

@@ -41,7 +41,7 @@ class InvalidNumbersHook(Hook):
         self._scale = self._scaler.get_scale() if self._scaler else math.inf
 
     def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict
+        self, runner: Runner, data_batch: dict, outputs: dict, **_: object
     ) -> None:
         """Look at the loss and at the loss scale."""
         losses = {name: torch.as_tensor(v).sum() for name, v in outputs.items() if "loss" in name}

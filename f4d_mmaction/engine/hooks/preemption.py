@@ -54,9 +54,7 @@ class PreemptionHook(Hook):
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._former)
 
-    def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: object, outputs: object
-    ) -> None:
+    def after_train_iter(self, runner: Runner, **_: object) -> None:
         """Save and exit if any process got SIGTERM, once accumulated gradients are applied."""
         if not self._anyone_asked(runner) or not runner.optim_wrapper.should_update():
             return
@@ -65,9 +63,7 @@ class PreemptionHook(Hook):
         runner.logger.warning(f"SIGTERM: saved {path}; start again with --resume to go on")
         raise SystemExit(EXIT_CODE)
 
-    def after_val_iter(
-        self, runner: Runner, batch_idx: int, data_batch: object, outputs: object
-    ) -> None:
+    def after_val_iter(self, runner: Runner, **_: object) -> None:
         """Exit if this epoch is saved; otherwise training will."""
         saved = self._saver.filename_tmpl.format(runner.epoch)
         if self._asked and str(self._saver.last_ckpt).endswith(saved):
