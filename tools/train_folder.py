@@ -74,6 +74,9 @@ def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=count, help="videos a step; default what fits, up to 16")
     parser.add_argument("--epochs", type=count, help="default what fits into the minutes")
     parser.add_argument("--flip", action="store_true", help="mirror videos too in training")
+    parser.add_argument(
+        "--moving", action="store_true", help="networks see what moves, and not the place"
+    )
     parser.add_argument("--from", dest="checkpoint", help="trunk or network to fine-tune")
     parser.add_argument("--workers", type=count, default=min(8, os.cpu_count() or 1))
     parser.add_argument("--time-limit", type=amount, default=60.0, help="seconds to decode a video")
@@ -158,7 +161,9 @@ def look_and_split(args: argparse.Namespace, work: Work) -> None:
     given = any(video.split for video in good)
     work.videos = split_videos(good, args.seed, kind, work.say)
     if args.checkpoint:
-        keep_in_training(work.videos, trained_on(args.checkpoint, work.say), given, work.say)
+        keep_in_training(
+            work.videos, trained_on(args.checkpoint, args.moving, work.say), given, work.say
+        )
 
 
 def plan(args: argparse.Namespace, work: Work, started: float) -> None:
@@ -166,6 +171,8 @@ def plan(args: argparse.Namespace, work: Work, started: float) -> None:
     videos = [video for video in work.videos if video.split == "train"]
     given = args.action, args.frames, args.units, args.interval
     sampler, why = choose_units([v.frames for v in videos], [v.fps for v in videos], *given)
+    if args.moving:
+        why.append("networks see frames less their mean over the video: what moves, not the place")
     for sentence in why:
         work.say(sentence)
     units = sampler["num_units"]

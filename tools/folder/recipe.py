@@ -56,6 +56,10 @@ def make_config(
         rate *= FINE_TUNING
     if averaged:
         backbone.placement = (0, 0, 0, 0)
+    if args.moving:
+        config.model.data_preprocessor.update(
+            type="ActionUnits", subtract_mean_frame=True, mean=[0, 0, 0]
+        )
     top_k = (1, 5) if len(classes) > 5 else (1,)
     width = backbone.base_channels * (32 if backbone.depth >= 50 else 8)
     head.update(in_channels=width, num_classes=len(classes), topk=top_k)
@@ -89,9 +93,12 @@ def make_config(
     return config
 
 
-def trained_on(checkpoint: str, say: Say) -> set[str]:
+def trained_on(checkpoint: str, moving: bool, say: Say) -> set[str]:
     """Digests, as in the names of the copies, of what trained a network of `train_folder.py`."""
     text = str((load_checked(checkpoint).get("meta") or {}).get("cfg"))
+    if ("subtract_mean_frame=True" in text) != moving:
+        seen = "frames as they are" if moving else "frames less their mean: --moving shows them so"
+        say(f"--from was trained on {seen}")
     named = re.search(r"""ann_file=(['"])(.*?/train\.txt)\1""", text)
     if named is None:  # of another tool
         return set()

@@ -297,8 +297,8 @@ def test_what_a_network_was_trained_on_is_no_test_of_it(tmp_path: Path) -> None:
     torch.save({"meta": {"cfg": text}, "state_dict": {}}, tmp_path / "a.pth")
     torch.save({"meta": {}, "state_dict": {}}, tmp_path / "b.pth")
     said: list[str] = []
-    assert trained_on(str(tmp_path / "b.pth"), said.append) == set()
-    known = trained_on(str(tmp_path / "a.pth"), said.append)
+    assert trained_on(str(tmp_path / "b.pth"), False, said.append) == set()
+    known = trained_on(str(tmp_path / "a.pth"), False, said.append)
     assert said == []
     splits, groups = ["train", "val", "val", "test", "test", "test"], "gabccd"
     videos = [
@@ -319,11 +319,22 @@ def test_what_a_network_was_trained_on_is_no_test_of_it(tmp_path: Path) -> None:
     moved = str((tmp_path / "a.pth").rename(tmp_path / "run" / "a.pth"))
     (tmp_path / "elsewhere").mkdir()
     train = (tmp_path / "train.txt").rename(tmp_path / "elsewhere" / "train.txt")
-    assert trained_on(moved, said.append) == set()
+    assert trained_on(moved, False, said.append) == set()
     assert "which is gone: what is tested here may be among them" in said[-1]
-    assert (
-        trained_on(str(Path(moved).parent.rename(train.parent / "run") / "a.pth"), print) == known
-    )
+    beside = str(Path(moved).parent.rename(train.parent / "run") / "a.pth")
+    assert trained_on(beside, False, print) == known
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_a_checkpoint_that_saw_other_frames_is_told(tmp_path: Path, moving: bool) -> None:
+    args = parse_args(["mine", "--batch=4", "--epochs=2", *["--moving"] * moving])
+    config = make_config(args, tmp_path, ["x", "y"], dict(num_units=3), averaged=False)
+    torch.save({"meta": {"cfg": config.pretty_text}, "state_dict": {}}, tmp_path / "a.pth")
+    said: list[str] = []
+    trained_on(str(tmp_path / "a.pth"), moving, said.append)
+    assert not [sentence for sentence in said if "frames" in sentence]
+    trained_on(str(tmp_path / "a.pth"), not moving, said.append)
+    assert ("frames less their mean" if moving else "frames as they are") in "".join(said)
 
 
 @pytest.mark.parametrize("subset", SHARES)

@@ -52,6 +52,7 @@ def test_a_folder_becomes_a_tested_network(
         shutil.copy(video, folder / f"{index}.mp4")
     write_video(folder / "short.mp4", 2)
     options = ["--size=32", "--epochs=2", "--batch=4", "--workers=1", "--width=8", "--flip"]
+    options += ["--moving"]
     arguments = ("train_folder.py", tmp_path / "mine", "--work-dir", work, *options)
     first = start(*arguments, log=log)
     while first.is_alive() and not (work / "config_run" / "output.log").exists():
@@ -76,6 +77,7 @@ def test_a_folder_becomes_a_tested_network(
     tested = finish(start("test.py", *network, "--dump", work / "dump.pkl", log=log), log)
     assert "acc/top1" in tested
     assert "acc/top5" not in tested
+    assert Config.fromfile(network[0]).model.data_preprocessor.subtract_mean_frame
     names = {Path(sample["filename"]).name for sample in load(work / "dump.pkl")}
     assert names == {line.split("/")[1].split()[0] for line in (work / "test.txt").open()}
 
