@@ -142,15 +142,15 @@ def write_report(study: Study) -> Path:
         rows = table(study, content["rows"], results)
         sections[name] = f"**{content['title']}**\n\n{rows}"
     start = f"{study.results.parent}/{study.prefix}"
-    pictures = {
-        "plot": plot_tables(study, results, Path(f"{start}accuracy.png")),
-        "curves": plot_curves(study, results, Path(f"{start}curves.png")),
-    }
-    if study.reference:
-        pictures["confusion"] = plot_confusion(study, results, Path(f"{start}confusion.png"))
-    for name, picture in pictures.items():
-        path = picture and Path(os.path.relpath(picture, study.document.parent)).as_posix()
-        if f"<!-- {study.prefix}{name} -->" in study.document.read_text(encoding="utf-8"):
+    text = study.document.read_text(encoding="utf-8")
+    for name, draw, file in (
+        ("plot", plot_tables, "accuracy.png"),
+        ("curves", plot_curves, "curves.png"),
+        ("confusion", plot_confusion, "confusion.png"),
+    ):
+        if f"<!-- {study.prefix}{name} -->" in text:
+            picture = draw(study, results, Path(f"{start}{file}"))
+            path = picture and Path(os.path.relpath(picture, study.document.parent)).as_posix()
             sections[name] = f"![{name}]({path})" if path else f"{NOT_RUN}."
     for name, text in sections.items():
         write_section(study.document, study.prefix + name, text)
