@@ -1,17 +1,6 @@
 """Ten gestures drawn in the air, on real videos: five folds, every clip tested once a seed."""
 
-from small_videos import (
-    CURVES,
-    NETWORKS,
-    OPTIONS,
-    SMALL_CROPS,
-    STARTS,
-    VARIANTS,
-    networks,
-    started,
-    under,
-    variants,
-)
+from small_videos import CURVES, NETWORKS, OPTIONS, VARIANTS, networks, variants
 
 results = "egogestar.jsonl"
 document = "../experiments.md"
@@ -32,19 +21,9 @@ def fold(number):
 
 
 splits = {f"_fold{number}": fold(number) for number in range(1, 6)}
-rows = networks("egogestar") | started("egogestar", seeds=[0]) | variants("egogestar", seeds=[0])
-rows |= {
-    f"{name}_crops": dict(under(row, **SMALL_CROPS), seeds=[0])
-    for name, row in networks("egogestar").items()
-}
+rows = networks("egogestar") | variants("egogestar", seeds=[0])
 tables = dict(
     networks=dict(title="Networks", rows=NETWORKS),
-    starts=dict(title="Where the blocks start", rows=STARTS),
-    crops=dict(
-        title="With small crops",
-        rows={"F4D, the recipe of this page": "f4d"}
-        | {title: f"{name}_crops" for title, name in NETWORKS.items()},
-    ),
     variants=dict(title="F4D in other forms", rows=VARIANTS),
 )
 curves = CURVES

@@ -75,14 +75,31 @@ def under(row: dict, **recipe: object) -> dict:
     return dict(row, options={**row["options"], **recipe})
 
 
+def whole_pictures(row: dict) -> dict:
+    """A row of EgoGestAR that sees its frames as they are, not less their mean."""
+    inputs = dict(
+        _delete_=True,
+        type="ActionDataPreprocessor",
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        format_shape="NCTHW",
+    )
+    if "/tsm/" in row["config"]:
+        inputs["type"] = "UnitsAsClip"
+        del inputs["format_shape"]
+    return under(row, **{"model.data_preprocessor": inputs})
+
+
 def crops(smallest: float, shapes: tuple[float, float]) -> dict[str, tuple[float, float]]:
     """A recipe: crops of at least this share of the picture, with a range of shapes."""
     step = "train_dataloader.dataset.pipeline.3"
     return {f"{step}.area_range": (smallest, 1.0), f"{step}.aspect_ratio_range": shapes}
 
 
-# Twice as many steps, on crops that move and bend the picture more, which keep the motion.
-SMALL_CROPS = {"train_dataloader.batch_size": 8, **crops(0.4, (0.7, 1.4))}
+# EgoGestAR's recipe: twice as many steps, on crops that move and bend the picture more.
+BATCH = "train_dataloader.batch_size"
+SMALL_CROPS = {BATCH: 8, **crops(0.4, (0.7, 1.4))}
+LARGE_CROPS = {BATCH: 16, **crops(0.8, (0.86, 1.16))}
 
 
 def started(data: str, seeds: Sequence[int]) -> dict[str, dict]:

@@ -6,7 +6,8 @@ model = dict(
     data_preprocessor=dict(
         _delete_=True,
         type="UnitsAsClip",
-        mean=[123.675, 116.28, 103.53],
+        subtract_mean_frame=True,
+        mean=[0, 0, 0],
         std=[58.395, 57.12, 57.375],
     ),
 )

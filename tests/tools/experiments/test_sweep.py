@@ -265,7 +265,10 @@ def test_a_document_without_sections_of_pictures_gets_none(study):
     assert "![" not in write_report(study).read_text()
 
 
-@pytest.mark.parametrize("name", ["study", "egogestar", "utd_mhad", "utd_mhad_sequences"])
+@pytest.mark.parametrize(
+    "name",
+    ["study", "egogestar", "egogestar_whole", "egogestar_recipe", "utd_mhad", "utd_mhad_sequences"],
+)
 def test_runs_of_the_page_are_those_of_todays_configs(root, name):
     """A key that a config or its loading adds would have every study run anew."""
     study = Study.load(root / "docs/experiments" / f"{name}.py")
