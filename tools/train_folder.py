@@ -25,13 +25,13 @@ from arguments import amount, count
 from f4d_mmaction.engine.checkpoints import AtomicBackend
 from folder import page, verdict
 from folder.choosing import choose_units
-from folder.finding import Video, class_names, find_videos, printable
+from folder.finding import Say, Video, class_names, find_videos, printable
 from folder.looking import look
 from folder.recipe import (
-    CONFIGS,
-    RECIPE,
     SUBSETS,
+    config_of,
     make_config,
+    recipe,
     short_side,
     start_from,
     trained_on,
@@ -41,7 +41,7 @@ from folder.recipe import (
 from folder.splitting import group_videos, keep_in_training, split_videos, tell_lost
 from folder.training import measure, score, train
 
-FEW_EPOCHS, MOST_EPOCHS, MOST_VIDEOS, LEAST_WIDTH = 10, 150, 16, 8
+FEW_EPOCHS, MOST_EPOCHS, LEAST_WIDTH = 10, 150, 8
 LOOK = {"videos", "size", "short_side", "time_limit", "memory"}  # options that shape the look
 SHARE = 0.85  # of the minutes left, to train in; the rest is validation and test
 
@@ -71,11 +71,13 @@ def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--size", type=count, default=64, help="pixels that the network sees")
     parser.add_argument("--short-side", type=count, help="of shrunk copies; default 1.25 x size")
     parser.add_argument("--width", type=count, help="channels of the first stage")
-    parser.add_argument("--batch", type=count, help="videos a step; default what fits, up to 16")
+    parser.add_argument("--batch", type=count, help="videos a step; default what fits, at most 16")
     parser.add_argument("--epochs", type=count, help="default what fits into the minutes")
     parser.add_argument("--flip", action="store_true", help="mirror videos too in training")
     parser.add_argument(
-        "--moving", action="store_true", help="networks see what moves, and not the place"
+        "--moving",
+        action=argparse.BooleanOptionalAction,
+        help="networks see what moves, and not the place; default as --from, or by the place",
     )
     parser.add_argument("--from", dest="checkpoint", help="trunk or network to fine-tune")
     parser.add_argument("--workers", type=count, default=min(8, os.cpu_count() or 1))
@@ -110,7 +112,8 @@ class Work:
         self.content: dict = {"asked": asked, "said": [], "videos": []}
         if self.path.exists():
             found = json.loads(self.path.read_text(encoding="utf-8"))
-            changed = [name for name in asked if asked[name] != found["asked"].get(name)]
+            before = {**vars(parse_args(["."])), **found["asked"]}  # it may lack a newer option
+            changed = [name for name in asked if asked[name] != str(before[name])]
             planned = (self.folder / "config.py").exists()
             if refused := [name for name in changed if planned or name in LOOK]:
                 raise ValueError(
@@ -152,8 +155,7 @@ def look_and_split(args: argparse.Namespace, work: Work) -> None:
     # What can be refused is refused before hours of decoding.
     kind = group_videos(videos, root, args.group, work.say) if args.group else ""
     if args.checkpoint:
-        model = Config.fromfile(CONFIGS / RECIPE[0])
-        start_from(model, args.checkpoint, work.folder / "trunk.pth", averaged=False)
+        start_from(recipe(False), args.checkpoint, work.folder / "trunk.pth", averaged=False)
     limits = args.workers, args.time_limit, args.memory
     good = look(videos, work.folder, short_side(args), *limits, work.say)
     tell_lost(videos, good, "without a good video", work.say)
@@ -161,9 +163,23 @@ def look_and_split(args: argparse.Namespace, work: Work) -> None:
     given = any(video.split for video in good)
     work.videos = split_videos(good, args.seed, kind, work.say)
     if args.checkpoint:
-        keep_in_training(
-            work.videos, trained_on(args.checkpoint, args.moving, work.say), given, work.say
-        )
+        keep_in_training(work.videos, trained_on(args.checkpoint, work.say), given, work.say)
+
+
+def see_moving(args: argparse.Namespace, videos: Sequence[Video], say: Say) -> bool:
+    """Choose what networks see: what was asked, what ``--from`` saw, or by what the place tells."""
+    moving = args.moving
+    if args.checkpoint:
+        saw = "subtract_mean_frame=True" in config_of(args.checkpoint)
+        moving = saw if moving is None else moving
+        if saw != moving:
+            say(f"--from was trained on frames {'less their mean' if saw else 'as they are'}")
+    elif moving is None:
+        tells, why = verdict.place_tells(videos)
+        moving = not tells
+        say(why)
+    say("networks see " + ("frames less their mean: what moves" if moving else "whole pictures"))
+    return moving
 
 
 def plan(args: argparse.Namespace, work: Work, started: float) -> None:
@@ -171,8 +187,6 @@ def plan(args: argparse.Namespace, work: Work, started: float) -> None:
     videos = [video for video in work.videos if video.split == "train"]
     given = args.action, args.frames, args.units, args.interval
     sampler, why = choose_units([v.frames for v in videos], [v.fps for v in videos], *given)
-    if args.moving:
-        why.append("networks see frames less their mean over the video: what moves, not the place")
     for sentence in why:
         work.say(sentence)
     units = sampler["num_units"]
@@ -186,8 +200,11 @@ def plan(args: argparse.Namespace, work: Work, started: float) -> None:
             raise ValueError(f"too few videos have {units} frames: give fewer --units")
     classes = class_names(work.videos)
     write_lists(work.videos, classes, work.folder)
+    seen = [video for video in work.videos if video.split != "test"]
+    args.moving = see_moving(args, seen, work.say)
     make = partial(make_config, args, work.folder, classes, sampler)
-    args.batch = min(args.batch or max(2, min(MOST_VIDEOS, len(videos) // 8)), len(videos))
+    usual = recipe(args.moving).train_dataloader.batch_size
+    args.batch = min(args.batch or max(2, min(usual, len(videos) // 8)), len(videos))
     if not args.epochs:
         args.epochs = FEW_EPOCHS
         seconds = step_seconds(args, make, work)

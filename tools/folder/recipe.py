@@ -18,8 +18,6 @@ from mmaction.registry import MODELS
 from .finding import Say, Video, digest_of
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "_base_"
-RECIPE = ("models/f4d_r18_small.py", "datasets/small_videos.py", "schedules/small_videos.py",
-          "default_runtime.py")  # fmt: skip
 FINE_TUNING = 0.1  # of the learning rate from scratch
 COLORS = dict(type="ColorJitter", brightness=0.2, contrast=0.2, saturation=0.2, hue=0.0)
 VALIDATIONS = 10  # in a training
@@ -41,13 +39,21 @@ def write_lists(videos: Sequence[Video], classes: Sequence[str], folder: Path) -
     (folder / "classes.txt").write_text(text, encoding="utf-8")
 
 
+def recipe(moving: bool) -> Config:
+    """The recipe for small videos, or that for networks that see frames less their mean."""
+    kind = "moving" if moving else "small"
+    parts = f"models/f4d_r18_{kind}", f"datasets/{kind}_videos", "schedules/small_videos"
+    paths = [str(CONFIGS / f"{part}.py") for part in (*parts, "default_runtime")]
+    return Config.fromstring(f"_base_ = {paths}", ".py")
+
+
 def make_config(
     args: Namespace, folder: Path, classes: Sequence[str], sampler: dict, averaged: bool
 ) -> Config:
     """Fill in the recipe; ``averaged`` leaves the 4D blocks out, which is SlowOnly."""
-    config = Config.fromstring(f"_base_ = {[str(CONFIGS / name) for name in RECIPE]}", ".py")
+    config = recipe(args.moving)
     backbone, head = config.model.backbone, config.model.cls_head
-    rate = args.batch / config.auto_scale_lr.base_batch_size
+    rate = args.batch / config.train_dataloader.batch_size
     if args.width:
         backbone.base_channels = args.width
     if args.checkpoint:
@@ -56,10 +62,6 @@ def make_config(
         rate *= FINE_TUNING
     if averaged:
         backbone.placement = (0, 0, 0, 0)
-    if args.moving:
-        config.model.data_preprocessor.update(
-            type="ActionUnits", subtract_mean_frame=True, mean=[0, 0, 0]
-        )
     top_k = (1, 5) if len(classes) > 5 else (1,)
     width = backbone.base_channels * (32 if backbone.depth >= 50 else 8)
     head.update(in_channels=width, num_classes=len(classes), topk=top_k)
@@ -93,13 +95,14 @@ def make_config(
     return config
 
 
-def trained_on(checkpoint: str, moving: bool, say: Say) -> set[str]:
+def config_of(checkpoint: str) -> str:
+    """The config that a checkpoint keeps, as a text; "None" where it keeps none."""
+    return str((load_checked(checkpoint).get("meta") or {}).get("cfg"))
+
+
+def trained_on(checkpoint: str, say: Say) -> set[str]:
     """Digests, as in the names of the copies, of what trained a network of `train_folder.py`."""
-    text = str((load_checked(checkpoint).get("meta") or {}).get("cfg"))
-    if ("subtract_mean_frame=True" in text) != moving:
-        seen = "frames as they are" if moving else "frames less their mean: --moving shows them so"
-        say(f"--from was trained on {seen}")
-    named = re.search(r"""ann_file=(['"])(.*?/train\.txt)\1""", text)
+    named = re.search(r"""ann_file=(['"])(.*?/train\.txt)\1""", config_of(checkpoint))
     if named is None:  # of another tool
         return set()
     paths = Path(named[2]), Path(checkpoint).resolve().parent.with_name("train.txt")

@@ -30,15 +30,33 @@ def baselines(known: Sequence[Video], asked: Sequence[Video]) -> dict[str, list[
     return {BACKGROUND: [labels[i] for i in nearest], FREQUENT: [frequent] * len(asked)}
 
 
+def place_tells(videos: Sequence[Video]) -> tuple[bool, str]:
+    """Whether the nearest background of another group tells the class, and by how much."""
+    frames, labels = pixels(videos), np.array([video.label for video in videos])
+    groups, hits = np.array([video.group for video in videos]), 0
+    for frame, label, group in zip(frames, labels, groups):
+        distances = np.where(groups == group, np.inf, np.abs(frames - frame).mean(1))
+        hits += labels[distances.argmin()] == label
+    share, least, _ = wilson(int(hits), len(videos))
+    frequent = Counter(labels).most_common(1)[0][1] / len(videos)
+    tells = least > frequent
+    return tells, (
+        f"the nearest background of another group names {share:.0%} of these videos, the most "
+        f"frequent class {frequent:.0%}: the place {'tells' if tells else 'hardly tells'} the class"
+    )
+
+
 def lead(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Difference of two accuracies on the same videos in points, with its 95 % interval.
 
     Bootstrap over videos. One more video for and one against are drawn from: where two networks
     agree on all of few videos, the interval does not shrink to nothing.
     """
-    paired = first.astype(float) - second
-    draws = np.random.default_rng(0).choice([*paired, 1, -1], (DRAWS, len(paired)))
-    return 100 * np.array([paired.mean(), *np.percentile(draws.mean(1), (2.5, 97.5))])
+    won, lost = (first & ~second).sum(), (second & ~first).sum()
+    counts = np.array([won + 1, lost + 1, len(first) - won - lost])
+    draws = np.random.default_rng(0).multinomial(len(first), counts / counts.sum(), DRAWS)
+    ends = np.percentile(draws[:, 0] - draws[:, 1], (2.5, 97.5))
+    return 100 * np.array([won - lost, *ends]) / len(first)
 
 
 def judge(truth: Sequence[str], answers: Mapping[str, Sequence[str]]) -> tuple[str, list[str]]:

@@ -1,4 +1,4 @@
-_base_ = "small_videos.py"
+_base_ = "moving_videos.py"
 
 # EgoGestAR, fold 1 of five: `python tools/data/prepare.py egogestar`.
 data_root = "data/egogestar"
@@ -7,14 +7,10 @@ shared = dict(
     data_prefix=dict(video="videos"),
     metainfo=dict(classes=f"{data_root}/label_map.txt"),
 )
-train_dataloader = dict(batch_size=8, dataset=dict(**shared, ann_file="train_fold1.txt"))
+train_dataloader = dict(dataset=dict(**shared, ann_file="train_fold1.txt"))
 val_dataloader = dict(dataset=dict(**shared, ann_file="test_fold1.txt"))
 test_dataloader = val_dataloader
 
-# Crops that move and bend the picture more than the base's, which keep the motion.
-_base_.train_dataloader.dataset.pipeline[3].update(
-    area_range=(0.4, 1.0), aspect_ratio_range=(0.7, 1.4)
-)
 # Not mirrored: every hand comes from the right, and mirrored ones only slow the learning.
 _base_.train_dataloader.dataset.pipeline.insert(
     5, dict(type="ColorJitter", brightness=0.2, contrast=0.2, saturation=0.2, hue=0.0)

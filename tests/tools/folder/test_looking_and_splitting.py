@@ -23,7 +23,7 @@ from folder.splitting import (
     split_videos,
 )
 from miniature import write_video
-from train_folder import parse_args
+from train_folder import parse_args, see_moving
 
 from f4d_mmaction.apis.recognition import read_video, video_pipeline
 
@@ -297,8 +297,8 @@ def test_what_a_network_was_trained_on_is_no_test_of_it(tmp_path: Path) -> None:
     torch.save({"meta": {"cfg": text}, "state_dict": {}}, tmp_path / "a.pth")
     torch.save({"meta": {}, "state_dict": {}}, tmp_path / "b.pth")
     said: list[str] = []
-    assert trained_on(str(tmp_path / "b.pth"), False, said.append) == set()
-    known = trained_on(str(tmp_path / "a.pth"), False, said.append)
+    assert trained_on(str(tmp_path / "b.pth"), said.append) == set()
+    known = trained_on(str(tmp_path / "a.pth"), said.append)
     assert said == []
     splits, groups = ["train", "val", "val", "test", "test", "test"], "gabccd"
     videos = [
@@ -319,10 +319,10 @@ def test_what_a_network_was_trained_on_is_no_test_of_it(tmp_path: Path) -> None:
     moved = str((tmp_path / "a.pth").rename(tmp_path / "run" / "a.pth"))
     (tmp_path / "elsewhere").mkdir()
     train = (tmp_path / "train.txt").rename(tmp_path / "elsewhere" / "train.txt")
-    assert trained_on(moved, False, said.append) == set()
+    assert trained_on(moved, said.append) == set()
     assert "which is gone: what is tested here may be among them" in said[-1]
     beside = str(Path(moved).parent.rename(train.parent / "run") / "a.pth")
-    assert trained_on(beside, False, print) == known
+    assert trained_on(beside, print) == known
 
 
 @pytest.mark.parametrize("moving", [False, True])
@@ -331,10 +331,12 @@ def test_a_checkpoint_that_saw_other_frames_is_told(tmp_path: Path, moving: bool
     config = make_config(args, tmp_path, ["x", "y"], dict(num_units=3), averaged=False)
     torch.save({"meta": {"cfg": config.pretty_text}, "state_dict": {}}, tmp_path / "a.pth")
     said: list[str] = []
-    trained_on(str(tmp_path / "a.pth"), moving, said.append)
-    assert not [sentence for sentence in said if "frames" in sentence]
-    trained_on(str(tmp_path / "a.pth"), not moving, said.append)
-    assert ("frames less their mean" if moving else "frames as they are") in "".join(said)
+    command = ["mine", "--from", str(tmp_path / "a.pth")]
+    assert see_moving(parse_args(command), [], said.append) == moving
+    assert len(said) == 1
+    other = [*command, "--no-moving" if moving else "--moving"]
+    assert see_moving(parse_args(other), [], said.append) != moving
+    assert ("frames less their mean" if moving else "frames as they are") in said[1]
 
 
 @pytest.mark.parametrize("subset", SHARES)

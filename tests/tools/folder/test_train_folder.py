@@ -22,9 +22,9 @@ import torch
 import train_folder
 from folder import page, training
 from folder.finding import Video, find_videos
-from folder.recipe import CONFIGS, RECIPE, SUBSETS, make_config, start_from
+from folder.recipe import SUBSETS, make_config, recipe, start_from
 from folder.training import measure, train
-from folder.verdict import judge, lead
+from folder.verdict import judge, lead, place_tells
 from miniature import write_video
 from mmaction.models import ResNet, ResNet3d, ResNet3dSlowOnly, ResNetTSM
 from mmaction.registry import MODELS
@@ -33,7 +33,7 @@ from mmengine.config import Config
 from mmengine.fileio import load
 from tiny_run import finish, start, write_config
 from torch import nn
-from train_folder import parse_args
+from train_folder import parse_args, see_moving
 from trunks import torchvision_name
 
 from f4d_mmaction.analysis.statistics import wilson
@@ -52,7 +52,6 @@ def test_a_folder_becomes_a_tested_network(
         shutil.copy(video, folder / f"{index}.mp4")
     write_video(folder / "short.mp4", 2)
     options = ["--size=32", "--epochs=2", "--batch=4", "--workers=1", "--width=8", "--flip"]
-    options += ["--moving"]
     arguments = ("train_folder.py", tmp_path / "mine", "--work-dir", work, *options)
     first = start(*arguments, log=log)
     while first.is_alive() and not (work / "config_run" / "output.log").exists():
@@ -157,7 +156,7 @@ def test_a_class_that_loses_its_videos_is_named(
     said: list[str] = []
     work = Namespace(folder=tmp_path, say=said.append, videos=videos, save=list)
     work.content = {"said": said}
-    args = parse_args([str(tmp_path), "--frames=1", "--units=8", "--epochs=1"])
+    args = parse_args([str(tmp_path), "--no-moving", "--frames=1", "--units=8", "--epochs=1"])
     train_folder.plan(args, work, 0)
     assert (tmp_path / "classes.txt").read_text() == "y\nx\n"
     (lost,) = [text for text in said if "without a video of 8 frames" in text]
@@ -303,10 +302,30 @@ def test_no_difference_within_the_interval_is_a_win() -> None:
     assert lead(right, right)[1] < 0 < lead(right, right)[2]
 
 
+@pytest.mark.parametrize("tells", [False, True])
+def test_the_place_decides_what_networks_see(tells: bool) -> None:
+    """Ten groups of four videos, whose backgrounds are those of the class or of the group."""
+    videos, noise = [], np.random.default_rng(0)
+    for number in range(40):
+        group, label = number // 4, number % 2
+        frame = np.clip(60 * label if tells else 20 * group, 0, 255) + noise.integers(0, 9, 768)
+        background = frame.astype(np.uint8).tobytes().hex()
+        videos.append(Video(f"{number}", "xy"[label], str(group), background=background))
+    assert place_tells(videos)[0] == tells
+    said: list[str] = []
+    assert see_moving(parse_args(["mine"]), videos, said.append) != tells
+    assert ("100%" in said[0]) == tells
+    assert "50%" in said[0]
+    assert ("whole pictures" in said[1]) == tells
+    for asked in (False, True):
+        flag = "--moving" if asked else "--no-moving"
+        assert see_moving(parse_args(["mine", flag]), videos, said.append) == asked
+
+
 def test_a_checkpoint_gives_its_trunk(tmp_path: Path) -> None:
     slow = ResNet3dSlowOnly(depth=50, base_channels=8)
     weights = {f"backbone.{name}": weight for name, weight in slow.state_dict().items()}
-    config = Config.fromfile(CONFIGS / RECIPE[0])
+    config = recipe(False)
     trunk = tmp_path / "trunk.pth"
     for bare in (False, True):  # a recognizer's, or the backbone's own
         torch.save(slow.state_dict() if bare else dict(state_dict=weights), tmp_path / "k400.pth")
@@ -322,7 +341,7 @@ def test_a_checkpoint_gives_its_trunk(tmp_path: Path) -> None:
 
 
 def test_both_networks_start_each_from_its_own_weights(tmp_path: Path) -> None:
-    backbone = Config.fromfile(CONFIGS / RECIPE[0]).model.backbone
+    backbone = recipe(False).model.backbone
     weights = {f"backbone.{k}": w for k, w in MODELS.build(backbone).state_dict().items()}
     torch.save(weights, tmp_path / "f4d.pth")
     args = parse_args(["mine", "--batch=2", "--epochs=4", "--from", str(tmp_path / "f4d.pth")])
@@ -353,7 +372,7 @@ def test_a_checkpoint_that_fits_in_part_is_refused(
     tmp_path: Path, build: Callable[[], dict], sentence: str
 ) -> None:
     torch.save(build(), tmp_path / "other.pth")
-    config = Config.fromfile(CONFIGS / RECIPE[0])
+    config = recipe(False)
     with pytest.raises(ValueError, match=sentence):
         start_from(config, str(tmp_path / "other.pth"), tmp_path / "trunk.pth", averaged=False)
 
@@ -377,7 +396,7 @@ def test_all_of_an_image_network_is_inflated(
             statistic.normal_()
     weights = {f"{prefix}{named(key)}": weight for key, weight in images.state_dict().items()}
     torch.save(dict(state_dict=weights), tmp_path / "images.pth")
-    config = Config.fromfile(CONFIGS / RECIPE[0])
+    config = recipe(False)
     start_from(config, str(tmp_path / "images.pth"), tmp_path / "trunk.pth", averaged=False)
     trunk = MODELS.build(config.model.backbone)
     trunk.init_weights()
@@ -407,6 +426,6 @@ def test_an_image_network_that_fits_in_part_is_refused(
     if change:
         weights[name] = change(weight)
     torch.save(dict(model=weights), tmp_path / "images.pth")
-    config = Config.fromfile(CONFIGS / RECIPE[0])
+    config = recipe(False)
     with pytest.raises(ValueError, match=name):
         start_from(config, str(tmp_path / "images.pth"), tmp_path / "trunk.pth", averaged=False)
