@@ -142,8 +142,8 @@ def read_video(pipeline: Compose, path: str) -> dict | Recognition:
             needed = getattr(step, "num_units", 0)
             if results.get("total_frames", needed) < needed:
                 message = (
-                    f"{path}: too short: {results['total_frames']} frames, the config samples "
-                    f"{needed} units of at least one frame; lower num_units of its test pipeline"
+                    f"{path}: too short: {results['total_frames']} frames, but the network samples "
+                    f"{needed} units of at least one (num_units of its config's test pipeline)"
                 )
                 return Recognition(path, kind=TOO_SHORT, error=message)
             results = step(results)
