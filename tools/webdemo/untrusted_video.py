@@ -62,7 +62,7 @@ def check_video(path: str, config: Config, limits: Limits) -> str:
     unpacks to more than the memory allowed costs its process alone.
     """
     time_limit = 2 * limits.reading
-    name = Path(path).name
+    path, name = str(path), Path(path).name  # Gradio's kind of text imports Gradio where it is read
     failure, error = run_limited(_inspect, (path, config, limits), time_limit, limits.memory)
     if failure == "crashed":
         return f"{name} cannot be decoded: the decoder crashed, perhaps for want of memory."

@@ -34,6 +34,15 @@ def test_sound_videos_pass(video: str, config: Config) -> None:
     assert check_video(video, config, Limits()) == ""
 
 
+def test_a_path_of_another_kind_is_sent_as_a_plain_text(video: str, config: Config) -> None:
+    """Gradio's kind took its process seconds, to import what it is made of."""
+
+    class Named(str):  # can only be pickled where it was made
+        pass
+
+    assert check_video(Named(video), config, Limits()) == ""
+
+
 @pytest.mark.parametrize(
     ("content", "says"), [(b"", "zero bytes"), (b"#EXTM3U\nfile:///etc/passwd\n" * 50, "text")]
 )
