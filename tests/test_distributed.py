@@ -5,7 +5,7 @@ import os
 import pickle
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -70,29 +70,40 @@ def accuracies_in(folder: Path) -> dict[str, float]:
 
 @pytest.mark.end_to_end
 @pytest.mark.parametrize(
-    ("processes", "videos"), [(2, 7), pytest.param(3, 1, marks=pytest.mark.slow)]
+    ("processes", "good", "bad"),
+    [(2, 4, ("missing", "empty", "garbage")), pytest.param(3, 1, (), marks=pytest.mark.slow)],
 )
 def test_any_number_of_processes_tests_as_one(
     config: Path, trained: Path, benchmark: Path, tmp_path: Path, launch: Launch, processes: int,
-    videos: int,
+    good: int, bad: Sequence[str],
 ) -> None:  # fmt: skip
-    """A dataset that the number of processes does not divide, and one that is smaller than it."""
-    lines = (benchmark / "test.txt").read_text().splitlines(keepends=True)
-    (tmp_path / "list.txt").write_text("".join(lines[:videos]))
+    """A dataset that the number of processes does not divide, and one that is smaller than it.
+
+    The first video, which fills up the last batch, is a bad one.
+    """
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "garbage.mp4").write_bytes(bytes(range(256)) * 9)
+    lines = [f"{tmp_path}/{kind}.mp4 0" for kind in bad]
+    lines += (benchmark / "test.txt").read_text().splitlines()[:good]
+    (tmp_path / "list.txt").write_text("\n".join(lines))
     changes = (f"dataset.ann_file={tmp_path}/list.txt", "batch_size=3")
     options = ("--cfg-options", *(f"test_dataloader.{change}" for change in changes))
+    options += ("default_hooks.bad_video.test=count",)
     one, several = tmp_path / "one", tmp_path / "several"
     dumps = [folder / "found.pkl" for folder in (one, several)]
     one.mkdir()
     where = ("--work-dir", one, "--dump", dumps[0])
     alone = start("test.py", config, trained, *where, *options, log=one / "output.txt")
     where = ("--work-dir", several, "--dump", dumps[1])
-    output_of(launch("dist_test.sh", config, trained, processes, *where, *options))
-    finish(alone, one / "output.txt")
+    said = output_of(launch("dist_test.sh", config, trained, processes, *where, *options))
+    for text in (said, finish(alone, one / "output.txt")):
+        assert f"bad_videos/all: {len(bad)} " in text
 
     assert accuracies_in(one) == accuracies_in(several)
+    lists = [path.read_text().splitlines() for path in several.glob("bad_videos*.jsonl")]
+    assert {json.loads(line)["kind"] for each in lists for line in each} == set(bad)
     expected, found = (pickle.loads(dump.read_bytes()) for dump in dumps)
-    assert len(expected) == videos
+    assert len(expected) == good + len(bad)
     assert [s["gt_label"].item() for s in found] == [s["gt_label"].item() for s in expected]
     scores = [torch.stack([s["pred_score"] for s in each]) for each in (expected, found)]
     torch.testing.assert_close(*scores)

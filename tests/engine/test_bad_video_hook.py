@@ -1,11 +1,8 @@
 """Runs over datasets with bad videos: replaced in training, a stop or a wrong answer at test."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from encoding import write_texture
@@ -151,43 +148,6 @@ def test_testing_stops_and_names_the_file(tmp_path, hook):
     write_dataset(tmp_path, 4, {"cut.avi": "truncated"})
     with pytest.raises(BadVideoError, match=r"cut\.avi: truncated video"):
         Runner.from_cfg(config(tmp_path, hook)).test()
-
-
-@pytest.mark.end_to_end
-def test_two_processes_count_like_one(tmp_path, subprocess_env):
-    """Seven videos in two processes: one is padded, and must not count twice."""
-    write_dataset(tmp_path, 4, BAD)
-    script = tmp_path / "evaluate.py"
-    here = Path(__file__).parent
-    script.write_text(
-        f"""
-import sys
-sys.path[:0] = {[str(here), *sys.path]!r}
-from pathlib import Path
-from f4d_mmaction.engine.launch import build_runner, run
-from mmengine.dist import is_main_process
-from test_bad_video_hook import config
-
-def test():
-    cfg = config(Path({str(tmp_path)!r}), dict(test="count"), workers=1, launcher="pytorch")
-    result = build_runner(cfg).test()
-    if is_main_process():
-        print("RESULT", result["acc/top1"] * 7, result["bad_videos/all"])
-
-run(test)
-"""
-    )
-    run = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
-    done = subprocess.run(
-        [*run, str(script)], env=subprocess_env, capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
-    np.testing.assert_allclose([float(word) for word in line.split()[1:]], [4, 3])
-    kinds = set()
-    for path in (tmp_path / "run").glob("bad_videos*.jsonl"):
-        kinds |= {json.loads(text)["kind"] for text in path.read_text().splitlines()}
-    assert kinds == set(BAD.values())
 
 
 @pytest.mark.parametrize(
