@@ -8,6 +8,8 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
 
+from f4d_mmaction.apis import load_recognizer
+
 
 @pytest.fixture(scope="module", autouse=True)
 def away_from_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -34,3 +36,8 @@ def checkpoint(config_path: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     path = tmp_path_factory.mktemp("checkpoint") / "f4d.pth"
     torch.save({"meta": {}, "state_dict": model.state_dict()}, path)
     return path
+
+
+@pytest.fixture(scope="module")
+def model(config_path: Path, checkpoint: Path) -> torch.nn.Module:
+    return load_recognizer(config_path, checkpoint, "cpu")

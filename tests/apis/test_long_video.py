@@ -12,7 +12,7 @@ from long_video import score_alone
 from mmaction.apis import init_recognizer
 from mmengine.config import Config
 
-from f4d_mmaction.apis import SlidingWindow, load_recognizer
+from f4d_mmaction.apis import SlidingWindow
 from f4d_mmaction.datasets.video_errors import BadVideoError
 
 FPS, FRAMES, SECTION = 10, 83, 8  # ten whole sections and three frames
@@ -22,11 +22,6 @@ FPS, FRAMES, SECTION = 10, 83, 8  # ten whole sections and three frames
 def video(tmp_path_factory):
     path = tmp_path_factory.mktemp("video") / "long.mp4"
     return write_texture(path, FRAMES, (64, 64), fps=FPS)
-
-
-@pytest.fixture(scope="module")
-def model(config_path, checkpoint):
-    return load_recognizer(config_path, checkpoint, "cpu")
 
 
 def alone(window: SlidingWindow, video) -> np.ndarray:

@@ -19,11 +19,6 @@ from f4d_mmaction.models.inference import prepare_for_inference
 
 
 @pytest.fixture(scope="module")
-def model(config_path, checkpoint):
-    return load_recognizer(config_path, checkpoint, "cpu")
-
-
-@pytest.fixture(scope="module")
 def videos(benchmark):
     return sorted((benchmark / "test").glob("*.mp4"))
 
