@@ -38,6 +38,13 @@ def write_video(path: Path, frames: int, seed: int = 0, fps: int = 12) -> None:
     write_texture(path, frames, SIZE, CODECS[path.suffix], seed=seed, fps=fps)
 
 
+def touch(root: Path, *names: str) -> None:
+    """Make empty files, with their folders."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
 def write_frames(folder: Path, frames: int, seed: int = 0) -> None:
     """Write a drifting texture as `00001.jpg`, `00002.jpg`, ..."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from folder.splitting import (
     keep_in_training,
     split_videos,
 )
-from miniature import write_video
+from miniature import touch, write_video
 from train_folder import parse_args, see_moving
 
 from f4d_mmaction.apis.recognition import read_video, video_pipeline
@@ -100,9 +100,7 @@ def test_a_full_disk_is_no_fault_of_the_video(
     ],
 )
 def test_what_cannot_be_trained_is_said(tmp_path: Path, files: list[str], sentence: str) -> None:
-    for name in files:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
+    touch(tmp_path, *files)
     with pytest.raises(ValueError, match=sentence):
         find_videos(tmp_path, print)
 
@@ -111,25 +109,19 @@ def test_what_cannot_be_trained_is_said(tmp_path: Path, files: list[str], senten
     "tops", [("train", "validate"), ("Train", "dev"), ("videos_train", "videos_val")]
 )
 def test_a_level_of_splits_is_no_level_of_classes(tmp_path: Path, tops: tuple) -> None:
-    for name in (f"{top}/{label}/a.mp4" for top in tops for label in "xy"):
-        (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).touch()
+    touch(tmp_path, *(f"{top}/{label}/a.mp4" for top in tops for label in "xy"))
     (tmp_path / "__MACOSX").mkdir()
     said: list[str] = []
     videos = find_videos(tmp_path, said.append)
     assert [video.label + video.split for video in videos] == ["xtrain", "ytrain", "xval", "yval"]
     assert "left out folder '__MACOSX': no video in it" in said
-    (tmp_path / "new").mkdir()
-    (tmp_path / "new" / "a.mp4").touch()
+    touch(tmp_path, "new/a.mp4")
     with pytest.raises(ValueError, match=r"names of splits, beside \['new'\]: rename"):
         find_videos(tmp_path, print)
 
 
 def test_class_names_that_are_no_text_stay_apart(tmp_path: Path) -> None:
-    for name in ("打架", "唱歌"):
-        folder = os.fsencode(tmp_path) + b"/" + name.encode("gbk")
-        os.mkdir(folder)
-        Path(os.fsdecode(folder), "a.mp4").touch()
+    touch(tmp_path, *(os.fsdecode(name.encode("gbk")) + "/a.mp4" for name in ("打架", "唱歌")))
     labels = [video.label for video in find_videos(tmp_path, print)]
     assert labels == [r"\udcb3\udcaa\udcb8\udce8", r"\udcb4\udcf2\udcbc\udcdc"]
 
@@ -347,16 +339,8 @@ def test_one_given_subset_is_no_split(subset: str) -> None:
     assert {video.split for video in split_videos(videos, 0, "group", print)} == set(SHARES)
 
 
-def test_a_row_without_a_path_is_named(tmp_path: Path) -> None:
-    (tmp_path / "mine.csv").write_text("label,path\nx,a.mp4\ny\n")
-    with pytest.raises(ValueError, match="row 2"):
-        find_videos(tmp_path / "mine.csv", print)
-
-
 def test_a_csv_made_on_windows_is_read(tmp_path: Path) -> None:
-    for name in ("x/a.mp4", "y/b.mp4"):
-        (tmp_path / "videos" / name).parent.mkdir(parents=True)
-        (tmp_path / "videos" / name).touch()
+    touch(tmp_path / "videos", "x/a.mp4", "y/b.mp4")
     text = "\ufeffsep=;\r\nPath;Label;;\r\nx\\a.mp4;x;;\r\ny\\b.mp4;y\r\n"
     (tmp_path / "TRAIN.CSV").write_bytes(text.encode())
     found = [(video.path, video.label) for video in find_videos(tmp_path, print)]
@@ -366,6 +350,7 @@ def test_a_csv_made_on_windows_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
+        ("label,path\nx,a.mp4\ny\n", r"row 2: \['y'\], expected label, path"),
         ('path,label\na,x\n"b,y\nc,z\n', "row 2: unexpected end of data"),
         ("path,label\na,x\nb, c.mp4,y\n", r"row 2: \['b', ' c.mp4', 'y'\], expected path, label"),
     ],
