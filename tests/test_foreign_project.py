@@ -29,26 +29,16 @@ pipeline = [
     dict(type="FormatActionUnits"),
     dict(type="PackActionInputs"),
 ]
+dataset = dict(type="VideoDataset", data_prefix=dict(video="videos"), pipeline=pipeline)
 train_dataloader = dict(
     batch_size=4,
     sampler=dict(type="DefaultSampler", shuffle=True),
-    dataset=dict(
-        type="VideoDataset",
-        ann_file="videos/train.txt",
-        data_prefix=dict(video="videos"),
-        pipeline=pipeline,
-    ),
+    dataset=dict(dataset, ann_file="videos/train.txt"),
 )
 val_dataloader = dict(
     batch_size=4,
     sampler=dict(type="DefaultSampler", shuffle=False),
-    dataset=dict(
-        type="VideoDataset",
-        ann_file="videos/test.txt",
-        data_prefix=dict(video="videos"),
-        pipeline=pipeline,
-        test_mode=True,
-    ),
+    dataset=dict(dataset, ann_file="videos/test.txt", test_mode=True),
 )
 test_dataloader = val_dataloader
 val_evaluator = test_evaluator = dict(type="AccMetric")
