@@ -74,13 +74,16 @@ def two_d_checkpoint(model: nn.Module, path: Path) -> dict[str, Tensor]:
     return weights
 
 
-def test_2d_checkpoint_inflates_and_blocks_stay_fresh(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_channels", [3, 2])
+def test_2d_checkpoint_inflates_and_blocks_stay_fresh(tmp_path: Path, in_channels: int) -> None:
+    """Flow, of 2 channels, takes all but the stem of images."""
     path = tmp_path / "resnet2d.pth"
     weights = two_d_checkpoint(build(placement=(0, 0, 0, 0)), path)
-    model = build(pretrained=str(path))
+    model = build(in_channels=in_channels, pretrained=str(path))
     inflated = model.layer4[0].conv1.conv.weight  # in time
     torch.testing.assert_close(inflated.sum(2), weights["layer4.0.conv1.weight"])
     assert torch.equal(model.conv1.bn.running_mean, weights["bn1.running_mean"])
+    assert model.conv1.conv.weight.isfinite().all()
     for block in model.blocks4d.values():
         assert torch.all(block.norm.weight == 0.01)
 
@@ -113,14 +116,6 @@ def test_pretrained_weights_of_which_none_fit_are_refused(
     torch.save(weights, tmp_path / "recognizer.pth")
     with pytest.raises(ForeignCheckpointError, match="no kernel that fits conv1"):
         build(pretrained=str(tmp_path / "recognizer.pth"), pretrained2d=pretrained2d)
-
-
-def test_flow_takes_all_but_the_stem_of_images(tmp_path: Path) -> None:
-    weights = two_d_checkpoint(build(placement=(0, 0, 0, 0)), tmp_path / "resnet2d.pth")
-    model = build(in_channels=2, pretrained=str(tmp_path / "resnet2d.pth"))
-    inflated = model.layer4[0].conv1.conv.weight
-    torch.testing.assert_close(inflated.sum(2), weights["layer4.0.conv1.weight"])
-    assert model.conv1.conv.weight.isfinite().all()
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
