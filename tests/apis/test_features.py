@@ -3,9 +3,7 @@
 import copy
 import json
 import os
-import runpy
 import shutil
-import sys
 import threading
 from pathlib import Path
 
@@ -107,7 +105,7 @@ def test_what_cannot_be_had_is_told(model, videos):
 @pytest.mark.end_to_end
 @pytest.mark.parametrize(("out", "processes"), [("folder", 2), ("all.h5", 1)])
 def test_the_command_names_bad_videos_and_goes_on(
-    root, benchmark, config_path, checkpoint, videos, tmp_path, monkeypatch, out, processes
+    run_tool, benchmark, config_path, checkpoint, videos, tmp_path, out, processes
 ):
     if out.endswith("h5"):
         pytest.importorskip("h5py", reason="the extra `hdf5` is not installed")
@@ -119,22 +117,17 @@ def test_the_command_names_bad_videos_and_goes_on(
         path.parent.mkdir()
         path.symlink_to(videos[0])
 
-    def run(listed: list[str], code: int, of: str = "unit", config: Path = config_path) -> None:
-        Path("list.txt").write_text("".join(f"{path} 0\n" for path in listed))
-        command = f"x list.txt --config {config} --checkpoint {checkpoint} --device"
-        command += f" cpu --batch 1 --processes {processes} --out {tmp_path / out} --of {of}"
-        monkeypatch.setattr(sys, "argv", command.split())
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(root / "tools/extract_features.py"), run_name="__main__")
-        assert ended.value.code == code
+    def run(folder: str, listed: list[str], code: int, of="unit", config=config_path) -> None:
+        (tmp_path / folder / "list.txt").write_text("".join(f"{path} 0\n" for path in listed))
+        network = ("--config", config, "--checkpoint", checkpoint, "--device", "cpu", "--of", of)
+        options = ("--batch", 1, "--processes", processes, "--out", out)
+        run_tool("extract_features.py", f"{folder}/list.txt", *network, *options, code=code)
 
     index = tmp_path / ("folder/index.jsonl" if out == "folder" else "all.jsonl")
-    monkeypatch.chdir(tmp_path / "here")
-    run([videos[0], str(bad), videos[1], "mine.mp4"], 1)
+    run("here", [videos[0], str(bad), videos[1], "mine.mp4"], 1)
     assert "garbage" in index.read_text()
     bad.write_bytes((benchmark / "test/00002.mp4").read_bytes())
-    monkeypatch.chdir(tmp_path / "there")
-    run([*videos[::-1], str(bad), "mine.mp4"], 0)
+    run("there", [*videos[::-1], str(bad), "mine.mp4"], 0)
     entries = {e["path"]: e for e in map(json.loads, index.read_text().splitlines())}
     expected = [*videos[:2], str(mine[0]), *videos[:1:-1], str(bad), str(mine[1])]
     assert list(entries) == expected, "what was done is not redone"
@@ -143,12 +136,12 @@ def test_the_command_names_bad_videos_and_goes_on(
         np.testing.assert_allclose(
             read(tmp_path / out, entries[video]), features, rtol=1e-5, atol=1e-6
         )
-    run(videos, 2, "video")  # is not mixed with what is there
+    run("there", videos, 2, "video")  # is not mixed with what is there
     longer = (
         f"_base_ = {str(config_path)!r}\n_base_.test_dataloader.dataset.pipeline[1].num_units=5\n"
     )
     (tmp_path / "longer.py").write_text(longer)
-    run(videos, 2, config=tmp_path / "longer.py")
+    run("there", videos, 2, config=tmp_path / "longer.py")
 
 
 def test_the_command_takes_names_that_are_no_text_and_no_missing_checkpoint(
