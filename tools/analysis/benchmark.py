@@ -342,7 +342,19 @@ def check_markdown(results: Sequence[dict], device: str, memory: str) -> str:
     return f"{Case('', device=device, memory=memory).setting}.\n\n{table}"
 
 
-def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+def cases_of(args: argparse.Namespace) -> list[Case]:
+    shared = ("batch", "num_units", "clip_len", "size", "training", "dtype", "device", "memory")
+    settings = {name: getattr(args, name) for name in shared}
+    changes = [{}, PLAIN_BLOCKS] if args.plain_blocks else [{}]
+    return [
+        Case(config, mode=mode, options={**args.cfg_options, **change}, **settings)
+        for mode in args.mode
+        for config in args.configs
+        for change in changes
+    ]
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("configs", nargs="*", metavar="CONFIG", help="ratios are to the first")
     parser.add_argument("--check", metavar="FILE", help="measure these targets; exit 1 if missed")
@@ -367,23 +379,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument("--plot-values", type=int, nargs="+", default=[1, 2, 4, 8, 16])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--markdown", nargs=2, metavar=("FILE", "SECTION"))
-    return parser, parser.parse_args()
-
-
-def cases_of(args: argparse.Namespace) -> list[Case]:
-    shared = ("batch", "num_units", "clip_len", "size", "training", "dtype", "device", "memory")
-    settings = {name: getattr(args, name) for name in shared}
-    changes = [{}, PLAIN_BLOCKS] if args.plain_blocks else [{}]
-    return [
-        Case(config, mode=mode, options={**args.cfg_options, **change}, **settings)
-        for mode in args.mode
-        for config in args.configs
-        for change in changes
-    ]
-
-
-def main() -> int:
-    parser, args = parse_args()
+    args = parser.parse_args()
     if bool(args.configs) == bool(args.check):
         parser.error("give configs to compare, or --check FILE")
     all_met = True

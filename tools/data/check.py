@@ -9,7 +9,7 @@ from check_report import compare_with_published, summary, write
 from dataset_check import check
 
 
-def parse_args() -> argparse.Namespace:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", help="config whose datasets to look at")
     parser.add_argument(
@@ -21,11 +21,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="decoding processes")
     parser.add_argument("--time-limit", type=float, default=30.0, help="seconds for one video")
     parser.add_argument("--out", help="folder of report.json and durations.png")
-    return parser.parse_args()
+    args = parser.parse_args()
 
-
-def main() -> int:
-    args = parse_args()
     out = Path(args.out or f"work_dirs/check_{Path(args.config).stem}")
     sample = None if args.all else args.sample
     try:
@@ -34,8 +31,7 @@ def main() -> int:
             compare_with_published(report)
         write(args.config, reports, out)
     except (ValueError, TypeError, KeyError, SyntaxError, OSError) as error:
-        print(f"check.py: {error}", file=sys.stderr)
-        return 2
+        parser.error(str(error))
     print(f"{summary(args.config, reports)}\nreport.json and durations.png in {out}")
     return 0 if all(report.ok for report in reports) else 1
 

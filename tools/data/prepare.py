@@ -10,7 +10,7 @@ from preparation import PreparationError, prepare
 from problem_lists import problem_lines
 
 
-def parse_args() -> argparse.Namespace:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="dataset", required=True, metavar="DATASET")
     for name in (*DATASETS, *NAMED):
@@ -36,11 +36,7 @@ def parse_args() -> argparse.Namespace:
                 "--sequences", type=int, help="actions of one person joined in a video (default 1)"
             )
             command.add_argument("--seed", type=int, help="of the sequences (default 0)")
-    return parser.parse_args()
-
-
-def main() -> int:
-    args = vars(parse_args())
+    args = vars(parser.parse_args())
     report = args.pop("report", None)
     try:
         if args["dataset"] in NAMED:
@@ -51,8 +47,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         problems, code = error.problems, 1
     except (ValueError, OSError) as error:
-        print(f"prepare.py: {error}", file=sys.stderr)
-        return 2
+        parser.error(str(error))
     else:
         print(summary.text)
         problems, code = summary.problems, 0

@@ -9,7 +9,6 @@ import argparse
 import copy
 import json
 import statistics
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -379,7 +378,7 @@ def as_arrays(outputs: tuple[Tensor, ...]) -> tuple[np.ndarray, ...]:
     return tuple(output.detach().numpy() for output in outputs)
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config")
     parser.add_argument("checkpoint")
@@ -405,11 +404,9 @@ def main() -> int:
     except (ImportError, ValueError, OSError) as error:
         needs = '; it needs: pip install "f4d_mmaction[export]"'
         missing = needs if isinstance(error, ModuleNotFoundError) else ""
-        print(f"export.py: {error}{missing}", file=sys.stderr)
-        return 2
+        parser.error(f"{error}{missing}")
     print(*checks, sep="\n")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -159,7 +159,7 @@ def compare(
     )
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", help="a config of this package")
     parser.add_argument("--batch", type=int, default=2)
@@ -181,8 +181,7 @@ def main() -> int:
             write_section(args.markdown[0], args.markdown[1], text)
     except (ImportError, OSError, ValueError) as error:
         parser.error(str(error))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

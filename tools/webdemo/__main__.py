@@ -11,7 +11,7 @@ from untrusted_video import Limits, start_processes
 from f4d_mmaction.apis import load_recognizer
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(prog="webdemo", description=__doc__)
     parser.add_argument("config")
     parser.add_argument("checkpoint")
@@ -38,13 +38,10 @@ def main() -> int:
             print(f"open {running.local_url} (Ctrl+C ends)", flush=True)
             signal.pause()
     except ImportError as error:
-        print(f'webdemo: {error}; it needs: pip install "f4d_mmaction[web]"', file=sys.stderr)
-        return 2
+        parser.error(f'{error}; it needs: pip install "f4d_mmaction[web]"')
     except (ValueError, OSError) as error:
-        print(f"webdemo: {error}", file=sys.stderr)
-        return 2
-    return 0
+        parser.error(str(error))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
