@@ -23,21 +23,10 @@ from mmengine.config import Config
 
 from arguments import amount, count
 from f4d_mmaction.engine.checkpoints import AtomicBackend
-from folder import page, verdict
+from folder import page, recipe, verdict
 from folder.choosing import choose_units
 from folder.finding import Say, Video, class_names, find_videos, printable
 from folder.looking import look
-from folder.recipe import (
-    SUBSETS,
-    config_of,
-    make_config,
-    recipe,
-    short_side,
-    start_from,
-    trained_on,
-    write_config,
-    write_lists,
-)
 from folder.splitting import group_videos, keep_in_training, split_videos, tell_lost
 from folder.training import measure, score, train
 
@@ -155,22 +144,24 @@ def look_and_split(args: argparse.Namespace, work: Work) -> None:
     # What can be refused is refused before hours of decoding.
     kind = group_videos(videos, root, args.group, work.say) if args.group else ""
     if args.checkpoint:
-        start_from(recipe(False), args.checkpoint, work.folder / "trunk.pth", averaged=False)
+        recipe.start_from(
+            recipe.base(False), args.checkpoint, work.folder / "trunk.pth", averaged=False
+        )
     limits = args.workers, args.time_limit, args.memory
-    good = look(videos, work.folder, short_side(args), *limits, work.say)
+    good = look(videos, work.folder, recipe.short_side(args), *limits, work.say)
     tell_lost(videos, good, "without a good video", work.say)
     kind = kind or group_videos(good, root, None, work.say)
     given = any(video.split for video in good)
     work.videos = split_videos(good, args.seed, kind, work.say)
     if args.checkpoint:
-        keep_in_training(work.videos, trained_on(args.checkpoint, work.say), given, work.say)
+        keep_in_training(work.videos, recipe.trained_on(args.checkpoint, work.say), given, work.say)
 
 
 def see_moving(args: argparse.Namespace, videos: Sequence[Video], say: Say) -> bool:
     """Choose what networks see: what was asked, what ``--from`` saw, or by what the place tells."""
     moving = args.moving
     if args.checkpoint:
-        saw = "subtract_mean_frame=True" in config_of(args.checkpoint)
+        saw = "subtract_mean_frame=True" in recipe.config_of(args.checkpoint)
         moving = saw if moving is None else moving
         if saw != moving:
             say(f"--from was trained on frames {'less their mean' if saw else 'as they are'}")
@@ -196,14 +187,14 @@ def plan(args: argparse.Namespace, work: Work, started: float) -> None:
         tell_lost(work.videos, left, f"without a video of {units} frames, one a unit", work.say)
         work.videos = left
         videos = [video for video in videos if video.frames >= units]
-        if len({video.split for video in work.videos}) < len(SUBSETS):
+        if len({video.split for video in work.videos}) < len(recipe.SUBSETS):
             raise ValueError(f"too few videos have {units} frames: give fewer --units")
     classes = class_names(work.videos)
-    write_lists(work.videos, classes, work.folder)
+    recipe.write_lists(work.videos, classes, work.folder)
     seen = [video for video in work.videos if video.split != "test"]
     args.moving = see_moving(args, seen, work.say)
-    make = partial(make_config, args, work.folder, classes, sampler)
-    usual = recipe(args.moving).train_dataloader.batch_size
+    make = partial(recipe.make_config, args, work.folder, classes, sampler)
+    usual = recipe.base(args.moving).train_dataloader.batch_size
     args.batch = min(args.batch or max(2, min(usual, len(videos) // 8)), len(videos))
     if not args.epochs:
         args.epochs = FEW_EPOCHS
@@ -222,8 +213,8 @@ def plan(args: argparse.Namespace, work: Work, started: float) -> None:
             work.say(f"that is little: {FEW_EPOCHS} epochs take --minutes {math.ceil(enough)}")
     work.save()
     remarks = ["Written by tools/train_folder.py:", *work.content["said"]]
-    write_config(make(averaged=True), work.folder / "slowonly.py", remarks)
-    write_config(make(averaged=False), work.folder / "config.py", remarks)  # ends the plan
+    recipe.write_config(make(averaged=True), work.folder / "slowonly.py", remarks)
+    recipe.write_config(make(averaged=False), work.folder / "config.py", remarks)  # ends the plan
 
 
 def step_seconds(args: argparse.Namespace, make: Callable[..., Config], work: Work) -> float:
@@ -233,7 +224,7 @@ def step_seconds(args: argparse.Namespace, make: Callable[..., Config], work: Wo
         try:
             seconds = 0.0
             for averaged in (False, True):
-                write_config(make(averaged=averaged), trial, [])
+                recipe.write_config(make(averaged=averaged), trial, [])
                 seconds += measure(trial)
             return seconds
         except MemoryError:

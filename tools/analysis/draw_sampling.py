@@ -8,19 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from f4d_mmaction.datasets.transforms import SampleActionUnits
-from f4d_mmaction.visualization.style import (
-    BLUE,
-    GREEN,
-    GRID,
-    MUTED,
-    ORANGE,
-    new_figure,
-    save,
-    with_style,
-)
+from f4d_mmaction.visualization import style
 
 
-@with_style
+@style.with_style
 def draw_sampling(
     out: str | os.PathLike,
     total_frames: Sequence[int] = (160, 60, 25),
@@ -30,15 +21,15 @@ def draw_sampling(
 ) -> Path:
     """Draw the test-time units of videos of several lengths, under both policies for short ones."""
     rows = [(total, short) for total in total_frames for short in ("shrink", "overlap")]
-    figure = new_figure(9.5, 0.85 * len(rows) + 0.7)
+    figure = style.new_figure(9.5, 0.85 * len(rows) + 0.7)
     all_axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
-    colors = (BLUE, ORANGE, GREEN, "#7c5cbf")
+    colors = (style.BLUE, style.ORANGE, style.GREEN, "#7c5cbf")
     for axes, (total, short) in zip(all_axes, rows):
         sampler = SampleActionUnits(num_units, clip_len, frame_interval, short, test_mode=True)
         units = sampler.sample(total)
-        axes.barh([0] * total, 0.8, left=np.arange(total) + 0.1, height=1.6, color=GRID)
+        axes.barh([0] * total, 0.8, left=np.arange(total) + 0.1, height=1.6, color=style.GRID)
         for edge in np.arange(num_units + 1) * total / num_units:
-            axes.axvline(edge, color=MUTED, linewidth=1, linestyle=(0, (3, 2)))
+            axes.axvline(edge, color=style.MUTED, linewidth=1, linestyle=(0, (3, 2)))
         for i, unit in enumerate(units):
             # Units that overlap stand below each other.
             height = 1.6 / num_units if short == "overlap" else 1.6
@@ -58,7 +49,7 @@ def draw_sampling(
     )
     all_axes[-1].set_xlabel("frame")
     figure.tight_layout()
-    return save(figure, out)
+    return style.save(figure, out)
 
 
 def main() -> None:

@@ -14,17 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import jinja2
+import judging
 import numpy as np
-from judging import (
-    Mistake,
-    average_precisions,
-    calibration,
-    mean_class_accuracy,
-    mistakes,
-    probabilities,
-    side_by_side,
-    top_hits,
-)
 from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
@@ -163,7 +154,7 @@ def score_videos(
 
 
 def draw_mistakes(
-    model: BaseModel | None, dataset: BaseDataset, tested: Tested, found: Iterable[Mistake]
+    model: BaseModel | None, dataset: BaseDataset, tested: Tested, found: Iterable[judging.Mistake]
 ) -> list[dict]:
     """The videos of each confusion that the network was surest of, with attention."""
     shown = []
@@ -246,16 +237,16 @@ def write_report(
         header = dict(name="class", videos="videos", precision="average precision", chance="chance")
         write_rows(out.with_suffix(".csv"), [r.values() for r in (header, total, *classes)])
         return
-    tested.scores[good] = probabilities(tested.scores[good])
+    tested.scores[good] = judging.probabilities(tested.scores[good])
     scores, labels, count = tested.scores[good], tested.labels[good], int(good.sum())
     confusion = confusion_of(labels, scores.argmax(1), len(tested.names))
-    bins, error = calibration(scores, labels)
-    totals = {"top-1": wilson(top_hits(scores, labels, 1), count)}
+    bins, error = judging.calibration(scores, labels)
+    totals = {"top-1": wilson(judging.top_hits(scores, labels, 1), count)}
     if len(tested.names) > 5:
-        totals["top-5"] = wilson(top_hits(scores, labels, 5), count)
-    totals["mean class accuracy"] = mean_class_accuracy(confusion)
+        totals["top-5"] = wilson(judging.top_hits(scores, labels, 5), count)
+    totals["mean class accuracy"] = judging.mean_class_accuracy(confusion)
     classes = judge_classes(tested, good, confusion)
-    found, order = mistakes(confusion), side_by_side(confusion)
+    found, order = judging.mistakes(confusion), judging.side_by_side(confusion)
     matrix = confusion[np.ix_(order, order)]
     page = dict(
         about=about,
@@ -284,7 +275,7 @@ def judge_precision(tested: Tested, good: np.ndarray) -> tuple[list[dict], dict]
     Chance is the share of its videos: the average precision of a random order, nearly.
     """
     scores, labels = tested.scores[good], tested.labels[good]
-    found, counts = average_precisions(scores, labels), labels.sum(0).astype(int)
+    found, counts = judging.average_precisions(scores, labels), labels.sum(0).astype(int)
     rows = [
         dict(name=name, videos=int(count), precision=float(value), chance=count / len(labels))
         for name, count, value in zip(tested.names, counts, found)

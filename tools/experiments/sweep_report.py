@@ -22,16 +22,8 @@ from paired import confusion, opposite_share, paired_difference
 from studies import Study
 
 from f4d_mmaction.analysis.report import markdown_table, write_section
+from f4d_mmaction.visualization import style
 from f4d_mmaction.visualization.curves import Errors, plot_runs
-from f4d_mmaction.visualization.style import (
-    BLUE,
-    MUTED,
-    ORANGE,
-    new_figure,
-    plain,
-    save,
-    with_style,
-)
 
 NOT_RUN = "Not run yet"
 
@@ -163,7 +155,7 @@ def plot_curves(study: Study, results: Results, out: Path) -> Path | None:
     return plot_runs(runs, out) if runs else None
 
 
-@with_style
+@style.with_style
 def plot_tables(study: Study, results: Results, out: Path) -> Path | None:
     """Draw a panel per table: a dot a seed, a bar for the mean; None where nothing has run."""
     panels = {}
@@ -178,7 +170,7 @@ def plot_tables(study: Study, results: Results, out: Path) -> Path | None:
     columns = min(2, len(panels))
     heights = [len(rows) for rows in panels.values()]
     heights = [max(heights[first : first + columns]) for first in range(0, len(panels), columns)]
-    figure = new_figure(4.6 * columns, 0.24 * sum(heights) + 0.75 * len(heights))
+    figure = style.new_figure(4.6 * columns, 0.24 * sum(heights) + 0.75 * len(heights))
     grid = figure.subplots(
         len(heights), columns, sharex=True, squeeze=False, height_ratios=[h + 1 for h in heights]
     )
@@ -190,10 +182,10 @@ def plot_tables(study: Study, results: Results, out: Path) -> Path | None:
         axes.set_title(title, loc="left", fontsize=9, fontweight="bold")
     grid[0, 0].set_xlim(0, 1)
     figure.tight_layout()
-    return save(figure, out)
+    return style.save(figure, out)
 
 
-@with_style
+@style.with_style
 def plot_confusion(study: Study, results: Results, out: Path) -> Path | None:
     """Draw which class is taken for which, in percent, a panel a network of ``curves``."""
     found = {label: results[row] for label, row in study.curves.items() if results[row]}
@@ -203,7 +195,7 @@ def plot_confusion(study: Study, results: Results, out: Path) -> Path | None:
     names = [str(number) for number in range(config.model.cls_head.num_classes)]
     if classes := config.test_dataloader.dataset.get("metainfo", {}).get("classes"):
         names = Path(classes).read_text(encoding="utf-8").splitlines()
-    figure = new_figure(3.6 * len(found), 4)
+    figure = style.new_figure(3.6 * len(found), 4)
     for axes, (label, runs) in zip(figure.subplots(1, len(found), squeeze=False)[0], found.items()):
         counts = confusion(runs, len(names))
         axes.imshow(counts / counts.sum(1, keepdims=True).clip(1), cmap="Blues", vmin=0, vmax=1)
@@ -212,17 +204,17 @@ def plot_confusion(study: Study, results: Results, out: Path) -> Path | None:
         axes.set_yticks(range(len(names)), names, fontsize=6)
         axes.set_xlabel("predicted")
     figure.tight_layout()
-    return save(figure, out)
+    return style.save(figure, out)
 
 
 def draw_rows(axes: Axes, rows: dict[str, list[float]], chance: float) -> None:
     """Draw the accuracies of the seeds of each row, given by label."""
-    plain(axes)
+    style.plain(axes)
     axes.grid(visible=False)
-    axes.axvline(chance, color=MUTED, linewidth=0.8, linestyle=":")
+    axes.axvline(chance, color=style.MUTED, linewidth=0.8, linestyle=":")
     for place, seeds in enumerate(rows.values()):
-        axes.barh(place, mean(seeds), height=0.6, color=BLUE, alpha=0.35)
-        axes.plot(seeds, [place] * len(seeds), "o", color=ORANGE, markersize=3.5)
+        axes.barh(place, mean(seeds), height=0.6, color=style.BLUE, alpha=0.35)
+        axes.plot(seeds, [place] * len(seeds), "o", color=style.ORANGE, markersize=3.5)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -39,7 +39,7 @@ def write_lists(videos: Sequence[Video], classes: Sequence[str], folder: Path) -
     (folder / "classes.txt").write_text(text, encoding="utf-8")
 
 
-def recipe(moving: bool) -> Config:
+def base(moving: bool) -> Config:
     """The recipe for small videos, or that for networks that see frames less their mean."""
     kind = "moving" if moving else "small"
     parts = f"models/f4d_r18_{kind}", f"datasets/{kind}_videos", "schedules/small_videos"
@@ -51,7 +51,7 @@ def make_config(
     args: Namespace, folder: Path, classes: Sequence[str], sampler: dict, averaged: bool
 ) -> Config:
     """Fill in the recipe; ``averaged`` leaves the 4D blocks out, which is SlowOnly."""
-    config = recipe(args.moving)
+    config = base(args.moving)
     backbone, head = config.model.backbone, config.model.cls_head
     rate = args.batch / config.train_dataloader.batch_size
     if args.width:

@@ -6,19 +6,11 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
+import judging
 import numpy as np
 import pytest
 import report
 import torch
-from judging import (
-    Z,
-    calibration,
-    mean_class_accuracy,
-    mistakes,
-    probabilities,
-    side_by_side,
-    top_hits,
-)
 from mmaction.apis import init_recognizer
 from mmengine.dataset import pseudo_collate
 from photograph_webdemo import addresses
@@ -32,7 +24,7 @@ from f4d_mmaction.datasets.video_errors import BadVideoError
 def test_the_bounds_are_shares_that_the_count_can_just_not_refuse(hits, count):
     share, low, high = wilson(hits, count)
     for bound in {low, high} - {0.0, 1.0}:
-        assert (share - bound) ** 2 == pytest.approx(Z**2 * bound * (1 - bound) / count)
+        assert (share - bound) ** 2 == pytest.approx(judging.Z**2 * bound * (1 - bound) / count)
     assert 0 <= low <= share <= high <= 1
     assert high - low > 0
 
@@ -45,7 +37,7 @@ def test_the_interval_of_the_mean_class_accuracy_holds_the_truth_95_times_in_100
         hits = rng.binomial(counts, true)
         confusion = np.diag(hits)
         confusion[np.arange(50), (np.arange(50) + 1) % 50] += counts - hits
-        estimate = mean_class_accuracy(confusion)
+        estimate = judging.mean_class_accuracy(confusion)
         assert estimate.value == pytest.approx((hits / counts).mean())
         held += estimate.low <= true.mean() <= estimate.high
     assert 930 <= held <= 985
@@ -54,14 +46,14 @@ def test_the_interval_of_the_mean_class_accuracy_holds_the_truth_95_times_in_100
 def test_counts_equal_those_of_plain_loops():
     rng = np.random.default_rng(0)
     scores, labels = rng.dirichlet(np.full(9, 0.3), 200), rng.integers(0, 9, 200)
-    assert top_hits(scores, labels, 5) == sum(
+    assert judging.top_hits(scores, labels, 5) == sum(
         label in sorted(range(9), key=lambda k: -row[k])[:5] for row, label in zip(scores, labels)
     )
     confusion = confusion_of(labels, scores.argmax(1), 9)
-    found = mistakes(confusion)
+    found = judging.mistakes(confusion)
     assert [m.videos for m in found] == sorted((m.videos for m in found), reverse=True)
     assert sum(m.videos for m in found) == (scores.argmax(1) != labels).sum()
-    bins, error = calibration(scores, labels)
+    bins, error = judging.calibration(scores, labels)
     total = 0.0
     for index in range(15):
         inside = [i for i in range(200) if index <= min(scores[i].max() * 15, 14.99) < index + 1]
@@ -69,7 +61,7 @@ def test_counts_equal_those_of_plain_loops():
         total += abs(sum(scores[i].max() for i in inside) - right)
         assert bins[index, 2] == len(inside)
     assert error == pytest.approx(total / 200)
-    np.testing.assert_allclose(probabilities(np.log(scores) + 3), scores, rtol=1e-6)
+    np.testing.assert_allclose(judging.probabilities(np.log(scores) + 3), scores, rtol=1e-6)
 
 
 def test_classes_that_are_confused_stand_together():
@@ -77,7 +69,7 @@ def test_classes_that_are_confused_stand_together():
     confusion = np.eye(12, dtype=int) * 20
     for first, second in pairwise(hidden):
         confusion[first, second] = 5
-    order = side_by_side(confusion).tolist()
+    order = judging.side_by_side(confusion).tolist()
     assert order in (hidden.tolist(), hidden[::-1].tolist())
 
 

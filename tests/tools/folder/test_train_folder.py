@@ -22,7 +22,7 @@ import torch
 import train_folder
 from folder import page, training
 from folder.finding import Video, find_videos
-from folder.recipe import SUBSETS, make_config, recipe, start_from
+from folder.recipe import SUBSETS, base, make_config, start_from
 from folder.training import measure, train
 from folder.verdict import judge, lead, place_tells
 from miniature import touch, write_video
@@ -317,7 +317,7 @@ def test_the_place_decides_what_networks_see(tells: bool) -> None:
 def test_a_checkpoint_gives_its_trunk(tmp_path: Path) -> None:
     slow = ResNet3dSlowOnly(depth=50, base_channels=8)
     weights = {f"backbone.{name}": weight for name, weight in slow.state_dict().items()}
-    config = recipe(False)
+    config = base(False)
     trunk = tmp_path / "trunk.pth"
     for bare in (False, True):  # a recognizer's, or the backbone's own
         torch.save(slow.state_dict() if bare else dict(state_dict=weights), tmp_path / "k400.pth")
@@ -328,7 +328,7 @@ def test_a_checkpoint_gives_its_trunk(tmp_path: Path) -> None:
 
 
 def test_both_networks_start_each_from_its_own_weights(tmp_path: Path) -> None:
-    backbone = recipe(False).model.backbone
+    backbone = base(False).model.backbone
     weights = {f"backbone.{k}": w for k, w in MODELS.build(backbone).state_dict().items()}
     torch.save(weights, tmp_path / "f4d.pth")
     args = parse_args(["mine", "--batch=2", "--epochs=4", "--from", str(tmp_path / "f4d.pth")])
@@ -368,7 +368,7 @@ def test_a_checkpoint_that_fits_in_part_is_refused(
     tmp_path: Path, build: Callable[[], dict], sentence: str
 ) -> None:
     torch.save(build(), tmp_path / "other.pth")
-    config = recipe(False)
+    config = base(False)
     with pytest.raises(ValueError, match=sentence):
         start_from(config, str(tmp_path / "other.pth"), tmp_path / "trunk.pth", averaged=False)
 
@@ -392,7 +392,7 @@ def test_all_of_an_image_network_is_inflated(
             statistic.normal_()
     weights = {f"{prefix}{named(key)}": weight for key, weight in images.state_dict().items()}
     torch.save(dict(state_dict=weights), tmp_path / "images.pth")
-    config = recipe(False)
+    config = base(False)
     start_from(config, str(tmp_path / "images.pth"), tmp_path / "trunk.pth", averaged=False)
     trunk = MODELS.build(config.model.backbone)
     trunk.init_weights()
