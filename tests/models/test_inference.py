@@ -60,10 +60,12 @@ def test_gpus_that_only_emulate_bfloat16_take_float16(monkeypatch, capability, d
 
 
 def test_attention_maps_are_still_there():
-    model = prepare_for_inference(recognizer("f4d"), compile=False)
-    maps: dict = {}
-    model.backbone(VIDEOS[:, 0], maps=maps)
-    assert all(len(found) == 3 for found in maps.values())
+    model, before, after = recognizer("f4d"), {}, {}
+    expected = model.backbone(VIDEOS[:, 0], maps=before)
+    assert [len(found) for found in before.values()] == [3] * 4
+    prepare_for_inference(model, dtype=torch.float32, compile=False)
+    found = model.backbone(VIDEOS[:, 0], maps=after)
+    torch.testing.assert_close((found, after), (expected, before), rtol=1e-4, atol=1e-5)
 
 
 class ConvNormAct(nn.Sequential):
