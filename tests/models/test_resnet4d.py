@@ -64,22 +64,15 @@ def test_every_parameter_learns(name: str, device: str) -> None:
     assert not silent
 
 
-def two_d_checkpoint(model: nn.Module, path: Path) -> dict[str, Tensor]:
-    """Write random weights under torchvision's names for the 2D ResNet of the same shape."""
-    weights = {}
-    for key, value in model.state_dict().items():
-        shape = value[:, :, 0].shape if value.ndim == 5 else value.shape
-        weights[torchvision_name(key)] = torch.rand(shape).to(value.dtype)
-    torch.save(weights, path)
-    return weights
-
-
 @pytest.mark.parametrize("in_channels", [3, 2])
 def test_2d_checkpoint_inflates_and_blocks_stay_fresh(tmp_path: Path, in_channels: int) -> None:
     """Flow, of 2 channels, takes all but the stem of images."""
-    path = tmp_path / "resnet2d.pth"
-    weights = two_d_checkpoint(build(placement=(0, 0, 0, 0)), path)
-    model = build(in_channels=in_channels, pretrained=str(path))
+    weights = {}
+    for key, value in build(placement=(0, 0, 0, 0)).state_dict().items():
+        shape = value[:, :, 0].shape if value.ndim == 5 else value.shape
+        weights[torchvision_name(key)] = torch.rand(shape).to(value.dtype)
+    torch.save(weights, tmp_path / "resnet2d.pth")
+    model = build(in_channels=in_channels, pretrained=str(tmp_path / "resnet2d.pth"))
     inflated = model.layer4[0].conv1.conv.weight  # in time
     torch.testing.assert_close(inflated.sum(2), weights["layer4.0.conv1.weight"])
     assert torch.equal(model.conv1.bn.running_mean, weights["bn1.running_mean"])
