@@ -157,13 +157,17 @@ def check(
             f"it has {', '.join(present) or 'none'}"
         )
     num_classes = config.get("model", {}).get("cls_head", {}).get("num_classes")
-    reports = []
-    for name in wanted:
+    reports, trained = [], set[Video | Frames]()
+    for name in sorted(wanted, key=present.index):
         for dataset_config in unwrapped(config[f"{name}_dataloader"]["dataset"]):
             dataset = build(dataset_config)
             span = sampler_span(dataset_config.get("pipeline") or ())
             report = SubsetReport(name, dataset.ann_file, span)
             media = look(read_entries(dataset, num_classes, report), report)
+            if name == "train":
+                trained.update(media)
+            for item in trained.intersection(media) if name != "train" else ():
+                report.findings.append(Finding("also in train", item.path, "tests memory alone"))
             if sample is not None:
                 media = random.Random(0).sample(media, min(sample, len(media)))
             decode_all(media, workers, time_limit, report)
@@ -219,6 +223,10 @@ def read_entries(
             text = "".join(f"{line}\n" for line in lines)
             Path(dataset.ann_file).write_text(text, encoding="utf-8", newline="\n")
         items = dataset.load_data_list()
+    names = len(dataset.metainfo.get("classes") or ())
+    if names and num_classes not in (None, names):
+        told = f"{names} names of classes, the config's head tells {num_classes} apart"
+        report.findings.append(Finding("number of classes", report.ann_file, told))
     report.entries = len(items)
     if not items:
         report.findings.append(Finding("empty list", report.ann_file, "holds no usable line"))

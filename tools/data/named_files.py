@@ -173,6 +173,8 @@ def _convert(
     problems: dict[str, list[str]],
 ) -> list[Clip]:
     """Write the videos that are not there yet, each whole or not at all; return the good clips."""
+    if len({clip.name for clip in clips}) < len(clips):
+        raise ValueError("two clips would be one file of one name")
     if size < 16 or size % 2:
         raise ValueError(f"size must be even and at least 16 pixels, got {size}")
     folder, made = out / "videos", []

@@ -100,6 +100,22 @@ def test_the_configs_delimiter_is_followed(tmp_path: Path) -> None:
     assert "set delimiter=',' in the config" in report.findings[0].message
 
 
+def test_videos_of_training_and_missing_classes_are_told(tmp_path: Path) -> None:
+    for name in "abc":
+        write_video(tmp_path / f"{name}.mp4", 20)
+    train = video_dataset(tmp_path, ["a.mp4 0", "b.mp4 1"])
+    train["metainfo"] = dict(classes=["left", "right"])
+    test = {**train, "ann_file": str(tmp_path / "test.txt")}
+    (tmp_path / "test.txt").write_text("b.mp4 1\nc.mp4 0\n")
+    reports = check(config_of(num_classes=2, train=train, test=test), ["test", "train"])
+    assert [report.subset for report in reports] == ["train", "test"]
+    assert [kinds(report) for report in reports] == [{}, {"also in train": 1}]
+    assert reports[1].findings[0].where.endswith("b.mp4")
+    (report,) = check(config_of(num_classes=8, train=train))
+    assert kinds(report) == {"number of classes": 1}
+    assert report.findings[0].message.startswith("2 names of classes")
+
+
 def test_usage(tmp_path: Path) -> None:
     dataset = video_dataset(tmp_path, [])
     with pytest.raises(ValueError, match="no val dataloader; it has train"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from encoding import encode
 from mmengine.config import Config
-from named_files import ACTIONS, SUBJECTS, prepare_egogestar, prepare_utd_mhad
+from named_files import ACTIONS, NAMED, SUBJECTS, Clip, prepare_egogestar, prepare_utd_mhad
 from preparation import PreparationError, Summary
 from scipy.io import savemat
 
@@ -35,6 +35,9 @@ def assert_config_reads(name: str, summary: Summary, out: Path) -> None:
         assert dataset.ann_file in summary.written
         assert Path(dataset.metainfo.classes) == Path(config.data_root, "label_map.txt")
         assert (out / dataset.data_prefix.video).is_dir()
+    lists = [config[f"{phase}_dataloader"].dataset.ann_file for phase in ("train", "test")]
+    train, test = (entries(summary, Path(name).stem) for name in lists)
+    assert not train.keys() & test.keys()
 
 
 def frames(path: Path) -> np.ndarray:
@@ -110,6 +113,20 @@ def test_nothing_half_written(
     with pytest.raises(KeyboardInterrupt):
         prepare_egogestar(gestures, tmp_path)
     assert [path.name for path in tmp_path.rglob("*")] == ["videos"]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_each_dataset_has_a_base_a_config_and_its_words(name: str) -> None:
+    root = BASES.parents[2]
+    assert (BASES / f"{name}.py").is_file()
+    assert (root / "configs" / "recognition" / "f4d" / f"f4d_r18_{name}.py").is_file()
+    assert f"prepare.py {name}" in (root / "docs" / "datasets.md").read_text()
+
+
+def test_two_clips_never_become_one_file(tmp_path: Path) -> None:
+    clips = [Clip("001.mp4", label, 1, (tmp_path / "001.mp4",)) for label in (0, 1)]
+    with pytest.raises(ValueError, match="one file of one name"):
+        named_files._convert(clips, tmp_path, 64, named_files._short_side, {})
 
 
 def test_color_videos_are_listed_as_published(tmp_path: Path, run_tool: Callable) -> None:
