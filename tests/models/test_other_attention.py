@@ -154,6 +154,18 @@ def test_block_with_another_attention_starts_near_identity_and_learns(
     assert dead <= motionless
 
 
+@pytest.mark.parametrize("units", [1, 2, 5])
+@pytest.mark.parametrize("kind", OTHERS)
+def test_units_do_not_mix_in_any_number_or_precision(kind: type, units: int) -> None:
+    torch.manual_seed(0)
+    module, x = random_weights(kind(C)), torch.rand(3, units, C, 9, H, W)
+    alone = torch.cat([module(unit) for unit in x.flatten(0, 1)[:, None, None]])
+    torch.testing.assert_close(module(x), alone.view_as(x), rtol=1e-4, atol=1e-4)
+    with torch.autocast("cpu", torch.bfloat16):
+        low = module(x.bfloat16())
+    torch.testing.assert_close(low.float(), module(x), rtol=0.05, atol=0.05)
+
+
 @pytest.mark.parametrize("kind", OTHERS)
 def test_layout_does_not_matter(kind: type, x: Tensor) -> None:
     module = random_weights(kind(C))
