@@ -52,7 +52,7 @@ def load_recognizer(
     model, path = init_recognizer(config, None, device or best), str(checkpoint)
     is_url = "://" in path
     loaded = CheckpointLoader.load_checkpoint(path, "cpu") if is_url else load_checked(path)
-    load_whole(model, loaded.get("state_dict", loaded), path)
+    load_whole(model, loaded, path)
     model.class_names = class_names(model, labels, loaded.get("meta"))
     return model
 
@@ -67,12 +67,12 @@ def class_names(model: BaseModel, labels: Labels = None, meta: dict | None = Non
     count, source = model.cls_head.num_classes, "labels"
     if isinstance(labels, (str, os.PathLike)):
         source = str(labels)
-        labels = _lines(_existing(labels, "label file"))
+        labels = read_lines(_existing(labels, "label file"))
     if labels is None:
         source = "the checkpoint"
         labels = known_names((meta or {}).get("dataset_meta"))
     if labels is None and (path := _classes_file(model.cfg)):
-        source, labels = str(path), _lines(path)
+        source, labels = str(path), read_lines(path)
     if labels is None:
         return [f"class {index}" for index in range(count)]
     if len(labels) != count:
@@ -95,9 +95,13 @@ def _classes_file(config: Config) -> Path | None:
 
 def _existing(path: str | os.PathLike, what: str) -> Path:
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{what} {path} does not exist")
+        raise FileNotFoundError(f"{what} {path} does not exist, or is no file")
     return Path(path)
 
 
-def _lines(path: Path) -> list[str]:
-    return list(filter(None, map(str.strip, path.read_text(encoding="utf-8-sig").splitlines())))
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text that are not blank; ``ValueError`` if it is not in UTF-8."""
+    try:
+        return list(filter(None, map(str.strip, path.read_text("utf-8-sig").splitlines())))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8: {error}; save it as one") from None

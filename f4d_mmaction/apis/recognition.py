@@ -23,9 +23,10 @@ from ..datasets.unwrapping import names_of, tested_dataset, unit_frames
 from ..datasets.video_errors import BadVideoError
 from ..models.resnet4d import Blocks4dMixin
 from ..structures import Prediction, Recognition
+from .loading import read_lines
 
-VIDEO_SUFFIXES = {".mp4", ".avi", ".webm", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".3gp",
-                  ".flv", ".wmv", ".ogv"}  # fmt: skip
+VIDEO_SUFFIXES = (".mp4", ".avi", ".webm", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".3gp",
+                  ".flv", ".wmv", ".ogv")  # fmt: skip
 TOO_SHORT = "too_short"  # beside the kinds of BadVideoKind
 
 
@@ -255,7 +256,7 @@ def list_videos(source: str | os.PathLike) -> list[str]:
     if source.suffix.lower() not in (".txt", ".lst", ".list"):
         return [str(source)]
     found = []
-    for line in filter(None, map(str.strip, source.read_text(encoding="utf-8-sig").splitlines())):
+    for line in read_lines(source):
         while not (there := beside(source, line)) and re.search(r"[\s,]\d+$", line):
             line = re.sub(r"[\s,]+\d+$", "", line)  # without a label
         found.append(there or str(source.parent / line))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
+import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
@@ -12,7 +13,7 @@ from .video_reader import decode_all, frame_rate, leads, open_video, read_packet
 
 
 class StreamedFrame(NamedTuple):
-    """A frame, its number from 0, when it is shown in seconds, and its picture if it was wanted."""
+    """A frame, its number, when a player shows it in seconds, and its picture if it was wanted."""
 
     number: int
     time: float
@@ -50,8 +51,8 @@ def stream_frames(
     is_cut = any(leads(packet, start[0].pts) for packet in start)
     reformatter = VideoReformatter()
     with open_video(path, strict=not is_cut, threads=1 if is_cut else threads) as video:
-        unit = video.streams.video[0].time_base
+        unit, begin = video.streams.video[0].time_base, (video.start_time or 0) / av.time_base
         for index, frame in enumerate(decode_all(video, path)):
             time = index / fps if frame.pts is None or unit is None else float(frame.pts * unit)
             image = to_rgb(frame, reformatter, path) if wanted(index) else None
-            yield StreamedFrame(index, time, image)
+            yield StreamedFrame(index, time - begin, image)

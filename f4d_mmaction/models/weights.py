@@ -57,25 +57,30 @@ def _reason(error: Exception, path: str | os.PathLike) -> str:
     return " ".join(str(error).split("Unpickler error:")[-1].split())[:300] or type(error).__name__
 
 
-def load_whole(network: nn.Module, weights: dict, name: str, others: bool = False) -> None:
-    """Load weights that fit a network key by key, from the checkpoint of that name.
+def load_whole(network: nn.Module, checkpoint: dict, name: str, others: bool = False) -> None:
+    """Load the checkpoint of that name, whose weights fit a network key by key.
 
     ``others`` allows weights that the network does not know, such as those of a removed head.
 
     Raises:
-        ForeignCheckpointError: they are another network's; the message names the keys.
+        ForeignCheckpointError: it is another network's, or of one that saw other frames.
     """
+    config = (checkpoint.get("meta") or {}).get("cfg")
+    moves = getattr(getattr(network, "data_preprocessor", None), "subtract_mean_frame", False)
+    if config and ("subtract_mean_frame=True" in config) != moves:
+        raise ForeignCheckpointError(
+            f"{name} was trained on frames {'as they are' if moves else 'less their mean'}, unlike "
+            "the data_preprocessor of the config; use the config it was trained with"
+        )
     try:
-        network.load_state_dict(_plain_names(weights))
+        network.load_state_dict(_plain_names(checkpoint.get("state_dict", checkpoint)))
     except RuntimeError as error:
         _, *problems = str(error).splitlines()
         if others:
             problems = [line for line in problems if "Unexpected key" not in line]
         if not problems:
             return
-        shapes = [line for line in problems if "size mismatch" in line]
-        keys = [line for line in problems if "size mismatch" not in line]
-        shown = [_shorten(line) for line in (*keys, *shapes[:SHOWN_KEYS])]
+        shown = [_shorten(line) for line in problems[:SHOWN_KEYS]]
         raise ForeignCheckpointError(
             f"{name} is a checkpoint of another model; use the config it was trained with. "
             + " ".join(shown)

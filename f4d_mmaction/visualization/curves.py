@@ -88,8 +88,7 @@ def _draw(axes: Axes, name: str, errors: Errors) -> None:
     axes.set_title(name, loc="left", fontsize=10, fontweight="bold")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    curves = (errors.train, "training", ORANGE), (errors.val, "validation", BLUE)
-    for curve, label, color in curves:
+    for curve, label, color in (errors.train, "training", ORANGE), (errors.val, "validation", BLUE):
         steps = sorted(curve)
         marker = "o" if len(steps) <= 30 else None
         values = [curve[step] for step in steps]

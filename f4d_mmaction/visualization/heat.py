@@ -37,9 +37,7 @@ def _at_frame_size(
 ) -> np.ndarray | None:
     maps = result.maps.get(location)
     if maps is None or result.frames is None:
-        raise ValueError(
-            f"no attention at {location!r}; there is {', '.join(result.maps) or 'none'}"
-        )
+        raise ValueError(f"no attention at {location!r}; expected one of {list(result.maps)}")
     for weights in maps.values():
         if weights.shape[1] == 1 and wanted(*weights.shape[2:]):
             size = result.frames.shape[1:4]

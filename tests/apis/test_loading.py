@@ -35,6 +35,31 @@ def test_names_come_from_the_file_then_the_checkpoint_then_the_dataset(
     assert class_names(model)[3] == "beside 3"
 
 
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_checkpoint_that_saw_other_frames_is_refused(
+    config_path: Path, checkpoint: Path, tmp_path: Path, moves: bool
+) -> None:
+    """Its weights fit, and it would name other classes: 19 of 40 gestures in place of 40."""
+    config = load_config(config_path, None, {}, "none")
+    config.model.data_preprocessor = dict(type="ActionUnits", subtract_mean_frame=moves)
+    weights = torch.load(checkpoint, weights_only=True)["state_dict"]
+    saved = dict(state_dict=weights, meta=dict(cfg=config.pretty_text))
+    torch.save(saved, tmp_path / "saved.pth")
+    load_recognizer(config, tmp_path / "saved.pth", "cpu")
+    config.model.data_preprocessor.subtract_mean_frame = not moves
+    seen = "less their mean" if moves else "as they are"
+    with pytest.raises(ForeignCheckpointError, match=f"was trained on frames {seen}"):
+        load_recognizer(config, tmp_path / "saved.pth", "cpu")
+
+
+def test_a_label_file_in_another_encoding_is_named(
+    config_path: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.txt").write_text("\n".join("abcdefgh"), encoding="utf-16")
+    with pytest.raises(ValueError, match=r"labels.txt is no text in UTF-8: .*; save it as one"):
+        load_recognizer(config_path, checkpoint, "cpu", tmp_path / "labels.txt")
+
+
 def test_a_config_without_annotations_takes_no_names_from_where_it_is_started(
     config_path, checkpoint, tmp_path, monkeypatch
 ):

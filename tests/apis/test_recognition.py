@@ -228,7 +228,7 @@ def test_the_demo_draws_all_maps_there_are(run_tool, config_path, videos, tmp_pa
     assert json.loads((tmp_path / "new/out.jsonl").read_text())["path"] == str(videos[0])
     if second:
         said = run_tool(*command, "--location", "layer2_1", code=2)
-        assert said.endswith("error: no attention at 'layer2_1'; there is layer1_1\n")
+        assert said.endswith("error: no attention at 'layer2_1'; expected one of ['layer1_1']\n")
 
 
 def test_the_demo_shows_a_name_that_is_no_text(capsys):

@@ -1,5 +1,8 @@
 """Streaming gives the frames that the random-access reader gives, in any container."""
 
+from pathlib import Path
+
+import av
 import numpy as np
 import pytest
 from encoding import CODECS, cut_at_keyframe, encode, write_texture
@@ -29,6 +32,22 @@ def test_times_of_a_variable_frame_rate_are_the_files_own(tmp_path):
     path = encode(tmp_path / "video.mkv", times)
     found = [frame.time for frame in stream_frames(path)]
     assert found == pytest.approx([time / 12 for time in times], abs=2e-3)
+
+
+def test_a_recording_begins_at_0_as_players_show_it(tmp_path: Path) -> None:
+    """A transport stream, as of a television, whose clock began long before."""
+    path = encode(tmp_path / "video.mp4")
+    options = {"output_ts_offset": "40000"}
+    with av.open(str(path)) as whole, av.open(str(tmp_path / "tv.ts"), "w", options=options) as cut:
+        stream = cut.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                cut.mux(packet)
+    with av.open(str(tmp_path / "tv.ts")) as video:
+        assert video.start_time >= 40_000 * av.time_base
+    found = [frame.time for frame in stream_frames(tmp_path / "tv.ts")]
+    assert found == pytest.approx([number / 12 for number in range(24)], abs=2e-3)
 
 
 def test_bad_files_are_told(tmp_path):

@@ -41,9 +41,7 @@ class InitVideo(BaseTransform):
         if not os.path.splitext(path)[1] and not os.path.exists(path):
             path += ".mp4"  # as DecordInit does
         reader = VideoReader(path, self.time_limit, self.strict, self.max_pixels)
-        results["video_reader"] = reader
-        results["total_frames"] = len(reader)
-        results["avg_fps"] = reader.average_fps
+        results.update(video_reader=reader, total_frames=len(reader), avg_fps=reader.average_fps)
         return results
 
 
@@ -67,9 +65,8 @@ class _DecodeOnce(BaseTransform):
             results["unit_index"] = unit_index
         else:
             images = [images[place].copy() for place in unit_index]
-        results["frame_inds"] = indices
-        results["imgs"] = images
-        results["original_shape"] = results["img_shape"] = images[0].shape[:2]
+        shape = images[0].shape[:2]
+        results.update(frame_inds=indices, imgs=images, img_shape=shape, original_shape=shape)
         return results
 
     def _frames(self, results: dict, indices: np.ndarray) -> list[np.ndarray]:

@@ -47,6 +47,5 @@ class FormatActionUnits(BaseTransform):
         # A view: in memory C stays last, which is the network's channels-last layout, and workers
         # need not transpose.
         video = video.transpose(0, 1, 5, 2, 3, 4)
-        results["imgs"] = video
-        results["input_shape"] = video.shape
+        results.update(imgs=video, input_shape=video.shape)
         return results

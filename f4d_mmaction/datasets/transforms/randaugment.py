@@ -54,9 +54,7 @@ class RandAugmentUnits(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Change every frame of the video alike."""
-        images = results["imgs"]
         for name in np.random.choice(list(OPERATIONS), self.num_ops):
             level = np.random.choice((-1, 1)) * self.magnitude / 10
-            images = [OPERATIONS[name](image, level) for image in images]
-        results["imgs"] = images
+            results["imgs"] = [OPERATIONS[name](image, level) for image in results["imgs"]]
         return results

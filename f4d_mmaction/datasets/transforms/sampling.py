@@ -89,8 +89,6 @@ class SampleActionUnits(BaseTransform):
                 "Remove it from the annotation file or repair it."
             )
         indices = self.sample(int(total_frames)) + results["start_index"]
-        results["frame_inds"] = indices.reshape(-1)
-        results["clip_len"] = self.clip_len
-        results["frame_interval"] = self.frame_interval
-        results["num_clips"] = self.num_units
+        results.update(frame_inds=indices.reshape(-1), num_clips=self.num_units)
+        results.update(clip_len=self.clip_len, frame_interval=self.frame_interval)
         return results

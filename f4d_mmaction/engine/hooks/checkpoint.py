@@ -86,7 +86,7 @@ class SafeCheckpointHook(CheckpointHook):
         if training and not resuming:
             check_fits_partly(network_of(runner), weights, runner._load_from)
         else:  # the host lists weights that the network does not know
-            load_whole(network_of(runner), weights, runner._load_from, others=True)
+            load_whole(network_of(runner), checkpoint, runner._load_from, others=True)
         buffers = checkpoint.get("rank_buffers", [])
         if resuming and len(buffers) == runner.world_size:
             weights.update(buffers[runner.rank])
