@@ -147,7 +147,8 @@ def main() -> int:
             frames = read_views(path, sampling, steps)
             scores = session.run(["scores"], {"frames": frames})[0][0]
         except Exception as error:  # onnxruntime has errors of its own
-            print(f"{path}: {' '.join(str(error).split())}", file=sys.stderr)
+            told = " ".join(str(error).removeprefix(f"{path}: ").split())
+            print(f"{path}: {told}", file=sys.stderr)
             failed = 1
             continue
         best = np.argsort(-scores)[: args.top]
