@@ -135,6 +135,7 @@ def watch(args: argparse.Namespace) -> int:
     except BrokenPipeError:  # `| head` has seen enough; Python would write the rest at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     reader.stop()
+    reader.join(5)  # Python's end aborts a thread that then returns from the decoder
     window = reader.window
     needed = f" of {window.units * window.section} frames" if window else ""
     print(
