@@ -23,6 +23,7 @@ from mmengine.config import Config
 
 from arguments import amount, count
 from f4d_mmaction.engine.checkpoints import AtomicBackend
+from f4d_mmaction.models.weights import WHAT_MOVES
 from folder import page, recipe, verdict
 from folder.choosing import choose_units
 from folder.finding import Say, Video, class_names, find_videos, printable
@@ -161,7 +162,7 @@ def see_moving(args: argparse.Namespace, videos: Sequence[Video], say: Say) -> b
     """Choose what networks see: what was asked, what ``--from`` saw, or by what the place tells."""
     moving = args.moving
     if args.checkpoint:
-        saw = "subtract_mean_frame=True" in recipe.config_of(args.checkpoint)
+        saw = WHAT_MOVES in recipe.config_of(args.checkpoint)
         moving = saw if moving is None else moving
         if saw != moving:
             say(f"--from was trained on frames {'less their mean' if saw else 'as they are'}")

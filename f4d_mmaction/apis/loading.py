@@ -50,8 +50,7 @@ def load_recognizer(
     except (AssertionError, RuntimeError) as error:
         raise ValueError(f"device {device}: {str(error).splitlines()[0]}") from error
     model, path = init_recognizer(config, None, device or best), str(checkpoint)
-    is_url = "://" in path
-    loaded = CheckpointLoader.load_checkpoint(path, "cpu") if is_url else load_checked(path)
+    loaded = CheckpointLoader.load_checkpoint(path, "cpu") if "://" in path else load_checked(path)
     load_whole(model, loaded, path)
     model.class_names = class_names(model, labels, loaded.get("meta"))
     return model

@@ -10,6 +10,7 @@ from torch import nn
 from ..compat import load_from_local
 
 SHOWN_KEYS = 5  # of each kind in an error message
+WHAT_MOVES = "subtract_mean_frame=True"  # in the config that a checkpoint keeps
 
 
 class CheckpointError(ValueError):
@@ -67,7 +68,7 @@ def load_whole(network: nn.Module, checkpoint: dict, name: str, others: bool = F
     """
     config = (checkpoint.get("meta") or {}).get("cfg")
     moves = getattr(getattr(network, "data_preprocessor", None), "subtract_mean_frame", False)
-    if config and ("subtract_mean_frame=True" in config) != moves:
+    if config and (WHAT_MOVES in config) != moves:
         raise ForeignCheckpointError(
             f"{name} was trained on frames {'as they are' if moves else 'less their mean'}, unlike "
             "the data_preprocessor of the config; use the config it was trained with"

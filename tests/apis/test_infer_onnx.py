@@ -1,13 +1,13 @@
 """The script that needs neither PyTorch nor this package sees what the test pipeline shows."""
 
-import inspect
 import json
 import shutil
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
-from encoding import write_texture
+from encoding import copy_streams, write_texture
 from export import FramesToScores, describe_input, export_program, save_onnx
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ from mmaction.registry import TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
-from f4d_mmaction.datasets.transforms import SampleActionUnits, VideoReader
+from f4d_mmaction.datasets.transforms import SampleActionUnits
 
 script = pytest.importorskip("infer_onnx", reason="the extra `export` is not installed")
 SCRIPT = Path(script.__file__)
@@ -89,8 +89,26 @@ def test_it_shows_the_network_what_the_pipeline_shows(tmp_path, crop, size) -> N
     assert np.abs(frames[0].astype(int) - expected).max() <= 2  # two resizes round
 
 
-def test_it_reads_the_frames_of_the_pipeline_and_refuses_cut_files(tmp_path) -> None:
-    path = write_texture(tmp_path / "video.mp4", 48, (96, 64))
+KINDS = {
+    "two_streams.mp4": "mpeg4",
+    "edit_list.mp4": "mpeg4",
+    "ten_bits.mp4": "libx264",
+    "program_stream.mpg": "mpeg2video",
+}
+
+
+def write_kind(folder: Path, name: str) -> Path:
+    pixels = "yuv420p10le" if name.startswith("ten") else "yuv420p"
+    path = write_texture(folder / f"plain{Path(name).suffix}", 48, (96, 64), KINDS[name], pixels)
+    if name == "two_streams.mp4":
+        other = write_texture(folder / "other.mp4", 48, (96, 64), "mpeg4", seed=1)
+        return copy_streams([path, other], folder / name)
+    return copy_streams([path], folder / name, cut=5) if name == "edit_list.mp4" else path
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_it_reads_the_frames_of_the_pipeline_and_refuses_cut_files(tmp_path, name) -> None:
+    path = str(write_kind(tmp_path, name))
     sampling = dict(num_units=3, clip_len=4, frame_interval=2, short="shrink")
     pipeline = [
         dict(type="InitVideo"),
@@ -98,17 +116,16 @@ def test_it_reads_the_frames_of_the_pipeline_and_refuses_cut_files(tmp_path) -> 
         dict(type="DecodeUnits"),
         dict(type="FormatActionUnits"),
     ]
-    expected = Compose(pipeline)(dict(filename=str(path), start_index=0, modality="RGB"))["imgs"]
-    np.testing.assert_array_equal(script.read_views(str(path), sampling, [])[0], expected)
-    path.write_bytes(path.read_bytes()[:-99])
-    with pytest.raises(ValueError, match="truncated"):
-        script.read_views(str(path), sampling, [])
-
-
-def test_its_reader_is_the_packages_own_file() -> None:
-    """Whose tests read every container; here it is imported without the package around it."""
-    assert script.VideoReader is not VideoReader
-    assert Path(inspect.getfile(script.VideoReader)).samefile(inspect.getfile(VideoReader))
+    expected = Compose(pipeline)(dict(filename=path, start_index=0, modality="RGB"))["imgs"]
+    np.testing.assert_array_equal(script.read_views(path, sampling, [])[0], expected)
+    with av.open(path) as container:
+        shown = sum(1 for _ in container.decode(video=0))
+    assert len(script.VideoReader(path)) == shown == (43 if name.startswith("edit") else 48)
+    data = Path(path).read_bytes()
+    for share in (0.3, 0.6, 0.9):
+        Path(path).write_bytes(data[: int(share * len(data)) // 2 * 2 - 1])
+        with pytest.raises(ValueError, match="truncated"):
+            script.read_views(path, sampling, [])
 
 
 def test_a_copy_needs_two_files_beside_it(run_python, tmp_path) -> None:

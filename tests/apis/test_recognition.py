@@ -15,6 +15,7 @@ from demo import save_attention, show
 from f4d_mmaction.apis import Recognition, list_videos, load_recognizer, recognize
 from f4d_mmaction.apis.recognition import video_pipeline
 from f4d_mmaction.datasets.transforms import VideoReader
+from f4d_mmaction.models.inference import prepare_for_inference
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +100,15 @@ def test_networks_without_maps_have_the_hosts_scores_too(root, config_path, vide
         torch.testing.assert_close(torch.from_numpy(result.scores), expected, atol=1e-5, rtol=1e-4)
         assert len(result.predictions) == 5
         assert result.maps == {}
+
+
+def test_a_network_prepared_for_inference_recognizes_the_same(config_path, checkpoint, videos):
+    fast = load_recognizer(config_path, checkpoint, "cpu")
+    plain = recognize(fast, videos[:2])
+    prepare_for_inference(fast, dtype=torch.float32, compile=False)
+    for expected, found in zip(plain, recognize(fast, videos[:2])):
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+        assert found.maps.keys() == expected.maps.keys()
 
 
 def bad_files(folder) -> dict[str, str]:

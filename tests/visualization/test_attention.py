@@ -57,7 +57,8 @@ def test_unusable_results_unknown_blocks_and_bad_arguments_are_told(tmp_path):
     missing = Recognition("x.mp4", kind="missing", error="no such file")
     with pytest.raises(ValueError, match="no such file"):
         contact_sheet(missing, tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"'layer9'; expected one of \['layer1_1', 'layer2_1'"):
+    blocks = r"\['layer1_1', 'layer2_1', 'layer3_1'\]"
+    with pytest.raises(ValueError, match=f"'layer9'; expected one of {blocks}"):
         contact_sheet(result(), tmp_path / "a.png", "layer9")
     with pytest.raises(ValueError, match="fps"):
         write_video(tmp_path / "a.mp4", [], 0)

@@ -39,7 +39,7 @@ def place_tells(videos: Sequence[Video]) -> tuple[bool, str]:
         hits += labels[distances.argmin()] == label
     share, least, _ = wilson(int(hits), len(videos))
     frequent = Counter(labels).most_common(1)[0][1] / len(videos)
-    tells = least > frequent
+    tells = bool(least > frequent)
     return tells, (
         f"the nearest background of another group names {share:.0%} of these videos, the most "
         f"frequent class {frequent:.0%}: the place {'tells' if tells else 'hardly tells'} the class"

@@ -36,6 +36,8 @@ from torch import Tensor, nn
 from train_folder import parse_args, see_moving
 from trunks import torchvision_name
 
+from f4d_mmaction.analysis.statistics import wilson
+
 
 @pytest.mark.end_to_end
 def test_a_folder_becomes_a_tested_network(
@@ -281,6 +283,8 @@ def test_the_longer_command_is_the_same_one_from_anywhere(
 
 
 def test_no_difference_within_the_interval_is_a_win() -> None:
+    assert wilson(5, 10)[1:] == pytest.approx((0.2366, 0.7634), abs=1e-4)  # as R's prop.test has it
+    assert wilson(0, 10)[1:] == pytest.approx((0, 0.2775), abs=1e-4)
     truth = ["a", "b"] * 20
     names = ("most frequent class", "nearest background", "SlowOnly, units averaged")
     answers = {"F4D": truth, "F4D, units reversed": truth[::-1], **dict.fromkeys(names, ["a"] * 40)}
@@ -325,6 +329,11 @@ def test_a_checkpoint_gives_its_trunk(tmp_path: Path) -> None:
         assert (config.model.backbone.depth, config.model.backbone.base_channels) == (50, 8)
         assert config.load_from == str(trunk)
         assert set(torch.load(trunk)["state_dict"]) == set(weights)
+    f4d = MODELS.build(config.model.backbone).state_dict()
+    torch.save({f"backbone.{name}": weight for name, weight in f4d.items()}, tmp_path / "f4d.pth")
+    start_from(config, str(tmp_path / "f4d.pth"), trunk, averaged=True)
+    assert config.load_from == str(trunk)
+    assert set(torch.load(trunk)["state_dict"]) == set(weights) < {f"backbone.{key}" for key in f4d}
 
 
 def test_both_networks_start_each_from_its_own_weights(tmp_path: Path) -> None:
