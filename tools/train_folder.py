@@ -158,9 +158,9 @@ def look_and_split(args: argparse.Namespace, work: Work) -> None:
         keep_in_training(work.videos, recipe.trained_on(args.checkpoint, work.say), given, work.say)
 
 
-def see_moving(args: argparse.Namespace, videos: Sequence[Video], say: Say) -> bool:
+def see_moving(args: argparse.Namespace, videos: Sequence[Video], frames: int, say: Say) -> bool:
     """Choose what networks see: what was asked, what ``--from`` saw, or by what the place tells."""
-    moving = args.moving
+    moving = False if frames == 1 and args.moving is None else args.moving
     if args.checkpoint:
         saw = WHAT_MOVES in recipe.config_of(args.checkpoint)
         moving = saw if moving is None else moving
@@ -170,6 +170,8 @@ def see_moving(args: argparse.Namespace, videos: Sequence[Video], say: Say) -> b
         tells, why = verdict.place_tells(videos)
         moving = not tells
         say(why)
+    if moving and frames == 1:
+        raise ValueError("nothing moves in one frame: give --units, --frames or --no-moving")
     say("networks see " + ("frames less their mean: what moves" if moving else "whole pictures"))
     return moving
 
@@ -193,7 +195,7 @@ def plan(args: argparse.Namespace, work: Work, started: float) -> None:
     classes = class_names(work.videos)
     recipe.write_lists(work.videos, classes, work.folder)
     seen = [video for video in work.videos if video.split != "test"]
-    args.moving = see_moving(args, seen, work.say)
+    args.moving = see_moving(args, seen, units * sampler["clip_len"], work.say)
     make = partial(recipe.make_config, args, work.folder, classes, sampler)
     usual = recipe.base(args.moving).train_dataloader.batch_size
     args.batch = min(args.batch or max(2, min(usual, len(videos) // 8)), len(videos))

@@ -320,10 +320,10 @@ def test_a_checkpoint_that_saw_other_frames_is_told(tmp_path: Path, moving: bool
     torch.save({"meta": {"cfg": config.pretty_text}, "state_dict": {}}, tmp_path / "a.pth")
     said: list[str] = []
     command = ["mine", "--from", str(tmp_path / "a.pth")]
-    assert see_moving(parse_args(command), [], said.append) == moving
+    assert see_moving(parse_args(command), [], 16, said.append) == moving
     assert len(said) == 1
     other = [*command, "--no-moving" if moving else "--moving"]
-    assert see_moving(parse_args(other), [], said.append) != moving
+    assert see_moving(parse_args(other), [], 16, said.append) != moving
     assert ("frames less their mean" if moving else "frames as they are") in said[1]
 
 

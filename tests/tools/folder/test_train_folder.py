@@ -309,13 +309,16 @@ def test_the_place_decides_what_networks_see(tells: bool) -> None:
         videos.append(Video(f"{number}", "xy"[label], str(group), background=background))
     assert place_tells(videos)[0] == tells
     said: list[str] = []
-    assert see_moving(parse_args(["mine"]), videos, said.append) != tells
+    assert see_moving(parse_args(["mine"]), videos, 16, said.append) != tells
     assert ("100%" in said[0]) == tells
     assert "50%" in said[0]
     assert ("whole pictures" in said[1]) == tells
     for asked in (False, True):
         flag = "--moving" if asked else "--no-moving"
-        assert see_moving(parse_args(["mine", flag]), videos, said.append) == asked
+        assert see_moving(parse_args(["mine", flag]), videos, 16, said.append) == asked
+    assert not see_moving(parse_args(["mine"]), videos, 1, said.append)
+    with pytest.raises(ValueError, match="nothing moves in one frame"):
+        see_moving(parse_args(["mine", "--moving"]), videos, 1, said.append)
 
 
 def test_a_checkpoint_gives_its_trunk(tmp_path: Path) -> None:
