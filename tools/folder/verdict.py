@@ -64,10 +64,14 @@ def judge(truth: Sequence[str], answers: Mapping[str, Sequence[str]]) -> tuple[s
     labels = np.array(truth)
     right = {name: np.array(answer) == labels for name, answer in answers.items()}
     leads = {name: lead(right[F4D], right[name]) for name in answers}
+    # A constant is no estimate: its share is that of the class, and F4D's own interval is enough.
+    known = right[FREQUENT].mean()
+    leads[FREQUENT] = 100 * (np.array(wilson(int(right[F4D].sum()), len(labels))) - known)
     rows = []
     for name, hits in right.items():
         by_class = [hits[labels == label].mean() for label in np.unique(labels)]
         interval = "{:.1%} to {:.1%}".format(*wilson(int(hits.sum()), len(hits))[1:])
+        interval = "" if name == FREQUENT else interval
         ahead = "" if name == F4D else "{:+.1f} ({:+.1f} to {:+.1f})".format(*leads[name])
         rows.append([name, f"{hits.mean():.1%}", interval, f"{np.mean(by_class):.1%}", ahead])
     head = ["", "test accuracy", "95 % interval", "mean class accuracy", "F4D's lead in points"]

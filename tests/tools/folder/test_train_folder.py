@@ -293,6 +293,11 @@ def test_no_difference_within_the_interval_is_a_win() -> None:
     assert "| F4D | 100.0% | 91.2% to 100.0% | 100.0% |  |" in table
     assert said[0].startswith("F4D beats always naming")
     assert said[1].startswith("F4D is not shown to beat a look at the scene alone")
+    assert "| most frequent class | 50.0% |  | 50.0% | +50.0 (+41.2 to +50.0) |" in table
+    for hits, verb in ((45, "is not shown to beat"), (46, "beats")):  # 49.4 % or more, 50.8 %
+        named = ["a"] * 37 + ["b"] * (hits - 37) + ["a"] * (74 - hits)
+        answers = dict.fromkeys(answers, ["a"] * 74) | {"F4D": named}
+        assert judge(["a"] * 37 + ["b"] * 37, answers)[1][0].startswith(f"F4D {verb} always")
     right = np.array([True] * 30 + [False] * 10)
     assert lead(right, ~right)[0] == 50
     assert lead(right, right)[1] < 0 < lead(right, right)[2]
