@@ -295,7 +295,7 @@ def main() -> None:
         checkpoint = answer(work)
         answers = json.loads((work.folder / "answers.json").read_text(encoding="utf-8"))
         answers.pop("path")
-        table, meaning = verdict.judge(answers.pop("truth"), answers)
+        rows, meaning = verdict.judge(answers.pop("truth"), answers)
         tools, network = Path(__file__).parent, work.folder / "config.py"
         go_on = [
             command(tools / "demo.py", "VIDEO", "--config", network, "--checkpoint", checkpoint),
@@ -304,13 +304,13 @@ def main() -> None:
         epochs = Config.fromfile(network).train_cfg.max_epochs
         if work.content["asked"]["epochs"] == "None" and epochs < MOST_EPOCHS:
             go_on.append(longer(args, work))
-        parts = {"Result": [table, "", *meaning], "Choices": work.content["said"], "Go on": go_on}
-        report = page.write(work.folder, checkpoint, parts)
+        parts = {"What it means": meaning, "Choices": work.content["said"], "Go on": go_on}
+        report = page.write(work.folder, checkpoint, rows, parts)
     except (OSError, ValueError) as error:
         sys.exit(f"train_folder.py: {error}")
     except KeyboardInterrupt:
         sys.exit("train_folder.py: interrupted; the same command goes on")
-    said = table, "", *meaning, "", f"Report: {report}", *go_on
+    said = verdict.aligned(rows), "", *meaning, "", f"Report: {report}", *go_on
     print("", *map(printable, said), sep="\n")
 
 

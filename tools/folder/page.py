@@ -11,12 +11,30 @@ from pathlib import Path
 from f4d_mmaction.engine.checkpoints import AtomicBackend
 
 from .finding import printable
+from .verdict import HEAD, Row
 
 DETAILS = Path(__file__).resolve().parents[1] / "analysis" / "report.py"
 
 
-def write(folder: Path, checkpoint: Path, parts: Mapping[str, Sequence[str]]) -> Path:
-    """Write the parts, by title, above what `tools/analysis/report.py` shows of the test set."""
+def drawn_table(rows: Sequence[Row]) -> str:
+    """The table in HTML, each accuracy with a bar and a line for its interval."""
+    first, accuracy, *others = map(html.escape, HEAD)
+    lines = [[first, accuracy, "", *others]]
+    for row in rows:
+        name, share, *rest = row.cells()
+        value, low, high = (120 * number for number in row.accuracy)
+        line = rest[0] and f"<path d='M{low:.1f} 6H{high:.1f}' stroke='#22303c' stroke-width='2'/>"
+        bar = "<svg class='bar' viewBox='0 0 120 12'><rect width='120' height='12' fill='#e6eaee'/>"
+        bar += f"<rect width='{value:.1f}' height='12' fill='#2f6fb0'/>{line}</svg>"
+        lines.append([name, share, bar, *rest])
+    text = ("<tr><td>" + "<td class='n'>".join(line) for line in lines)
+    return "<table>" + "\n".join(text) + "</table>"
+
+
+def write(
+    folder: Path, checkpoint: Path, rows: Sequence[Row], parts: Mapping[str, Sequence[str]]
+) -> Path:
+    """Write the table and the parts, by title, above what `tools/analysis/report.py` shows."""
     path, table = folder / "report.html", folder / "report.csv"
     if path.exists() and table.exists():
         return path
@@ -30,6 +48,7 @@ def write(folder: Path, checkpoint: Path, parts: Mapping[str, Sequence[str]]) ->
     else:
         details = (drawn / path.name).read_text(encoding="utf-8")
     before, found, after = (details or "<meta charset=utf-8>").partition("<h1")
+    before += f"<h2>Test</h2>{drawn_table(rows)}\n"
     for title, lines in parts.items():
         text = html.escape(printable("\n".join(lines)))
         before += f"<h2>{title}</h2><pre style='white-space:pre-wrap'>{text}</pre>\n"

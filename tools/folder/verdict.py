@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from f4d_mmaction.analysis.report import markdown_table
-from f4d_mmaction.analysis.statistics import wilson
+from f4d_mmaction.analysis.statistics import Estimate, wilson
 
 from .finding import Video
 from .splitting import pixels
@@ -14,6 +14,7 @@ from .splitting import pixels
 DRAWS = 10_000  # of the bootstrap
 F4D, REVERSED, SLOWONLY = "F4D", "F4D, units reversed", "SlowOnly, units averaged"
 BACKGROUND, FREQUENT = "nearest background", "most frequent class"
+HEAD = ["", "test accuracy", "95 % interval", "mean class accuracy", "F4D's lead in points"]
 RIVALS = {
     FREQUENT: "always naming the most frequent class",
     BACKGROUND: "a look at the scene alone (nearest background)",
@@ -59,27 +60,53 @@ def lead(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return 100 * np.array([won - lost, *ends]) / len(first)
 
 
-def judge(truth: Sequence[str], answers: Mapping[str, Sequence[str]]) -> tuple[str, list[str]]:
-    """Return the table in Markdown, and what it means; an interval around 0 is no difference."""
-    labels = np.array(truth)
+class Row(NamedTuple):
+    """What was answered: accuracy, mean class accuracy, and F4D's lead in points with its ends."""
+
+    name: str
+    accuracy: Estimate
+    by_class: float
+    lead: np.ndarray
+
+    def cells(self) -> list[str]:
+        """The row as texts, a column each of ``HEAD``."""
+        share, *ends = self.accuracy
+        interval = "" if self.name == FREQUENT else "{:.1%} to {:.1%}".format(*ends)
+        ahead = "" if self.name == F4D else "{:+.1f} ({:+.1f} to {:+.1f})".format(*self.lead)
+        return [self.name, f"{share:.1%}", interval, f"{self.by_class:.1%}", ahead]
+
+
+def judge(
+    truth: Sequence[str], answers: Mapping[str, Sequence[str]]
+) -> tuple[list[Row], list[str]]:
+    """Return the rows, and what they mean; an interval around 0 is no difference."""
+    labels, rows = np.array(truth), {}
     right = {name: np.array(answer) == labels for name, answer in answers.items()}
-    leads = {name: lead(right[F4D], right[name]) for name in answers}
-    # A constant is no estimate: its share is that of the class, and F4D's own interval is enough.
-    known = right[FREQUENT].mean()
-    leads[FREQUENT] = 100 * (np.array(wilson(int(right[F4D].sum()), len(labels))) - known)
-    rows = []
     for name, hits in right.items():
-        by_class = [hits[labels == label].mean() for label in np.unique(labels)]
-        interval = "{:.1%} to {:.1%}".format(*wilson(int(hits.sum()), len(hits))[1:])
-        interval = "" if name == FREQUENT else interval
-        ahead = "" if name == F4D else "{:+.1f} ({:+.1f} to {:+.1f})".format(*leads[name])
-        rows.append([name, f"{hits.mean():.1%}", interval, f"{np.mean(by_class):.1%}", ahead])
-    head = ["", "test accuracy", "95 % interval", "mean class accuracy", "F4D's lead in points"]
+        by_class = np.mean([hits[labels == label].mean() for label in np.unique(labels)])
+        accuracy = wilson(int(hits.sum()), len(hits))
+        rows[name] = Row(name, accuracy, float(by_class), lead(right[F4D], hits))
+    # A constant is no estimate: its share is that of the class, and F4D's own interval is enough.
+    ahead = 100 * (np.array(rows[F4D].accuracy) - rows[FREQUENT].accuracy.value)
+    rows[FREQUENT] = rows[FREQUENT]._replace(lead=ahead)
     said = []
     for name, rival in RIVALS.items():
-        points, low, high = leads[name]
+        points, low, high = rows[name].lead
         verb = "beats" if low > 0 else "loses to" if high < 0 else "is not shown to beat"
         numbers = f"{points:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
         said.append(f"F4D {verb} {rival} ({numbers}).")
     said.append(f"{len(truth)} test videos, counted as independent; one training of each network.")
-    return markdown_table(head, rows), said
+    return list(rows.values()), said
+
+
+def aligned(rows: Sequence[Row]) -> str:
+    """The table in Markdown, its columns aligned for a terminal."""
+    lines = [HEAD, *(row.cells() for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    lines.insert(
+        1, [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
+    )
+    return "\n".join(
+        f"| {first:{widths[0]}} | " + " | ".join(map(str.rjust, rest, widths[1:])) + " |"
+        for first, *rest in lines
+    )

@@ -24,7 +24,7 @@ from folder import page, training
 from folder.finding import Video, find_videos
 from folder.recipe import SUBSETS, base, make_config, start_from
 from folder.training import measure, train
-from folder.verdict import judge, lead, place_tells
+from folder.verdict import RIVALS, aligned, judge, lead, place_tells
 from miniature import touch, write_video
 from mmaction.models import ResNet, ResNet3d, ResNet3dSlowOnly, ResNetTSM
 from mmaction.registry import MODELS
@@ -252,13 +252,18 @@ def test_a_report_is_drawn_until_it_is_whole(
     """
     results = {"Result": ["64 % of <i> " + os.fsdecode(b"na\xefve.mp4")]}
     tool.write_text(textwrap.dedent(script.format(whole="half", then="sys.exit(1)")))
-    text = page.write(work, tmp_path / "epoch_1.pth", results).read_text()
+    answers = {name: ["a", "a", "b", "a"] for name in ("F4D", *RIVALS)}
+    rows, _ = judge(["a", "b", "b", "a"], answers)
+    text = page.write(work, tmp_path / "epoch_1.pth", rows, results).read_text()
     assert "64 % of &lt;i&gt; na?ve.mp4" in text
+    assert "<tr><td>F4D<td class='n'>75.0%<td class='n'><svg" in text
+    assert "<rect width='90.0' height='12' fill='#2f6fb0'/><path d='M36.1 6H114.5'" in text
+    assert text.count("<path") == len(answers) - 1  # none for the most frequent class
     assert "half" not in text
     assert "could not be drawn" in capsys.readouterr().out
     tool.write_text(textwrap.dedent(script.format(whole="<p>Mistakes", then="")))
     for _ in range(2):  # the second time nothing is drawn
-        text = page.write(work, tmp_path / "epoch_1.pth", results).read_text()
+        text = page.write(work, tmp_path / "epoch_1.pth", rows, results).read_text()
         assert text.index("<title>") < text.index("64 %") < text.index("<h1>Report</h1><p>Mistakes")
         tool.unlink(missing_ok=True)
     assert {path.name for path in work.iterdir()} == {"report.html", "report.csv", "report.log"}
@@ -289,11 +294,15 @@ def test_no_difference_within_the_interval_is_a_win() -> None:
     names = ("most frequent class", "nearest background", "SlowOnly, units averaged")
     answers = {"F4D": truth, "F4D, units reversed": truth[::-1], **dict.fromkeys(names, ["a"] * 40)}
     answers["nearest background"] = [*truth[:38], "b", "a"]
-    table, said = judge(truth, answers)
-    assert "| F4D | 100.0% | 91.2% to 100.0% | 100.0% |  |" in table
+    rows, said = judge(truth, answers)
+    assert rows[0].cells() == ["F4D", "100.0%", "91.2% to 100.0%", "100.0%", ""]
+    cells = {row.name: row.cells() for row in rows}["most frequent class"]
+    assert cells == ["most frequent class", "50.0%", "", "50.0%", "+50.0 (+41.2 to +50.0)"]
+    head, rule, first, *_, last = aligned(rows).splitlines()
+    assert re.split(r" *\| *", first)[1:-1] == rows[0].cells()
+    assert {len(head), len(rule), len(first)} == {len(last)}
     assert said[0].startswith("F4D beats always naming")
     assert said[1].startswith("F4D is not shown to beat a look at the scene alone")
-    assert "| most frequent class | 50.0% |  | 50.0% | +50.0 (+41.2 to +50.0) |" in table
     for hits, verb in ((45, "is not shown to beat"), (46, "beats")):  # 49.4 % or more, 50.8 %
         named = ["a"] * 37 + ["b"] * (hits - 37) + ["a"] * (74 - hits)
         answers = dict.fromkeys(answers, ["a"] * 74) | {"F4D": named}
