@@ -8,7 +8,8 @@ prefix = "egogestar_"
 seeds = [0, 1]
 benchmark = dict(
     root="data/egogestar",
-    command="python tools/data/prepare.py egogestar --media testvideo --out data/egogestar",
+    command="python tools/data/prepare.py egogestar --media data/EgoGestAR/testvideo "
+    "--out data/egogestar",
 )
 options = OPTIONS
 

@@ -8,7 +8,7 @@ prefix = "utd_mhad_"
 seeds = [0, 1, 2, 3, 4]
 benchmark = dict(
     root="data/utd_mhad",
-    command="python tools/data/prepare.py utd_mhad --media Depth --out data/utd_mhad",
+    command="python tools/data/prepare.py utd_mhad --media data/UTD-MHAD/Depth --out data/utd_mhad",
 )
 options = OPTIONS
 rows = networks("utd_mhad")

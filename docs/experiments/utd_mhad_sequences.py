@@ -8,7 +8,7 @@ prefix = "utd_mhad_sequences_"
 seeds = [0, 1, 2, 3, 4]
 benchmark = dict(
     root="data/utd_mhad_sequences",
-    command="python tools/data/prepare.py utd_mhad --sequences 2 --media Depth "
+    command="python tools/data/prepare.py utd_mhad --sequences 2 --media data/UTD-MHAD/Depth "
     "--out data/utd_mhad_sequences",
 )
 options = OPTIONS
