@@ -18,7 +18,7 @@ from mmengine.logging import print_log
 
 from command_line import add_common_arguments, scale_peaks, use_mixed_precision
 from f4d_mmaction.datasets.unwrapping import unwrapped
-from f4d_mmaction.engine.launch import build_runner, load_config, resume, run
+from f4d_mmaction.engine.launch import ConfigError, build_runner, load_config, resume, run
 from frame_sizes import require_one_size
 from missing_files import require_files
 
@@ -36,12 +36,13 @@ def train_splits(config: Config, splits: Sequence[int]) -> dict:
         metrics by split; also written to ``metrics.json`` in ``config.work_dir``.
 
     Raises:
-        ValueError: a list is not of one split.
+        ConfigError: a list is not of one split.
     """
     configs = {split: of_split(config, split) for split in splits}
     found = {str(split): train_and_test(configs[split]) for split in splits}
-    names = next(iter(found.values()))
-    columns = {name: [metrics[name] for metrics in found.values()] for name in names}
+    names = dict.fromkeys(name for metrics in found.values() for name in metrics)
+    # Only a kind of bad videos that a split does not have is missing.
+    columns = {name: [metrics.get(name, 0.0) for metrics in found.values()] for name in names}
     several = len(found) > 1
     result: dict = dict(
         mean={name: statistics.fmean(values) for name, values in columns.items()},
@@ -58,14 +59,14 @@ def of_split(config: Config, split: int) -> Config:
     """Return the config for another split: its lists, and a work folder of its own.
 
     Raises:
-        ValueError: a list is not of one split.
+        ConfigError: a list is not of one split.
     """
     config = deepcopy(config)
     for subset in ("train", "val", "test"):
         for dataset in unwrapped(config[f"{subset}_dataloader"].dataset):
             name, changed = SPLIT.subn(rf"\g<1>{split}", dataset["ann_file"])
             if not changed:
-                raise ValueError(
+                raise ConfigError(
                     f"{name} is not the list of one split; expected a name such as "
                     "train_split1.txt, as tools/data/prepare.py gives it for ucf101 and hmdb51"
                 )

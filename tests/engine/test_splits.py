@@ -51,7 +51,7 @@ def test_a_split_that_is_done_is_kept_and_the_mean_is_of_all(
     small(Config.fromfile(root / CONFIG), data_root, work_dir).dump(tmp_path / "config.py")
     metrics = {
         "1": {"acc/top1": 0.25, "acc/top5": 0.75, "acc/mean1": 0.125},
-        "3": {"acc/top1": 0.5, "acc/top5": 1.0, "acc/mean1": 0.375},
+        "3": {"acc/top1": 0.5, "acc/top5": 1.0, "acc/mean1": 0.375, "bad_videos/missing": 1},
     }
     for split, done in metrics.items():
         (work_dir / f"split{split}").mkdir(parents=True)
@@ -61,8 +61,9 @@ def test_a_split_that_is_done_is_kept_and_the_mean_is_of_all(
     result = json.loads((work_dir / "metrics.json").read_text())
     metrics["2"] = json.loads((work_dir / "split2" / "metrics.json").read_text())
     assert result["splits"] == metrics
+    assert result["mean"]["bad_videos/missing"] == pytest.approx(1 / 3)
     for name, mean in result["mean"].items():
-        values = [found[name] for found in metrics.values()]
+        values = [found.get(name, 0) for found in metrics.values()]
         assert mean == pytest.approx(statistics.fmean(values))
         assert result["spread"][name] == pytest.approx(statistics.stdev(values))
     (log,) = (work_dir / "split2").glob("*/*.log")

@@ -206,7 +206,10 @@ def main() -> None:
         parser.error(f"config {path} does not exist; configs lie under configs/")
     config = Config.fromfile(path)
     init_default_scope(config.get("default_scope", "mmaction"))
-    text = "\n".join(comparison.to_markdown() for comparison in compare(config, **options))
+    try:
+        text = "\n".join(comparison.to_markdown() for comparison in compare(config, **options))
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     print(text)
     if document:
         write_section(document[0], document[1], text)

@@ -15,16 +15,16 @@ from mmengine.config import DictAction
 from torch import Tensor, nn
 
 from f4d_mmaction.analysis.report import markdown_table
-from f4d_mmaction.engine.launch import build_runner, load_config, run
+from f4d_mmaction.engine.launch import ConfigError, build_runner, load_config, run
 from f4d_mmaction.models.f4d import Attention
 from f4d_mmaction.models.weights import load_checked
 
 
 def kinds_of(network: nn.Module) -> list[str]:
-    """Class names of the network's attention, in their order; ``ValueError`` if it has none."""
+    """Class names of the network's attention, in their order; ``ConfigError`` if it has none."""
     kinds = dict.fromkeys(type(m).__name__ for m in network.modules() if isinstance(m, Attention))
     if not kinds:
-        raise ValueError("no block of this network has attention")
+        raise ConfigError("no block of this network has attention")
     return list(kinds)
 
 

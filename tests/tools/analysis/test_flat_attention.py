@@ -6,6 +6,7 @@ from flat_attention import flat, kinds_of
 from mmaction.registry import MODELS
 from torch import nn
 
+from f4d_mmaction.engine.launch import ConfigError
 from f4d_mmaction.models.f4d import F4DBlock
 
 
@@ -32,5 +33,5 @@ def test_a_flat_map_is_its_mean_over_each_video(fused, kinds):
 
 
 def test_a_network_without_attention_has_no_kinds():
-    with pytest.raises(ValueError, match="no block of this network has attention"):
+    with pytest.raises(ConfigError, match="no block of this network has attention"):
         kinds_of(MODELS.build(dict(type="V4DBlock", channels=8)))
