@@ -248,11 +248,17 @@ def list_videos(source: str | os.PathLike) -> list[str]:
     if not source.exists():
         raise FileNotFoundError(f"{source} does not exist")
     if source.is_dir():
-        files = (p for p in source.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
-        inside = sorted(p for p in files if "/." not in f"/{p.relative_to(source).as_posix()}")
-        if not inside:
+        inside: list[Path] = []
+        for folder, inner, names in os.walk(source, followlinks=True):
+            if os.path.realpath(folder) in map(os.path.realpath, Path(folder).parents):
+                inner.clear()  # a link that leads back
+                continue
+            inner[:] = [name for name in inner if name[0] != "."]
+            inside += [Path(folder, name) for name in names if name[0] != "."]
+        found = [str(path) for path in sorted(inside) if path.suffix.lower() in VIDEO_SUFFIXES]
+        if not found:
             raise ValueError(f"{source} holds no file that ends in {', '.join(VIDEO_SUFFIXES)}")
-        return [str(path) for path in inside]
+        return found
     if source.suffix.lower() not in (".txt", ".lst", ".list"):
         return [str(source)]
     found = []

@@ -35,10 +35,8 @@ def stream_frames(
 ) -> Iterator[StreamedFrame]:
     """Decode a video once from its start; only wanted frames are converted to RGB (H, W, 3).
 
-    The decoder takes that many threads, 0 for one per core.
-
-    Unlike ``VideoReader`` it keeps no packet times, so memory does not grow with the length, and
-    damage is found only when it is reached.
+    The decoder takes that many threads, 0 for one per core. Unlike ``VideoReader`` it keeps no
+    packet times: memory does not grow with the length, and damage is found when it is reached.
 
     Raises:
         BadVideoError: the file is no video, or damaged.

@@ -182,6 +182,11 @@ def test_sources_are_a_video_a_folder_or_a_list(benchmark, tmp_path):
     shutil.copy(files[0], prepared.parent / "videos" / "in.mp4")
     prepared.write_text("in.mp4 3\n")
     assert list_videos(prepared) == [str(prepared.parent / "videos" / "in.mp4")]
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for name, target in (("a", prepared.parent), ("b", prepared.parent), ("back", linked)):
+        (linked / name).symlink_to(target)
+    assert list_videos(linked) == [str(linked / name / "videos" / "in.mp4") for name in "ab"]
     with pytest.raises(FileNotFoundError):
         list_videos(tmp_path / "none")
     (tmp_path / "empty").mkdir()

@@ -79,7 +79,6 @@ class DecodeUnits(_DecodeOnce):
 
     Required keys: ``video_reader`` (of ``InitVideo``), ``frame_inds``. Added keys: ``imgs``
     (distinct frames (H, W, 3) in time order), ``unit_index``, ``img_shape``, ``original_shape``.
-    ``share=False`` repeats the frames, for ``FormatShape``.
 
     Raises:
         BadVideoError: damaged, too large, or out of time.
