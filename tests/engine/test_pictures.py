@@ -46,6 +46,16 @@ def test_sizes_below_one_are_refused(options: dict) -> None:
         AttentionVisualizationHook(**options)
 
 
+def test_a_run_only_loses_a_picture(work_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config.fromfile(next(work_dir.glob("*.py")))
+    config.work_dir = str(work_dir.parent / "other")
+    runner, said = Runner.from_cfg(config), []
+    monkeypatch.setattr(runner.logger, "warning", said.append)
+    AttentionVisualizationHook(num_videos=2, location="layer9_0").after_val_epoch(runner)
+    assert len(said) == 2
+    assert "no attention at 'layer9_0'; expected one of ['layer1_1'" in said[0]
+
+
 def test_the_end_of_training_leaves_curves_and_class_names(work_dir: Path, benchmark: Path) -> None:
     assert cv2.imread(str(work_dir / "curves.png")).std() > 1
     errors = read_errors(work_dir)

@@ -9,7 +9,6 @@ from mmengine.runner import Runner
 
 from ...apis.recognition import recognize_packed
 from ...datasets.unwrapping import known_names, names_of
-from ...datasets.video_errors import BadVideoError
 from .checkpoint import network_of
 
 # matplotlib is imported where it is used: most processes that import the package draw nothing.
@@ -53,9 +52,7 @@ class AttentionVisualizationHook(Hook):
     def __init__(self, num_videos: int = 4, interval: int = 1, location: str | None = None) -> None:
         if num_videos < 1 or interval < 1:
             raise ValueError(f"num_videos and interval must be positive: {num_videos}, {interval}")
-        self.num_videos = num_videos
-        self.interval = interval
-        self.location = location
+        self.num_videos, self.interval, self.location = num_videos, interval, location
 
     @master_only
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
@@ -65,7 +62,6 @@ class AttentionVisualizationHook(Hook):
 
         if runner.epoch % self.interval:
             return
-        model = network_of(runner)
         dataset = runner.val_dataloader.dataset
         names = known_names(dataset.metainfo)
         count = min(self.num_videos, len(dataset))
@@ -73,10 +69,10 @@ class AttentionVisualizationHook(Hook):
             info = dataset.get_data_info(index)
             path = info.get("filename") or info.get("frame_dir", str(index))
             try:
-                (result,) = recognize_packed(model, [path], [dataset[index]], names)
-            except BadVideoError as error:
+                (result,) = recognize_packed(network_of(runner), [path], [dataset[index]], names)
+                sheet = to_array(draw_sheet(result, self.location, names_of(info["label"], names)))
+            except ValueError as error:  # a bad video, or no such block: a run only loses a picture
                 runner.logger.warning(f"no attention drawn: {error}")
                 continue
-            sheet = to_array(draw_sheet(result, self.location, names_of(info["label"], names)))
             name = f"attention_{index:05}_{Path(path).stem}"
             runner.visualizer.add_image(name, sheet, step=runner.epoch)
