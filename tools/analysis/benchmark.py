@@ -11,7 +11,7 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +22,7 @@ import benchmark_data
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
+from torch.autograd import DeviceType
 from torch.nn.parallel import DistributedDataParallel
 
 from f4d_mmaction.analysis.report import markdown_table, write_section
@@ -233,11 +234,23 @@ def profile(case: Case) -> list[tuple[float, str, int]]:
     kinds += [torch.profiler.ProfilerActivity.CUDA] if on_cuda else []
     with torch.profiler.profile(activities=kinds) as profiler:
         timed(step, case.device)
-    spent = "self_device_time_total" if on_cuda else "self_cpu_time_total"
-    events = profiler.key_averages()
-    total = sum(getattr(event, spent) for event in events)
-    shares = [(getattr(event, spent) / total, event.key, event.count) for event in events]
-    return sorted(shares, reverse=True)
+    return shares_of(profiler.key_averages(), on_cuda)
+
+
+def shares_of(events: Iterable, on_cuda: bool) -> list[tuple[float, str, int]]:
+    """Return share, name and calls of a profile's events, longest first; on CUDA of its kernels.
+
+    The operator that started a kernel has the kernel's time too.
+    """
+    spent = "self_cpu_time_total"
+    if on_cuda:
+        events = [e for e in events if e.device_type == DeviceType.CUDA]
+        events = [e for e in events if not getattr(e, "is_user_annotation", False)]
+        known = all(hasattr(e, "self_device_time_total") for e in events)  # since PyTorch 2.4
+        spent = "self_device_time_total" if known else "self_cuda_time_total"
+    times = [(getattr(event, spent), event.key, event.count) for event in events]
+    total = sum(seconds for seconds, *_ in times)
+    return sorted(((seconds / total, *rest) for seconds, *rest in times), reverse=True)
 
 
 def profiles(cases: Sequence[Case]) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import benchmark
 import cv2
@@ -13,6 +14,7 @@ from benchmark import Case
 from mmaction.models import BaseRecognizer
 from mmaction.registry import MODELS
 from mmengine.config import Config
+from torch.autograd import DeviceType
 
 ROOT = Path(__file__).parents[3]
 SMALL = str(ROOT / "configs" / "recognition" / "f4d" / "f4d_r18_phase_order.py")
@@ -156,6 +158,15 @@ def test_time_against_units_and_frames_is_shown(
 def test_cases_are_checked(wrong: dict, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Case(**TINY, **wrong)
+
+
+def test_kernels_count_once_and_not_with_the_operators_that_start_them() -> None:
+    on, off = DeviceType.CUDA, DeviceType.CPU
+    events = [
+        SimpleNamespace(key=key, count=2, device_type=device, self_device_time_total=time)
+        for key, device, time in (("aten::mm", off, 30), ("gemm", on, 30), ("relu", on, 10))
+    ]
+    assert benchmark.shares_of(events, True) == [(0.75, "gemm", 2), (0.25, "relu", 2)]
 
 
 def test_profile_shares_add_up() -> None:
