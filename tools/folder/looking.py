@@ -7,6 +7,7 @@ import re
 import resource
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import TimeoutError
 from pathlib import Path
 
 import cv2
@@ -61,7 +62,10 @@ def look(
                     raise
                 except Exception as error:  # of any decoder; of a worker that hung or crashed
                     reason = str(error).removeprefix(f"{video.path}: ")
-                    reason = reason or f"not decoded within {time_limit:g} s"
+                    if isinstance(error, TimeoutError):
+                        reason = f"not decoded within {time_limit:g} s"
+                    elif isinstance(error, MemoryError) or "allocate memory" in reason:
+                        reason = f"needs more memory than {gigabytes:g} GiB"
                     found = {"error": f"{video.path}: {reason}"}
                 known[video.path] = {"path": video.path, "stamp": _stamp(video), **found}
                 # A killed look leaves half a line.
@@ -97,6 +101,12 @@ def look(
     return good
 
 
+def limit(kind: int, most: int) -> None:
+    """Limit a resource of this process, to no more than the limit that the system has set."""
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
 def _silence() -> None:
     """Discard what decoders print."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -107,7 +117,7 @@ def _inspect(job: tuple[str, Path, int, float]) -> dict:
     path, folder, short_side, gigabytes = job
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + int(gigabytes * 2**30)
-    resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+    limit(resource.RLIMIT_AS, most)
     reader = VideoReader(path)
     sha1 = hashlib.sha1()
     with open(path, "rb") as file:

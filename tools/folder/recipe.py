@@ -187,5 +187,5 @@ def _torchvision_name(key: str) -> str:
 
 def write_config(config: Config, path: Path, remarks: Sequence[str]) -> None:
     """Write a config that stands alone, with comments above it; all of it or nothing."""
-    text = "".join(f"# {line}\n" for line in remarks) + "\n" + config.pretty_text
+    text = "".join(f"# {' '.join(line.split())}\n" for line in remarks) + "\n" + config.pretty_text
     AtomicBackend().put(text.encode("utf-8", "replace"), path)

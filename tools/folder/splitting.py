@@ -43,7 +43,10 @@ def group_videos(videos: Sequence[Video], root: Path, pattern: str | None, say: 
     names = [os.path.splitext(os.path.relpath(video.path, root))[0] for video in videos]
     for kind, wanted in {"group": pattern}.items() if pattern else PATTERNS.items():
         found = [re.search(wanted, name, 0 if pattern else re.IGNORECASE) for name in names]
-        groups = [m[min(1, m.re.groups)].lower() if m else name for m, name in zip(found, names)]
+        groups = [
+            next((part for part in m.groups() if part is not None), m[0]).lower() if m else name
+            for m, name in zip(found, names)
+        ]
         hits = {group for group, match in zip(groups, found) if match}
         if pattern and not hits:
             raise ValueError(f"--group {pattern!r} fits no name, for example {names[0]!r}")

@@ -22,6 +22,8 @@ from f4d_mmaction.apis import iter_recognize, load_recognizer
 from f4d_mmaction.engine.launch import build_runner, load_config
 from f4d_mmaction.models.preprocessing import reverse_units
 
+from .looking import limit
+
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
 WARM_UP, STEPS = 2, 8  # steps before and while the time is taken
 SHARE_OF_MEMORY = 0.8
@@ -47,7 +49,7 @@ def measure(path: Path) -> float:
 def _measure(path: str) -> float:
     (free,) = re.findall(r"MemAvailable:\s+(\d+)", Path("/proc/meminfo").read_text())
     most = int(SHARE_OF_MEMORY * 1024 * int(free))
-    resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
+    limit(resource.RLIMIT_DATA, most)
     warnings.simplefilter("ignore")
     config = load_config(path, None, {}, "none")
     times: list[float] = []

@@ -118,6 +118,8 @@ def run_limited(
 def _serve(answers: Connection, function: Callable, arguments: tuple, megabytes: float) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + int(megabytes * MEGABYTE)
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     try:
         answer = "", function(*arguments)

@@ -2,6 +2,9 @@
 
 import errno
 import os
+import subprocess
+import sys
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from encoding import write_texture
 from folder import looking
 from folder.finding import Video, class_names, find_videos
 from folder.looking import look
-from folder.recipe import make_config, trained_on
+from folder.recipe import make_config, trained_on, write_config
 from folder.splitting import (
     SHARES,
     find_neighbors,
@@ -22,6 +25,7 @@ from folder.splitting import (
     split_videos,
 )
 from miniature import touch, write_video
+from mmengine.config import Config
 from train_folder import parse_args, see_moving
 
 from f4d_mmaction.apis.recognition import read_video, video_pipeline
@@ -88,6 +92,38 @@ def test_a_full_disk_is_no_fault_of_the_video(
         with pytest.raises(OSError, match=r"the copy of .*a.mp4, cannot be written: .*No space"):
             look(videos, tmp_path, 16, 1, 60, 2, print)
     assert look(videos, tmp_path, 16, 1, 60, 2, print) == videos
+
+
+def test_a_remark_with_a_line_end_stays_a_comment(tmp_path: Path) -> None:
+    write_config(Config(dict(a=1)), tmp_path / "c.py", ["the first: a\nb.mp4: damaged", "c\r= 2"])
+    assert Config.fromfile(tmp_path / "c.py").to_dict() == {"a": 1}
+
+
+def test_a_limit_that_a_video_breaks_is_named(tmp_path: Path) -> None:
+    videos = [Video(str(write_texture(tmp_path / "a.mp4", 60, (1280, 720))), "x")]
+    for name, limits, reason in (
+        ("slow", (0.001, 2.0), "not decoded within 0.001 s"),
+        ("large", (60.0, 1e-6), "needs more memory than 1e-06 GiB"),
+    ):
+        (tmp_path / name).mkdir()
+        assert look(videos, tmp_path / name, 16, 1, *limits, print) == []
+        assert reason in (tmp_path / name / "bad_videos.jsonl").read_text()
+
+
+def test_a_limit_of_the_system_stays(tmp_path: Path) -> None:
+    """As batch systems set it (``ulimit -v``): what is lower than the system's limit is set."""
+    code = """
+        import resource, sys
+        from folder.looking import limit
+        most = 2**40
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        for wanted, soft in ((2**39, 2**39), (2**41, most)):
+            limit(resource.RLIMIT_AS, wanted)
+            assert resource.getrlimit(resource.RLIMIT_AS) == (soft, most)
+    """
+    path = os.pathsep.join(sys.path)
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": path})
 
 
 @pytest.mark.parametrize(
@@ -205,6 +241,12 @@ def test_groups_are_found_in_names_and_kept_together(name: str, kind: str) -> No
     assert {(video.label, video.split) for video in videos} == {
         (label, split) for label in "xy" for split in SHARES
     }
+
+
+def test_a_pattern_may_have_alternatives() -> None:
+    videos = _videos([f"{c}/{who}_{i}.mp4" for c in "xy" for who in ("s1", "Subj2") for i in "ab"])
+    assert group_videos(videos, Path(), r"s(\d)_|(Subj\d)_", print) == "group"
+    assert [video.group for video in videos] == 2 * ["1", "1", "subj2", "subj2"]
 
 
 def test_people_who_are_the_classes_are_no_groups() -> None:
