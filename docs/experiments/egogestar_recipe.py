@@ -46,6 +46,7 @@ rows = {
     "f4d_moving": moving["f4d"],
     "f4d_moving_crops": under(moving["f4d"], **SMALL_CROPS),
     "v4d_moving_crops": under(moving["v4d"], **SMALL_CROPS),
+    "no_attention_moving_crops": under(moving["no_attention"], **SMALL_CROPS),
 }
 tables = dict(
     _delete_=True,
@@ -68,6 +69,7 @@ tables = dict(
             "F4D, less the mean frame": "f4d_moving",
             "F4D, less the mean frame, small crops": "f4d_moving_crops",
             "V4D, less the mean frame, small crops": "v4d_moving_crops",
+            "F4D without attention, less the mean frame, small crops": "no_attention_moving_crops",
         },
     ),
 )
