@@ -21,11 +21,7 @@ class StreamedFrame(NamedTuple):
 
 
 def average_fps(path: str | os.PathLike) -> float:
-    """Frames per second of a video; 25 where the container does not know.
-
-    Raises:
-        BadVideoError: the file is no video.
-    """
+    """Frames per second, 25 where the container has none; ``BadVideoError`` if it is no video."""
     with open_video(os.fsdecode(path)) as video:
         return frame_rate(video.streams.video[0]) or 25
 

@@ -29,11 +29,7 @@ def tested_dataset(config: Mapping) -> dict:
 
 
 def find_sampler(pipeline: Sequence[dict]) -> dict:
-    """Return the step of a pipeline's config that samples action units.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Return the step of a pipeline that samples action units; ``ValueError`` if none does."""
     for step in pipeline:
         if get_str_type(step["type"]) == "SampleActionUnits":
             return step

@@ -64,11 +64,7 @@ def bad(kind: BadVideoKind, path: str | os.PathLike, detail: str) -> BadVideoErr
 
 
 def read_head(path: str, size: int = 4096) -> bytes:
-    """Return the first bytes of a regular, non-empty, readable file.
-
-    Raises:
-        BadVideoError: missing, unreadable or empty.
-    """
+    """Return a regular file's first bytes; ``BadVideoError`` if missing, unreadable or empty."""
     try:
         status = os.stat(path)
         # Opening a named pipe would wait forever for a writer.

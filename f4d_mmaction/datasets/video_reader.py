@@ -34,6 +34,7 @@ from .video_errors import (
 _AV_ERRORS = (av.FFmpegError, OSError, ValueError, OverflowError, ZeroDivisionError, EOFError)
 _PYAV = int(av.__version__.split(".")[0])
 # PyAV 19 always ignores undecodable metadata.
+_LOCAL = {"protocol_whitelist": "file"}
 _IGNORE: dict = {"metadata_errors": "ignore"} if _PYAV < 19 else {}
 # Since version 17 PyAV converts a frame in as many threads as there are cores: slower for frames of
 # this size, and workers would fight over the cores.
@@ -65,9 +66,8 @@ def open_video(
         raise bad(BadVideoKind.TRUNCATED, path, f"at least {lost} bytes are missing")
     try:
         # By its absolute path, so that no name is taken for a protocol.
-        options = {"protocol_whitelist": "file"}
         container = av.open(
-            os.path.abspath(path), container_options=options, timeout=time_limit, **_IGNORE
+            os.path.abspath(path), container_options=_LOCAL, timeout=time_limit, **_IGNORE
         )
     except _AV_ERRORS as error:
         if isinstance(error, av.ExitError):
@@ -99,8 +99,7 @@ def read_packets(
 ) -> Iterator[av.Packet]:
     """Yield the compressed packets of the first video stream in stored order.
 
-    Raises:
-        BadVideoError: damaged, or not consumed within ``time_limit`` seconds.
+    ``BadVideoError`` if it is damaged, or not consumed within ``time_limit`` seconds.
     """
     started = time.monotonic()
     try:
@@ -122,8 +121,7 @@ def decode_packet(
 ) -> list[av.VideoFrame]:
     """Decode one packet, or with None the frames that the decoder still holds.
 
-    Raises:
-        BadVideoError: any sign of damage, in strict mode.
+    In strict mode, any sign of damage is a ``BadVideoError``.
     """
     try:
         frames = video.streams.video[0].codec_context.decode(packet)
@@ -165,8 +163,7 @@ def leads(packet: av.Packet | None, first: float | None) -> bool:
 def to_rgb(frame: av.VideoFrame, reformatter: VideoReformatter, path: str) -> np.ndarray:
     """Convert a frame to RGB (H, W, 3) of uint8, turned and mirrored as players show it.
 
-    Raises:
-        BadVideoError: the frame's pixels cannot be converted.
+    ``BadVideoError`` if its pixels cannot be converted.
     """
     try:
         image = reformatter.reformat(frame, format="rgb24", **_ONE_THREAD).to_ndarray()
@@ -186,6 +183,7 @@ class _Packet(NamedTuple):
     """What a reader notes of a compressed packet, in ticks of the stream's clock."""
 
     time: int | None  # at which it is shown
+    lasts: int
     decoded: int  # at which it is decoded
     is_key: bool
     is_shown: bool
@@ -195,7 +193,7 @@ class _Packet(NamedTuple):
         # An edit list cuts frames, and VP8 hides some.
         hidden = packet.stream.codec_context.name == "vp8" and not memoryview(packet)[0] & 0x10
         is_shown = not (packet.is_discard or hidden)
-        return cls(packet.pts, packet.dts or 0, packet.is_keyframe, is_shown)
+        return cls(packet.pts, packet.duration or 0, packet.dts or 0, packet.is_keyframe, is_shown)
 
 
 @dataclass(eq=False)
@@ -369,10 +367,14 @@ def _check_whole(video: InputContainer, packets: list[_Packet], path: str) -> No
     # With sound the duration is that of the longer stream.
     if not announced and rate and unit and video.duration and len(video.streams) == 1:
         seconds = video.duration / av.time_base
-        last = max((packet.time for packet in packets if packet.time is not None), default=0)
+        last = max((p.time + p.lasts for p in packets if p.time is not None), default=0)
         # Frames at a varying rate may be fewer than rate and duration say, but reach the end.
         if last * float(unit) < _ANNOUNCED_SHARE * seconds:
             announced = int(float(rate) * seconds)
+    if there < _ANNOUNCED_SHARE * announced and "mp4" in video.format.name:
+        options = {**_LOCAL, "ignore_editlist": "1"}  # an edit may show less than the file holds
+        with av.open(os.path.abspath(path), container_options=options, **_IGNORE) as whole:
+            there = sum(1 for _ in read_packets(whole, path))
     if there < _ANNOUNCED_SHARE * announced:
         counts = f"{there} of {announced} announced frames are there"
         raise bad(BadVideoKind.TRUNCATED, path, counts)

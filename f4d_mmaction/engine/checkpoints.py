@@ -21,11 +21,7 @@ class AtomicBackend(LocalBackend):
     """
 
     def put(self, obj: bytes, filepath: str | os.PathLike) -> None:
-        """Write bytes.
-
-        Raises:
-            OSError: they cannot be written; nothing of them is left behind.
-        """
+        """Write bytes; after an ``OSError`` nothing of them is left behind."""
         target = Path(filepath)
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")

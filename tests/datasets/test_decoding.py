@@ -148,6 +148,35 @@ def test_frames_cut_by_an_edit_list_are_not_counted(folder, tmp_path):
         np.testing.assert_array_equal(reader.read(wanted), [truth[i] for i in wanted])
 
 
+def test_an_edit_list_may_show_less_than_the_file_holds(folder, tmp_path):
+    """As trimming without encoding on a phone or in an editor does."""
+    path = copy_streams([folder / "mpeg4.avi"], tmp_path / "trimmed.mp4")
+    truth, data = all_frames(path), bytearray(path.read_bytes())
+    shown = data.index(b"elst") + 12  # ticks of the file's clock that are shown
+    ticks = int.from_bytes(data[shown : shown + 4], "big")
+    data[shown : shown + 4] = (ticks // 2).to_bytes(4, "big")
+    path.write_bytes(data)
+    reader = VideoReader(str(path))
+    assert (len(truth), len(reader)) == (FRAMES, FRAMES // 2)
+    np.testing.assert_array_equal(reader.read([3, 20]), [truth[i] for i in (3, 20)])
+
+
+@pytest.mark.parametrize("suffix", ["webm", "mkv"])
+def test_the_last_picture_may_stand_still(tmp_path, suffix):
+    """As slides and recordings of screens end."""
+    source, path = encode(tmp_path / "source.webm", times=[0, 12, 24]), tmp_path / f"last.{suffix}"
+    with av.open(str(source)) as video, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(video.streams.video[0])
+        packets = [packet for packet in video.demux(video=0) if packet.size]
+        packets[-1].duration = int(8 / packets[-1].time_base)  # seconds
+        for packet in packets:
+            packet.stream = stream
+            target.mux(packet)
+    with av.open(str(path)) as video:
+        assert video.duration > 9 * av.time_base
+    assert len(VideoReader(str(path))) == 3
+
+
 def test_avi_files_with_an_empty_chunk_for_each_frame_left_out(tmp_path):
     """As encoders write footage of a varying rate; their header counts the empty chunks."""
     path = encode(tmp_path / "gaps.avi", times=range(0, 90, 3), fps=25)
