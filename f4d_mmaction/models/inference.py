@@ -1,8 +1,10 @@
 """The fast way to run a trained recognizer: low precision, channels last, compiled."""
 
+import os
 import shutil
 from contextlib import nullcontext
 from functools import partial
+from importlib.util import find_spec
 
 import torch
 from mmengine.logging import MMLogger
@@ -55,7 +57,8 @@ def prepare_for_inference(
     use_channels_last(backbone)
     logger = MMLogger.get_current_instance()
     if compile and not can_compile(home):
-        logger.warning("Not compiled: needs PyTorch 2.4 and, on a CPU, g++ (apt-get install g++)")
+        needs = "PyTorch 2.4, g++ (apt-get install g++), and on a GPU Triton and a Volta or newer"
+        logger.warning(f"Not compiled: needs {needs}")
         compile = False
     # From the plain network, also if it was prepared before or compiled by its config.
     backbone.__dict__.pop("forward", None)
@@ -134,7 +137,7 @@ def version(weight: Tensor) -> tuple:
 
 
 def can_compile(device: torch.device) -> bool:
-    """Whether `torch.compile` makes one graph of our networks and has the compiler that CPUs need.
+    """Whether `torch.compile` makes one graph of our networks and has the compilers that it needs.
 
     PyTorch 2.1 does not trace their forward pass; 2.4.1 is the oldest in which this was tried.
     """
@@ -142,7 +145,10 @@ def can_compile(device: torch.device) -> bool:
 
     names = config.cpp.cxx
     names = (names,) if isinstance(names, str) else names
-    found = device.type != "cpu" or any(name and shutil.which(name) for name in names)
+    found = any(name and shutil.which(name) for name in names)
+    if device.type == "cuda":  # Triton serves GPUs since Volta, and compiles C to start its kernels
+        found = torch.cuda.get_device_capability(device) >= (7, 0) and bool(find_spec("triton"))
+        found = found and any(map(shutil.which, (os.environ.get("CC", "cc"), "gcc", "clang")))
     return found and Version(torch.__version__) >= Version("2.4")
 
 

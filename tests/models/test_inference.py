@@ -36,6 +36,25 @@ def scores(model: nn.Module) -> torch.Tensor:
         return model(VIDEOS, mode="tensor", stage="head")
 
 
+def test_a_gpu_compiles_with_triton_a_c_compiler_and_volta(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a forward pass would end in an error of the compiler."""
+    (tmp_path / "gcc").touch(0o755)
+
+    def can(path: Path | str = tmp_path, triton: object = 1, volta: tuple = (7, 0)) -> bool:
+        monkeypatch.setenv("PATH", str(path))
+        monkeypatch.setattr(inference, "find_spec", lambda name: triton)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: volta)
+        return inference.can_compile(torch.device("cuda"))
+
+    monkeypatch.delenv("CC", raising=False)
+    assert can()
+    assert not can(path="/nowhere")
+    assert not can(triton=None)
+    assert not can(volta=(6, 1))
+
+
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)], ids=str
 )
