@@ -1,9 +1,13 @@
 """TSM on SlowOnly's trunk against MMAction2's own shift."""
 
+import copy
+import pickle
+
 import torch
+from mmaction.models.backbones.resnet3d_slowonly import ResNet3dSlowOnly
 from mmaction.models.backbones.resnet_tsm import TemporalShift as HostShift
 
-from f4d_mmaction.models.temporal_shift import SlowOnlyTSM, TemporalShift
+from f4d_mmaction.models.temporal_shift import SlowOnlyTSM, temporal_shift
 
 
 def test_channels_shift_as_in_mmaction2():
@@ -12,7 +16,7 @@ def test_channels_shift_as_in_mmaction2():
     frames = x.transpose(1, 2).flatten(0, 1)
     expected = HostShift.shift(frames, num_segments=5, shift_div=8)
     expected = expected.unflatten(0, (2, 5)).transpose(1, 2)
-    assert torch.equal(TemporalShift(8)(x), expected)
+    assert torch.equal(temporal_shift(x, 8), expected)
 
 
 def test_every_residual_branch_sees_its_neighbors_and_the_skip_does_not():
@@ -28,3 +32,17 @@ def test_every_residual_branch_sees_its_neighbors_and_the_skip_does_not():
     assert reached == list(range(12)), "eight branches reach eight frames each way"
     single = torch.cat([trunk(x[:, :, i : i + 1]) for i in range(12)], 2)
     assert not torch.allclose(single, out)
+
+
+def test_weights_have_the_names_of_slowonly_and_copies_shift_by_themselves():
+    options = dict(depth=18, base_channels=8, pretrained=None)
+    trunk, slow = SlowOnlyTSM(**options), ResNet3dSlowOnly(**options, inflate=(0, 0, 0, 0))
+    trunk.eval()
+    assert list(trunk.state_dict()) == list(slow.state_dict())
+    x = torch.randn(1, 3, 4, 32, 32)
+    expected = trunk(x)
+    for other in (copy.deepcopy(trunk), pickle.loads(pickle.dumps(trunk))):
+        torch.testing.assert_close(other(x), expected, rtol=0, atol=0)
+        other.shift_div = 2
+        assert not torch.equal(other(x), trunk(x))
+        assert torch.equal(trunk(x), expected)
