@@ -1,7 +1,10 @@
 """Train a recognizer from a config: `python tools/train.py CONFIG`, as MMAction2's own tool."""
 
 import argparse
+import os
 from pathlib import Path
+
+import torch
 
 from command_line import add_common_arguments, scale_peaks, use_mixed_precision
 from f4d_mmaction.engine.launch import build_runner, load_config, resume, run
@@ -29,7 +32,11 @@ def main() -> None:
     randomness = parser.add_argument_group("randomness", argument_default=argparse.SUPPRESS)
     randomness.add_argument("--seed", type=int)
     randomness.add_argument("--diff-rank-seed", action="store_true", help="one of its own per rank")
-    randomness.add_argument("--deterministic", action="store_true", help="deterministic cuDNN")
+    randomness.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="algorithms whose results repeat, and a warning where PyTorch has none",
+    )
     add_common_arguments(parser)
     parser.add_argument(
         "--only-check", action="store_true", help="say whether data or weights are missing, and end"
@@ -62,7 +69,11 @@ def main() -> None:
         require_one_size(config, phases)
         if args.only_check:
             return
+        if config.randomness.get("deterministic"):
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         runner = build_runner(config)
+        if config.randomness.get("deterministic"):  # the host ends a run that meets another one
+            torch.use_deterministic_algorithms(True, warn_only=True)
         scale_peaks(runner)
         runner.train()
 

@@ -39,6 +39,8 @@ def main() -> int:
     args = vars(parser.parse_args())
     report = args.pop("report", None)
     try:
+        if report:
+            Path(report).parent.mkdir(parents=True, exist_ok=True)
         if args["dataset"] in NAMED:
             summary = NAMED[args.pop("dataset")](**args)
         else:

@@ -315,6 +315,6 @@ def test_the_command(originals: dict[str, Miniature], tmp_path: Path, run_tool: 
         return run_tool("data/prepare.py", dataset, *folders, *extra, code=code)
 
     assert "4 of 4 annotated videos" in command("sthv2")
-    command("kinetics400", "--strict", "--report", "problems.txt", code=1)
-    assert len((tmp_path / "problems.txt").read_text().splitlines()) == 2
+    command("kinetics400", "--strict", "--report", "new/problems.txt", code=1)
+    assert len((tmp_path / "new/problems.txt").read_text().splitlines()) == 2
     assert "one split only" in command("sthv1", "--split", 2, code=2)
