@@ -13,9 +13,7 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> s
 def write_section(path: str | Path, name: str, text: str) -> None:
     """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->`` of a document.
 
-    Raises:
-        FileNotFoundError: there is no such document.
-        ValueError: it has no such section.
+    ``FileNotFoundError`` without such a document, ``ValueError`` without such a section.
     """
     path, begin, end = Path(path), f"<!-- {name} -->", f"<!-- /{name} -->"
     before, found, rest = path.read_text(encoding="utf-8").partition(begin)

@@ -9,7 +9,15 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from .video_reader import decode_all, frame_rate, leads, open_video, read_packets, to_rgb
+from .video_reader import (
+    decode_all,
+    frame_rate,
+    leads,
+    open_video,
+    read_packets,
+    starts_anew,
+    to_rgb,
+)
 
 
 class StreamedFrame(NamedTuple):
@@ -33,16 +41,14 @@ def stream_frames(
 
     The decoder takes that many threads, 0 for one per core. Unlike ``VideoReader`` it keeps no
     packet times: memory does not grow with the length, and damage is found when it is reached.
-
-    Raises:
-        BadVideoError: the file is no video, or damaged.
+    ``BadVideoError`` if the file is no video, or damaged.
     """
     path = os.fsdecode(path)
     with open_video(path) as video:
         fps = frame_rate(video.streams.video[0]) or 25
         start = list(islice(read_packets(video, path), 2))
     # Errors after a cut are no damage; after one in a leading frame, threads decode nothing more.
-    is_cut = any(leads(packet, start[0].pts) for packet in start)
+    is_cut = any(leads(packet, start[0].pts) or not starts_anew(start[0]) for packet in start)
     reformatter = VideoReformatter()
     with open_video(path, strict=not is_cut, threads=1 if is_cut else threads) as video:
         unit, begin = video.streams.video[0].time_base, (video.start_time or 0) / av.time_base

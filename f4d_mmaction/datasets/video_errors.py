@@ -88,10 +88,8 @@ def is_video_header(head: bytes) -> bool:
 def check_is_video(path: str, head: bytes) -> None:
     """Refuse contents that are known not to be a video, whatever the file's name.
 
-    A video in another container than its name says is fine: decoders go by the contents.
-
-    Raises:
-        BadVideoError: wrong extension.
+    ``BadVideoError`` tells of a wrong extension. A video in another container than its name says
+    is fine: decoders go by the contents.
     """
     found = next((name for magic, name in _NOT_VIDEO.items() if head.startswith(magic)), None)
     if head.startswith(b"RIFF") and head[8:12] in (b"WAVE", b"WEBP"):

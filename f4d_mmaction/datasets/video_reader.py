@@ -56,9 +56,7 @@ def open_video(
     """Open a local video by its contents; its first video stream is then ready to decode.
 
     Arguments are those of ``VideoReader``, and the decoder's ``threads``, 0 for one per core.
-
-    Raises:
-        BadVideoError: no video, too large, or shorter than it says.
+    ``BadVideoError`` if it is no video, too large, or shorter than it says.
     """
     head = read_head(path)
     check_is_video(path, head)
@@ -160,6 +158,18 @@ def leads(packet: av.Packet | None, first: float | None) -> bool:
     return not (packet is None or packet.pts is None or first is None) and packet.pts < first
 
 
+def starts_anew(packet: av.Packet) -> bool:
+    """Whether a keyframe makes H.264 forget all frames before it; others may yet dismiss them."""
+    if packet.stream.codec_context.name != "h264":
+        return True
+    data, place = bytes(packet), 0
+    if data.startswith((b"\0\0\1", b"\0\0\0\1")):
+        return any(unit[0] & 31 == 5 for unit in data.split(b"\0\0\1") if unit)
+    while place + 4 < len(data) and data[place + 4] & 31 != 5:  # each after its length
+        place += 4 + int.from_bytes(data[place : place + 4], "big")
+    return place + 4 < len(data)
+
+
 def to_rgb(frame: av.VideoFrame, reformatter: VideoReformatter, path: str) -> np.ndarray:
     """Convert a frame to RGB (H, W, 3) of uint8, turned and mirrored as players show it.
 
@@ -187,13 +197,15 @@ class _Packet(NamedTuple):
     decoded: int  # at which it is decoded
     is_key: bool
     is_shown: bool
+    is_new: bool
 
     @classmethod
     def of(cls, packet: av.Packet) -> "_Packet":
         # An edit list cuts frames, and VP8 hides some.
         hidden = packet.stream.codec_context.name == "vp8" and not memoryview(packet)[0] & 0x10
         is_shown = not (packet.is_discard or hidden)
-        return cls(packet.pts, packet.duration or 0, packet.dts or 0, packet.is_keyframe, is_shown)
+        key, new = packet.is_keyframe, packet.is_keyframe and starts_anew(packet)
+        return cls(packet.pts, packet.duration or 0, packet.dts or 0, key, is_shown, new)
 
 
 @dataclass(eq=False)
@@ -236,7 +248,8 @@ class VideoReader:
         times = [packet.time for packet in packets if packet.time is not None]
         shown = [packet.time for packet in packets if packet.is_shown and packet.time is not None]
         # What follows a cut in an open group of pictures may dismiss frames that are not there.
-        self._explode = self.strict and min(times, default=0) >= (times or [0])[0]
+        is_cut = min(times, default=0) < (times or [0])[0] or not packets[0].is_new
+        self._explode = self.strict and not is_cut
         # AVI keeps no presentation times, and some files of other containers keep times of decoding
         # in their place, which do not number frames that the decoder reorders.
         timed = not (is_avi or len(times) < len(packets) or (reorders and shown == sorted(shown)))

@@ -118,11 +118,7 @@ def _leave_gloo(code: object) -> None:
 
 
 def build_runner(config: Config) -> Runner:
-    """Build the Runner, over NCCL with CUDA and over gloo without.
-
-    Raises:
-        ConfigError: the config is wrong; the message says where.
-    """
+    """Build the Runner, over NCCL with CUDA, else over gloo; ``ConfigError`` if it cannot be."""
     if config.launcher != "none":
         init_gloo_without_cuda(config)
     try:

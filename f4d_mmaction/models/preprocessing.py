@@ -105,10 +105,9 @@ def less_mean_frame(video: Tensor) -> Tensor:
 
 
 def combinations(num_units: int, sections: int) -> Tensor:
-    """Every in-order choice of one unit from each section: indices (combinations, sections).
+    """Every in-order choice of one unit from each section, (combinations, sections).
 
-    Raises:
-        ValueError: more sections than units.
+    ``ValueError`` for more sections than units.
     """
     if not 1 <= sections <= num_units:
         raise ValueError(f"cannot divide {num_units} units into {sections} sections")

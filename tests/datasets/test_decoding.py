@@ -15,6 +15,7 @@ from mmaction.registry import TRANSFORMS
 from mmengine.registry import DefaultScope
 
 from f4d_mmaction.datasets import video_reader
+from f4d_mmaction.datasets.streaming import stream_frames
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.datasets.video_errors import BadVideoError
 
@@ -146,6 +147,29 @@ def test_frames_cut_by_an_edit_list_are_not_counted(folder, tmp_path):
         reader = VideoReader(str(path))
         assert len(reader) == len(truth) == FRAMES - 5
         np.testing.assert_array_equal(reader.read(wanted), [truth[i] for i in wanted])
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "ts"])
+def test_a_file_that_begins_in_an_open_group_of_pictures(tmp_path, suffix):
+    """Cut without encoding at a keyframe after which frames from before it are yet dismissed."""
+    options = {"x264-params": "keyint=25:open-gop=1:bframes=3:scenecut=0"}
+    whole, path = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
+    write_texture(whole, 75, options=options)
+    with av.open(str(whole)) as video, av.open(str(path), "w") as cut:
+        stream = cut.add_stream_from_template(video.streams.video[0])
+        packets = [packet for packet in video.demux(video=0) if packet.size]
+        _, start, *_ = (packet.pts for packet in packets if packet.is_keyframe)
+        for packet in packets:
+            if packet.pts >= start:
+                packet.stream = stream
+                cut.mux(packet)
+    with av.open(str(path)) as video:  # as players do, which hide errors
+        truth = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    reader = VideoReader(str(path))
+    assert len(reader) == len(truth) == 50
+    for wanted in ([0], [5, 17], [len(truth) - 1]):
+        np.testing.assert_array_equal(reader.read(wanted), [truth[i] for i in wanted])
+    assert sum(1 for _ in stream_frames(path)) == len(truth)
 
 
 def test_an_edit_list_may_show_less_than_the_file_holds(folder, tmp_path):
