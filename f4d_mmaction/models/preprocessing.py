@@ -36,9 +36,8 @@ class ActionUnits(ActionDataPreprocessor):
         if self.subtract_mean_frame:
             kind = getattr(self, "mean", torch.empty(0)).dtype  # of a network in half precision
             inputs = [less_mean_frame(video).to(kind) for video in inputs]
-        return super().preprocess(
-            [self.regroup(v, training) for v in inputs], data_samples, training
-        )
+        inputs = [self.regroup(video, training) for video in inputs]
+        return super().preprocess(inputs, data_samples, training)
 
     def regroup(self, video: Tensor, training: bool) -> Tensor:
         """Keep the units of a video as they are."""
