@@ -4,5 +4,4 @@ _base_ = "tsn_r50.py"
 model = dict(
     backbone=dict(type="ResNetTSM", num_segments=32, shift_div=8),
     cls_head=dict(type="TSMHead", num_segments=32, is_shift=True),
-    data_preprocessor=dict(num_segments=32),
 )

@@ -100,7 +100,7 @@ def test_a_remark_with_a_line_end_stays_a_comment(tmp_path: Path) -> None:
 
 
 def test_a_limit_that_a_video_breaks_is_named(tmp_path: Path) -> None:
-    videos = [Video(str(write_texture(tmp_path / "a.mp4", 60, (1280, 720))), "x")]
+    videos = [Video(str(write_texture(tmp_path / "a.mp4", 150, (1280, 720))), "x")]
     for name, limits, reason in (
         ("slow", (0.001, 2.0), "not decoded within 0.001 s"),
         ("large", (60.0, 1e-6), "needs more memory than 1e-06 GiB"),

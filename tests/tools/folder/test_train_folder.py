@@ -67,7 +67,7 @@ def test_a_folder_becomes_a_tested_network(
     assert "tools/webdemo" in (work / "report.html").read_text()
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()}
     text = finish(start(*arguments, log=log), log)
-    assert len(re.findall(r"\| F4D \| \d+\.\d% \| .*% to .*%", text)) == 2
+    assert len(re.findall(r"\| F4D +\| +\d+\.\d% \| +.*% to .*%", text)) == 2
     for path in work.rglob("*.pth"):
         assert before[path] == path.stat().st_mtime_ns
     assert "another seed" in finish(start(*arguments, "--seed", "1", log=log), log, 1)
