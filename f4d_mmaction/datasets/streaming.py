@@ -48,7 +48,7 @@ def stream_frames(
         fps = frame_rate(video.streams.video[0]) or 25
         start = list(islice(read_packets(video, path), 2))
     # Errors after a cut are no damage; after one in a leading frame, threads decode nothing more.
-    is_cut = any(leads(packet, start[0].pts) or not starts_anew(start[0]) for packet in start)
+    is_cut = any(leads(p, start[0].pts) for p in start) or not all(map(starts_anew, start[:1]))
     reformatter = VideoReformatter()
     with open_video(path, strict=not is_cut, threads=1 if is_cut else threads) as video:
         unit, begin = video.streams.video[0].time_base, (video.start_time or 0) / av.time_base

@@ -33,8 +33,8 @@ from .video_errors import (
 # What PyAV raises over bad input: its own errors, and Python's for what it cannot represent.
 _AV_ERRORS = (av.FFmpegError, OSError, ValueError, OverflowError, ZeroDivisionError, EOFError)
 _PYAV = int(av.__version__.split(".")[0])
-# PyAV 19 always ignores undecodable metadata.
 _LOCAL = {"protocol_whitelist": "file"}
+# PyAV 19 always ignores undecodable metadata.
 _IGNORE: dict = {"metadata_errors": "ignore"} if _PYAV < 19 else {}
 # Since version 17 PyAV converts a frame in as many threads as there are cores: slower for frames of
 # this size, and workers would fight over the cores.
@@ -197,15 +197,13 @@ class _Packet(NamedTuple):
     decoded: int  # at which it is decoded
     is_key: bool
     is_shown: bool
-    is_new: bool
 
     @classmethod
     def of(cls, packet: av.Packet) -> "_Packet":
         # An edit list cuts frames, and VP8 hides some.
         hidden = packet.stream.codec_context.name == "vp8" and not memoryview(packet)[0] & 0x10
         is_shown = not (packet.is_discard or hidden)
-        key, new = packet.is_keyframe, packet.is_keyframe and starts_anew(packet)
-        return cls(packet.pts, packet.duration or 0, packet.dts or 0, key, is_shown, new)
+        return cls(packet.pts, packet.duration or 0, packet.dts or 0, packet.is_keyframe, is_shown)
 
 
 @dataclass(eq=False)
@@ -237,9 +235,12 @@ class VideoReader:
     max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
-        self._explode = self.strict
+        self._explode, is_cut = self.strict, False
         with self._open() as video:
-            packets = list(map(_Packet.of, read_packets(video, self.path, self.time_limit)))
+            packets: list[_Packet] = []
+            for packet in read_packets(video, self.path, self.time_limit):
+                is_cut = is_cut if packets else not starts_anew(packet)
+                packets.append(_Packet.of(packet))
             _check_whole(video, packets, self.path)
             self.average_fps = frame_rate(video.streams.video[0])
             is_avi, context = video.format.name == "avi", video.streams.video[0].codec_context
@@ -248,7 +249,7 @@ class VideoReader:
         times = [packet.time for packet in packets if packet.time is not None]
         shown = [packet.time for packet in packets if packet.is_shown and packet.time is not None]
         # What follows a cut in an open group of pictures may dismiss frames that are not there.
-        is_cut = min(times, default=0) < (times or [0])[0] or not packets[0].is_new
+        is_cut = is_cut or min(times, default=0) < (times or [0])[0]
         self._explode = self.strict and not is_cut
         # AVI keeps no presentation times, and some files of other containers keep times of decoding
         # in their place, which do not number frames that the decoder reorders.
