@@ -8,25 +8,29 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import jinja2
+
+from f4d_mmaction.analysis.statistics import Estimate
 from f4d_mmaction.engine.checkpoints import AtomicBackend
 
 from .finding import printable
 from .verdict import HEAD, Row
 
-DETAILS = Path(__file__).resolve().parents[1] / "analysis" / "report.py"
+ANALYSIS = Path(__file__).resolve().parents[1] / "analysis"
+DETAILS = ANALYSIS / "report.py"
+BAR = '{% from "bar.html.j2" import bar %}{{ bar(estimate) }}'
 
 
 def drawn_table(rows: Sequence[Row]) -> str:
     """The table in HTML, each accuracy with a bar and a line for its interval."""
     first, accuracy, *others = map(html.escape, HEAD)
     lines = [[first, accuracy, "", *others]]
+    loader = jinja2.FileSystemLoader(ANALYSIS)
+    bar = jinja2.Environment(loader=loader).from_string(BAR)
     for row in rows:
         name, share, *rest = row.cells()
-        value, low, high = (120 * number for number in row.accuracy)
-        line = rest[0] and f"<path d='M{low:.1f} 6H{high:.1f}' stroke='#22303c' stroke-width='2'/>"
-        bar = "<svg class='bar' viewBox='0 0 120 12'><rect width='120' height='12' fill='#e6eaee'/>"
-        bar += f"<rect width='{value:.1f}' height='12' fill='#2f6fb0'/>{line}</svg>"
-        lines.append([name, share, bar, *rest])
+        value, low, high = row.accuracy if rest[0] else 3 * [row.accuracy.value]
+        lines.append([name, share, bar.render(estimate=Estimate(value, low, high)), *rest])
     text = ("<tr><td>" + "<td class='n'>".join(line) for line in lines)
     return "<table>" + "\n".join(text) + "</table>"
 

@@ -257,7 +257,7 @@ def test_a_report_is_drawn_until_it_is_whole(
     text = page.write(work, tmp_path / "epoch_1.pth", rows, results).read_text()
     assert "64 % of &lt;i&gt; na?ve.mp4" in text
     assert "<tr><td>F4D<td class='n'>75.0%<td class='n'><svg" in text
-    assert "<rect width='90.0' height='12' fill='#2f6fb0'/><path d='M36.1 6H114.5'" in text
+    assert '<rect width="90.0" height="12" fill="#2f6fb0"/>\n<path d="M36.1 6H114.5"' in text
     assert text.count("<path") == len(answers) - 1  # none for the most frequent class
     assert "half" not in text
     assert "could not be drawn" in capsys.readouterr().out
