@@ -82,13 +82,14 @@ def judge(
     """Return the rows, and what they mean; an interval around 0 is no difference."""
     labels, rows = np.array(truth), {}
     right = {name: np.array(answer) == labels for name, answer in answers.items()}
+    accuracy = {name: wilson(int(hits.sum()), len(hits)) for name, hits in right.items()}
     for name, hits in right.items():
         by_class = np.mean([hits[labels == label].mean() for label in np.unique(labels)])
-        accuracy = wilson(int(hits.sum()), len(hits))
-        rows[name] = Row(name, accuracy, float(by_class), lead(right[F4D], hits))
-    # A constant is no estimate: its share is that of the class, and F4D's own interval is enough.
-    ahead = 100 * (np.array(rows[F4D].accuracy) - rows[FREQUENT].accuracy.value)
-    rows[FREQUENT] = rows[FREQUENT]._replace(lead=ahead)
+        if name == FREQUENT:  # no estimate: its share is the class's; F4D's interval is enough
+            ahead = 100 * (np.array(accuracy[F4D]) - accuracy[name].value)
+        else:
+            ahead = lead(right[F4D], hits)
+        rows[name] = Row(name, accuracy[name], float(by_class), ahead)
     said = []
     for name, rival in RIVALS.items():
         points, low, high = rows[name].lead
