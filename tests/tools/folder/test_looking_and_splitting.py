@@ -99,31 +99,45 @@ def test_a_remark_with_a_line_end_stays_a_comment(tmp_path: Path) -> None:
     assert Config.fromfile(tmp_path / "c.py").to_dict() == {"a": 1}
 
 
+def in_fresh_process(code: str) -> str:
+    """Run code as the command does, in a process whose heap keeps nothing of other tests."""
+    path = os.pathsep.join(sys.path)
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.run(
+        command, check=True, env=environment, stdout=subprocess.PIPE, text=True
+    ).stdout
+
+
 def test_a_limit_that_a_video_breaks_is_named(tmp_path: Path) -> None:
-    videos = [Video(str(write_texture(tmp_path / "a.mp4", 150, (1280, 720))), "x")]
+    path = write_texture(tmp_path / "a.mp4", 150, (1280, 720))
     for name, limits, reason in (
         ("slow", (0.001, 2.0), "not decoded within 0.001 s"),
         ("large", (60.0, 1e-6), "needs more memory than 1e-06 GiB"),
     ):
         (tmp_path / name).mkdir()
-        assert look(videos, tmp_path / name, 16, 1, *limits, print) == []
+        code = f"""
+            from pathlib import Path
+            from folder.finding import Video
+            from folder.looking import look
+            videos = [Video({str(path)!r}, "x")]
+            print(look(videos, Path({str(tmp_path / name)!r}), 16, 1, *{limits}, lambda _: None))
+        """
+        assert in_fresh_process(code).endswith("[]\n")
         assert reason in (tmp_path / name / "bad_videos.jsonl").read_text()
 
 
-def test_a_limit_of_the_system_stays(tmp_path: Path) -> None:
+def test_a_limit_of_the_system_stays() -> None:
     """As batch systems set it (``ulimit -v``): what is lower than the system's limit is set."""
-    code = """
-        import resource, sys
+    in_fresh_process("""
+        import resource
         from folder.looking import limit
         most = 2**40
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
         for wanted, soft in ((2**39, 2**39), (2**41, most)):
             limit(resource.RLIMIT_AS, wanted)
             assert resource.getrlimit(resource.RLIMIT_AS) == (soft, most)
-    """
-    path = os.pathsep.join(sys.path)
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": path})
+    """)
 
 
 @pytest.mark.parametrize(
