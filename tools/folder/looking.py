@@ -1,5 +1,6 @@
 """A look at every video before training: decoded whole, shrunk, and described."""
 
+import errno
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ from .finding import Say, Video, printable
 
 BACKGROUND = 16, 16  # pixels of the frame that describes the background
 SAMPLES = 15  # frames whose median it is
+NO_MEMORY = re.compile("allocate memory|failed to map segment")  # of a decoder; of its libraries
 SPARE = 1.5  # videos of less than this multiple of the wanted side stay as they are
 
 
@@ -64,7 +66,7 @@ def look(
                     reason = str(error).removeprefix(f"{video.path}: ")
                     if isinstance(error, TimeoutError):
                         reason = f"not decoded within {time_limit:g} s"
-                    elif isinstance(error, MemoryError) or "allocate memory" in reason:
+                    elif isinstance(error, MemoryError) or NO_MEMORY.search(reason):
                         reason = f"needs more memory than {gigabytes:g} GiB"
                     found = {"error": f"{video.path}: {reason}"}
                 known[video.path] = {"path": video.path, "stamp": _stamp(video), **found}
@@ -163,6 +165,8 @@ def _inspect(job: tuple[str, Path, int, float]) -> dict:
         os.replace(part, target)
     except OSError as error:
         part.unlink(missing_ok=True)
+        if error.errno in (errno.EAGAIN, errno.ENOMEM):  # no thread, or no memory, for the encoder
+            raise MemoryError from None
         raise CopyError(f"{target}, the copy of {path}, cannot be written: {error}") from None
     background = np.median(samples, axis=0).astype(np.uint8).tobytes().hex()
     return {"frames": decoded, "fps": reader.average_fps, "size": (height, width),

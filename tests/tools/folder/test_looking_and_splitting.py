@@ -113,7 +113,8 @@ def test_a_limit_that_a_video_breaks_is_named(tmp_path: Path) -> None:
     path = write_texture(tmp_path / "a.mp4", 150, (1280, 720))
     for name, limits, reason in (
         ("slow", (0.001, 2.0), "not decoded within 0.001 s"),
-        ("large", (60.0, 1e-6), "needs more memory than 1e-06 GiB"),
+        ("large", (60.0, 0.02), "needs more memory than 0.02 GiB"),
+        ("library", (60.0, 1e-6), "needs more memory than 1e-06 GiB"),
     ):
         (tmp_path / name).mkdir()
         code = f"""
