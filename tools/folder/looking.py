@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from pebble import ProcessPool
+from pebble import ProcessExpired, ProcessPool
 from rich.progress import track
 
 from f4d_mmaction.datasets.streaming import stream_frames
@@ -66,6 +66,8 @@ def look(
                     reason = str(error).removeprefix(f"{video.path}: ")
                     if isinstance(error, TimeoutError):
                         reason = f"not decoded within {time_limit:g} s"
+                    elif isinstance(error, ProcessExpired):
+                        reason = "crashes the decoder, perhaps for want of memory"
                     elif isinstance(error, MemoryError) or NO_MEMORY.search(reason):
                         reason = f"needs more memory than {gigabytes:g} GiB"
                     found = {"error": f"{video.path}: {reason}"}

@@ -4,14 +4,13 @@ import errno
 import os
 import subprocess
 import sys
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from encoding import write_texture
+from encoding import encode, write_texture
 from folder import looking
 from folder.finding import Video, class_names, find_videos
 from folder.looking import look
@@ -99,46 +98,46 @@ def test_a_remark_with_a_line_end_stays_a_comment(tmp_path: Path) -> None:
     assert Config.fromfile(tmp_path / "c.py").to_dict() == {"a": 1}
 
 
-def in_fresh_process(code: str) -> str:
-    """Run code as the command does, in a process whose heap keeps nothing of other tests."""
-    path = os.pathsep.join(sys.path)
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    environment = {**os.environ, "PYTHONPATH": path}
-    return subprocess.run(
-        command, check=True, env=environment, stdout=subprocess.PIPE, text=True
-    ).stdout
+LIMITS = """
+import os, resource, sys
+from pathlib import Path
+from folder import looking
+from folder.finding import Video
+
+video, folder = sys.argv[1], Path(sys.argv[2])
+read, greedy = looking.VideoReader, lambda path: bytearray(2**28)
+for name, limits, reader in (
+    ("slow", (0.001, 2.0), read),
+    ("large", (60.0, 0.1), greedy),
+    ("broken", (60.0, 2.0), lambda path: os.abort()),
+    ("starved", (60.0, 0.02), read),
+):
+    looking.VideoReader = reader
+    (folder / name).mkdir()
+    assert looking.look([Video(video, "x")], folder / name, 16, 1, *limits, print) == []
+
+# As batch systems set it (`ulimit -v`): what is lower than the system's limit is set.
+most = 2**40
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+for wanted, soft in ((2**39, 2**39), (2**41, most)):
+    looking.limit(resource.RLIMIT_AS, wanted)
+    assert resource.getrlimit(resource.RLIMIT_AS) == (soft, most)
+"""
 
 
 def test_a_limit_that_a_video_breaks_is_named(tmp_path: Path) -> None:
-    path = write_texture(tmp_path / "a.mp4", 150, (1280, 720))
-    for name, limits, reason in (
-        ("slow", (0.001, 2.0), "not decoded within 0.001 s"),
-        ("large", (60.0, 0.02), "needs more memory than 0.02 GiB"),
-        ("library", (60.0, 1e-6), "needs more memory than 1e-06 GiB"),
+    """In a process of its own, as the command has it: forks take what a heap has free first."""
+    path = encode(tmp_path / "a.mp4", range(150), size=(1280, 720))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", LIMITS, path, tmp_path]
+    subprocess.run(command, check=True, env=environment)
+    for name, reason in (
+        ("slow", "not decoded within 0.001 s"),
+        ("large", "needs more memory than 0.1 GiB"),
+        ("broken", "crashes the decoder"),
+        ("starved", ""),  # FFmpeg calls what it has no memory for damaged
     ):
-        (tmp_path / name).mkdir()
-        code = f"""
-            from pathlib import Path
-            from folder.finding import Video
-            from folder.looking import look
-            videos = [Video({str(path)!r}, "x")]
-            print(look(videos, Path({str(tmp_path / name)!r}), 16, 1, *{limits}, lambda _: None))
-        """
-        assert in_fresh_process(code).endswith("[]\n")
-        assert reason in (tmp_path / name / "bad_videos.jsonl").read_text()
-
-
-def test_a_limit_of_the_system_stays() -> None:
-    """As batch systems set it (``ulimit -v``): what is lower than the system's limit is set."""
-    in_fresh_process("""
-        import resource
-        from folder.looking import limit
-        most = 2**40
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
-        for wanted, soft in ((2**39, 2**39), (2**41, most)):
-            limit(resource.RLIMIT_AS, wanted)
-            assert resource.getrlimit(resource.RLIMIT_AS) == (soft, most)
-    """)
+        assert f"a.mp4: {reason}" in (tmp_path / name / "bad_videos.jsonl").read_text()
 
 
 @pytest.mark.parametrize(
