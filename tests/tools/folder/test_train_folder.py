@@ -97,6 +97,9 @@ def test_a_folder_becomes_a_tested_network(
 def test_a_step_is_measured_within_the_memory(tmp_path: Path, benchmark: Path) -> None:
     config = write_config(tmp_path, benchmark)
     assert 0 < measure(config) < 60
+    loader = "_base_.train_dataloader.dataset"
+    repeated = f'dict(type="RepeatDataset", times=10_000, dataset={loader})'  # hours an epoch
+    assert 0 < measure(write_config(tmp_path, benchmark, f"{loader} = {repeated}\n")) < 60
     huge = write_config(tmp_path, benchmark, "_base_.model.backbone.base_channels = 200_000\n")
     with pytest.raises(MemoryError):
         measure(huge)
