@@ -29,7 +29,8 @@ def stack_pictures(pictures: Sequence[Path], out: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true", help="V4D, TSN and TSM as well")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each training")
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--threads", type=int, default=cores, help="of each training")
     args = parser.parse_args()
     os.chdir(Path(__file__).resolve().parents[2])  # configs and data are named from there
     study = Study.load("docs/experiments/quickstart.py")

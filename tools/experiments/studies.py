@@ -57,6 +57,7 @@ DECIDES = (
     "optim_wrapper",
     "param_scheduler",
 )
+MAY_DECIDE = "custom_hooks", "load_from"  # not in the keys of runs without them
 
 
 @dataclass
@@ -179,8 +180,7 @@ class Run:
         config.randomness = dict(seed=seed)
         decides = {name: config.get(name) for name in DECIDES}
         decides["max_epochs"] = config.train_cfg.max_epochs
-        if "custom_hooks" in config:
-            decides["custom_hooks"] = config.custom_hooks
+        decides |= {name: config[name] for name in MAY_DECIDE if config.get(name)}
         made_of = [study.benchmark.get("preset"), study.benchmark.get("options", {})]
         text = json.dumps([decides, *made_of, seed], sort_keys=True)
         key = hashlib.sha1(text.encode()).hexdigest()[:12]
@@ -259,9 +259,12 @@ def sweep(
     failed; they are tried again next time.
 
     Raises:
-        ValueError: an unknown row or seed, or a benchmark folder that holds something else.
+        ValueError: an unknown row or seed, no row that can run, or a benchmark folder that holds
+            something else.
     """
     logger = MMLogger.get_current_instance()
+    if not any(Path(entry["config"]).is_file() for entry in study.rows.values()):
+        raise ValueError(f"no config of the study's rows exists, seen from {Path.cwd()}")
     for row, entry in study.rows.items():
         if not Path(entry["config"]).is_file():
             logger.warning(f"{row}: skipped, there is no {entry['config']}")

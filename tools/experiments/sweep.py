@@ -4,7 +4,9 @@ Finished runs are kept and never repeated. `--limit-minutes 0` only writes the r
 """
 
 import argparse
+import os
 import sys
+from pathlib import Path
 
 from mmengine.config import DictAction
 from studies import Study, sweep
@@ -25,7 +27,8 @@ def main() -> None:
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="K=V")
     args = parser.parse_args()
     try:
-        study = Study.load(args.study, args.cfg_options)
+        study = Study.load(Path(args.study).resolve(), args.cfg_options)
+        os.chdir(Path(__file__).resolve().parents[2])  # configs and data are named from there
         failed = sweep(study, args.only, args.seeds, args.limit_minutes, args.threads)
         write_report(study)
     except (OSError, ValueError) as error:

@@ -57,14 +57,18 @@ def mean_errors(results: Sequence[dict]) -> Errors:
 
 
 def by_seed(results: Sequence[dict], name: str) -> list[float]:
-    """Average a figure over the splits of each seed, each split by its number of clips."""
+    """Average a figure over the splits of each seed, each split by its number of clips.
+
+    Only of seeds with as many clips as any other: one fold is no estimate of all folds.
+    """
     totals: dict[int, list[float]] = {}
     for found in results:
         clips = len(found.get("labels", "1"))
         total = totals.setdefault(found["seed"], [0, 0])
         total[0] += clips * found[name]
         total[1] += clips
-    return [total / clips for total, clips in totals.values()]
+    most = max(clips for _, clips in totals.values())
+    return [total / clips for total, clips in totals.values() if clips == most]
 
 
 def table(study: Study, rows: dict[str, str], results: Results) -> str:

@@ -183,7 +183,18 @@ def test_folds_are_runs_of_their_own_and_pooled_by_clips(study):
     assert runs[1].config.test_dataloader.dataset.ann_file == "2.txt"
     assert len({run.key for run in runs}) == len(runs)
     found = [dict(seed=0, labels=[1] * 3, share=1.0), dict(seed=0, labels=[1], share=0.2)]
-    assert by_seed([*found, dict(seed=5, share=0.5)], "share") == pytest.approx([0.8, 0.5])
+    whole, begun = (dict(seed=5, labels=[1] * clips, share=0.5) for clips in (4, 3))
+    assert by_seed([*found, whole], "share") == pytest.approx([0.8, 0.5])
+    assert by_seed([*found, begun], "share") == pytest.approx([0.8])
+
+
+def test_a_study_is_run_from_any_folder(study, run_tool, root):
+    run_tool("experiments/sweep.py", study.results.parent / "study.py", "--limit-minutes", "0")
+    assert "0 of 4 runs are finished" in study.document.read_text()
+    for entry in study.rows.values():
+        entry["config"] = Path(entry["config"]).name
+    with pytest.raises(ValueError, match="no config of the study's rows exists, seen from "):
+        sweep(study)
 
 
 def test_real_data_is_asked_for_by_its_command(study):
@@ -209,7 +220,9 @@ def test_a_changed_network_recipe_seed_or_benchmark_is_another_run(study):
     found.add(key())
     study.rows["f4d"]["options"]["custom_hooks"] = [dict(type="StartingScaleHook", scale=3.0)]
     found.add(key())
-    assert len(found) == 6
+    study.rows["f4d"]["options"]["load_from"] = "trunk.pth"
+    found.add(key())
+    assert len(found) == 7
 
 
 def test_fresh_blocks_start_larger_and_resumed_ones_go_on_as_they_were():
