@@ -18,11 +18,13 @@ from mmengine.logging import print_log
 
 from command_line import add_common_arguments, scale_peaks, use_mixed_precision
 from f4d_mmaction.datasets.unwrapping import unwrapped
+from f4d_mmaction.engine.checkpoints import AtomicBackend
 from f4d_mmaction.engine.launch import ConfigError, build_runner, load_config, resume, run
 from frame_sizes import require_one_size
 from missing_files import require_files
 
 METRICS = "metrics.json"
+BEGUN = "splits_config.py"
 SPLIT = re.compile(r"(_split_?)\d+(?=[._])")  # train_split1.txt, or MMAction2's ..._split_1_...
 
 
@@ -36,9 +38,10 @@ def train_splits(config: Config, splits: Sequence[int]) -> dict:
         metrics by split; also written to ``metrics.json`` in ``config.work_dir``.
 
     Raises:
-        ConfigError: a list is not of one split.
+        ConfigError: a list is not of one split, or the folder was begun with another config.
     """
     configs = {split: of_split(config, split) for split in splits}
+    refuse_another(config)
     found = {str(split): train_and_test(configs[split]) for split in splits}
     names = dict.fromkeys(name for metrics in found.values() for name in metrics)
     # Only a kind of bad videos that a split does not have is missing.
@@ -49,7 +52,7 @@ def train_splits(config: Config, splits: Sequence[int]) -> dict:
         spread={n: statistics.stdev(values) if several else None for n, values in columns.items()},
         splits=found,
     )
-    write(Path(config.work_dir) / METRICS, result)
+    write(Path(config.work_dir) / METRICS, as_json(result))
     for name, mean in result["mean"].items():
         print_log(f"{name}: {mean:.4f}, mean of splits {', '.join(found)}", "current")
     return result
@@ -75,9 +78,26 @@ def of_split(config: Config, split: int) -> Config:
     return config
 
 
+def refuse_another(config: Config) -> None:
+    """Keep the config in the folder, whose splits are all of one.
+
+    Raises:
+        ConfigError: the folder was begun with another config.
+    """
+    begun = Path(config.work_dir) / BEGUN
+    text = Config({name: value for name, value in config.items() if name != "work_dir"}).pretty_text
+    if begun.is_file() and begun.read_text(encoding="utf-8") != text:
+        raise ConfigError(
+            f"{config.work_dir} was begun with another config, seed or option (see {BEGUN} there): "
+            "give another --work-dir, or delete it"
+        )
+    write(begun, text)
+
+
 def train_and_test(config: Config) -> dict[str, float]:
     done = Path(config.work_dir) / METRICS
     if done.is_file():
+        print_log(f"kept, not run again: {done}", "current")
         return json.loads(done.read_text(encoding="utf-8"))
     resume(config, "auto")
     phases = ["train", "val", "test"]
@@ -87,14 +107,17 @@ def train_and_test(config: Config) -> dict[str, float]:
     scale_peaks(runner)
     runner.train()
     metrics = {name: float(value) for name, value in runner.test().items()}
-    write(done, metrics)
+    write(done, as_json(metrics))
     return metrics
 
 
-def write(path: Path, metrics: dict) -> None:
+def as_json(metrics: dict) -> str:
+    return json.dumps(metrics, indent=1) + "\n"
+
+
+def write(path: Path, text: str) -> None:
     if is_main_process():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        AtomicBackend().put(text.encode(), path)
 
 
 def main() -> None:

@@ -66,6 +66,10 @@ def test_a_split_that_is_done_is_kept_and_the_mean_is_of_all(
         values = [found.get(name, 0) for found in metrics.values()]
         assert mean == pytest.approx(statistics.fmean(values))
         assert result["spread"][name] == pytest.approx(statistics.stdev(values))
+    run_tool("train_splits.py", "config.py")
+    said = run_tool("train_splits.py", "config.py", "--seed", "7", code=1)
+    assert "was begun with another config, seed or option" in said
+    assert json.loads((work_dir / "metrics.json").read_text()) == result
     (log,) = (work_dir / "split2").glob("*/*.log")
     lists = {word for word in log.read_text().split("'") if "_split" in word and ".txt" in word}
     assert lists == {"train_split2.txt", "val_split2.txt"}
