@@ -8,7 +8,9 @@ reads it.
 import argparse
 import copy
 import json
+import os
 import statistics
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,17 +30,20 @@ from f4d_mmaction.analysis.timing import take_turns, timed
 from f4d_mmaction.apis import load_recognizer
 from f4d_mmaction.apis.recognition import each_label
 from f4d_mmaction.datasets.unwrapping import find_sampler, labels_of, tested_dataset, unwrapped
+from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.engine.launch import load_config
 from f4d_mmaction.models.inference import prepare_for_inference
 from f4d_mmaction.models.preprocessing import UnitCombinations, less_mean_frame
 from f4d_mmaction.models.resnet4d import Blocks4dMixin
 from mmaction.registry import DATASETS
+from mmaction.utils import get_str_type
 
 FORMATS = ("onnx", "pt2", "int8")
 # What a test pipeline may do to a frame between decoding and packing.
 SPATIAL_STEPS = ("Resize", "CenterCrop", "ThreeCrop")
 INTERPOLATIONS = ("bilinear", "area")
 CALIBRATION_VIDEOS = 32
+WHERE = ("ann_file", "data_root", "data_prefix")  # of a list and its videos
 TIMED_ROUNDS = 11
 
 Scorer = Callable[[np.ndarray], "tuple[np.ndarray, ...]"]  # frames to scores and logits
@@ -165,7 +170,9 @@ def export(
         files["pt2"] = path, lambda frames: as_arrays(loaded(torch.from_numpy(frames)))
     if "int8" in formats:
         trained = next(unwrapped(config.train_dataloader.dataset))
-        shown = read_samples(dict(trained, pipeline=tested["pipeline"]), CALIBRATION_VIDEOS)
+        same = {key: value for key, value in tested.items() if key not in WHERE}
+        listed = {key: trained[key] for key in WHERE if key in trained}
+        shown = read_samples({**same, **listed}, CALIBRATION_VIDEOS)
         path = quantize(folder / f"{name}.onnx", folder / f"{name}_int8.onnx", shown)
         files["int8"] = path, onnx_scorer(path)
     return compare(recognizer, files, samples)
@@ -295,7 +302,7 @@ def describe_input(config: Config, labels: Sequence[str]) -> dict[str, str]:
     """
     steps = [dict(step) for step in tested_dataset(config)["pipeline"]]
     sampler = find_sampler(steps)
-    names = [step["type"] for step in steps]
+    names = [get_str_type(step["type"]) for step in steps]
     between = steps[steps.index(sampler) + 1 : names.index("FormatActionUnits")]
     between = [step for step in between if "Decode" not in step["type"]]
     strange = [step for step in between if not is_exported(step)]
@@ -319,17 +326,24 @@ def is_exported(step: dict) -> bool:
 
 
 def read_samples(dataset: dict, count: int) -> list[dict]:
-    """Read the first videos of a dataset, as its pipeline packs them.
+    """Read videos from all of a dataset's list, which may go class by class, as it packs them.
 
     Raises:
         FileNotFoundError: the annotation file is missing.
-        ValueError: there is no video.
+        ValueError: there is no good video.
     """
     init_default_scope("mmaction")
     videos = DATASETS.build(dict(dataset, test_mode=True))
-    if not len(videos):
-        raise ValueError(f"{dataset['ann_file']} lists no video to check the export on")
-    return [videos[index] for index in range(min(count, len(videos)))]
+    samples = []
+    count = min(count, len(videos))
+    for index in np.linspace(0, len(videos) - 1, count).round().astype(int):
+        try:
+            samples.append(videos[int(index)])
+        except BadVideoError as error:
+            print(f"BAD {error}", file=sys.stderr)
+    if not samples:
+        raise ValueError(f"{dataset['ann_file']} lists no good video to check the export on")
+    return samples
 
 
 def compare(
@@ -382,7 +396,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config")
     parser.add_argument("checkpoint")
-    parser.add_argument("--out-dir", default="work_dirs/export", help="where the files go")
+    parser.add_argument(
+        "--out-dir", help="where the files go; default: export/ beside the checkpoint"
+    )
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=["onnx", "pt2"])
     parser.add_argument("--fixed-units", action="store_true", help="keep U as the config tests")
     parser.add_argument(
@@ -398,6 +414,10 @@ def main() -> None:
     options = vars(parser.parse_args())
     if options["num_videos"] < 1:
         parser.error(f"--num-videos must be at least 1, got {options['num_videos']}")
+    if options["out_dir"] is None:
+        given = options["checkpoint"]
+        folder = "work_dirs" if "://" in given else os.path.dirname(given)
+        options["out_dir"] = os.path.join(folder, "export")
     try:
         config = load_config(options.pop("config"), None, options.pop("cfg_options"), "none")
         checks = export(config, **options)

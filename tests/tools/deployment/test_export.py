@@ -201,6 +201,20 @@ def test_export_checks_every_file_on_real_videos(root, benchmark, tmp_path, monk
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".onnx", ".pt2"}
 
 
+def test_samples_are_of_all_classes_and_without_bad_videos(root, benchmark, tmp_path, capsys):
+    lines = sorted((benchmark / "train.txt").read_text().splitlines(), key=lambda x: x.split()[1])
+    (tmp_path / "list.txt").write_text("\n".join([*lines, f"none.mp4 {7}"]))
+    config = read_config(root, "F4D")
+    dataset = dict(config.test_dataloader.dataset, ann_file=str(tmp_path / "list.txt"))
+    dataset.update(data_prefix=dict(video=str(benchmark)))
+    samples = export_tool.read_samples(dataset, 9)
+    assert [sample["data_samples"].gt_label.item() for sample in samples] == [*range(8)]
+    assert "BAD " in capsys.readouterr().err
+    (tmp_path / "list.txt").write_text("none.mp4 7")
+    with pytest.raises(ValueError, match="lists no good video"):
+        export_tool.read_samples(dataset, 9)
+
+
 def test_description_carries_the_crops_of_the_test_pipeline(root) -> None:
     config = Config.fromfile(root / "configs/recognition/f4d/f4d_r50_sthv1.py")
     described = {key: json.loads(value) for key, value in describe_input(config, []).items()}
