@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 
 from f4d_mmaction.datasets.unwrapping import unwrapped
+from f4d_mmaction.datasets.video_reader import video_file
 from mmaction.utils import get_str_type
 
 # Datasets whose lists begin each line with a name, and what data_prefix calls the folder of these.
@@ -76,8 +77,8 @@ def _missing_data(dataset: dict, phase: str) -> Iterator[str]:
         with open(path, encoding="utf-8") as file:
             lines = [line.split(delimiter) for line in islice(file, LINES) if line.strip()]
         items = [folder / line[0].strip() for line in lines]
-        videos = [Path(f"{item}.mp4") for item in items if name == "video" and not item.suffix]
-        if items and not any(item.exists() for item in items + videos):  # InitVideo adds .mp4
+        found = map(video_file if name == "video" else str, items)
+        if items and not any(map(os.path.exists, found)):
             yield f"video {items[0].absolute()} of {path} {where}"
 
 

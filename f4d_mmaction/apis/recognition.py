@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ..datasets.unwrapping import names_of, tested_dataset, unit_frames
 from ..datasets.video_errors import BadVideoError
+from ..datasets.video_reader import video_file
 from ..models.resnet4d import Blocks4dMixin
 from ..structures import Prediction, Recognition
 from .loading import read_lines
@@ -122,7 +123,7 @@ def video_pipeline(config: Config) -> Compose:
     if not any("Decode" in name for name in names):
         named = ", ".join(names) or "test_dataloader.dataset has none"
         raise ValueError(f"the config's test pipeline decodes no frames: {named}")
-    replaced = [dict(type="InitVideo")]
+    replaced = [dict(zip(names, steps)).get("InitVideo", dict(type="InitVideo"))]
     for name, step in zip(names, steps):
         if "Decode" in name:
             step = dict(type="DecodeUnits", share="FormatActionUnits" in names)
@@ -273,5 +274,5 @@ def list_videos(source: str | os.PathLike) -> list[str]:
 
 def beside(source: Path, name: str) -> str | None:
     """Find a file that a list names: beside the list or in ``videos``, as prepared data lie."""
-    paths = (str(source.parent / folder / name) for folder in ("", "videos"))
+    paths = (video_file(source.parent / folder / name) for folder in ("", "videos"))
     return next(filter(os.path.exists, paths), None)

@@ -30,11 +30,10 @@ def tested_dataset(config: Mapping) -> dict:
 
 def find_sampler(pipeline: Sequence[dict]) -> dict:
     """Return the step of a pipeline that samples action units; ``ValueError`` if none does."""
-    for step in pipeline:
-        if get_str_type(step["type"]) == "SampleActionUnits":
-            return step
-    names = ", ".join(get_str_type(step["type"]) for step in pipeline)
-    raise ValueError(f"expected a pipeline with SampleActionUnits, got {names}")
+    steps = {get_str_type(step["type"]): step for step in pipeline}
+    if "SampleActionUnits" not in steps:
+        raise ValueError(f"expected a pipeline with SampleActionUnits, got {', '.join(steps)}")
+    return steps["SampleActionUnits"]
 
 
 def pack_also(dataset: dict, keys: Sequence[str]) -> None:

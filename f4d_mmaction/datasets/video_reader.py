@@ -34,8 +34,7 @@ from .video_errors import (
 _AV_ERRORS = (av.FFmpegError, OSError, ValueError, OverflowError, ZeroDivisionError, EOFError)
 _PYAV = int(av.__version__.split(".")[0])
 _LOCAL = {"protocol_whitelist": "file"}
-# PyAV 19 always ignores undecodable metadata.
-_IGNORE: dict = {"metadata_errors": "ignore"} if _PYAV < 19 else {}
+_IGNORE: dict = {"metadata_errors": "ignore"} if _PYAV < 19 else {}  # PyAV 19 always does
 # Since version 17 PyAV converts a frame in as many threads as there are cores: slower for frames of
 # this size, and workers would fight over the cores.
 _ONE_THREAD = {"threads": 1} if _PYAV >= 17 else {}
@@ -44,6 +43,12 @@ _ANNOUNCED_SHARE = 0.9
 _TRIED = 40  # packets that tell fields from frames
 _START = (0, 0)  # index of a frame, and position of the packet from which it is decoded
 MAX_PIXELS = 2**25
+
+
+def video_file(path: str | os.PathLike) -> str:
+    """Return the file that a list names, which may leave .mp4 out, as for ``DecordInit``."""
+    path = os.fspath(path)
+    return path if os.path.splitext(path)[1] or os.path.exists(path) else f"{path}.mp4"
 
 
 def open_video(

@@ -63,22 +63,22 @@ def test_a_batch_equals_its_videos_one_at_a_time_whatever_their_sizes(model, vid
                 np.testing.assert_allclose(result.maps[location][name], weights, atol=1e-5)
 
 
-def test_the_result_holds_names_frames_and_maps(model, videos):
-    result = recognize(model, videos[0], topk=3)[0]
+def test_the_result_holds_names_frames_and_maps(model, tmp_path):
+    video = str(encode(tmp_path / "a.mp4", size=(64, 64)))  # which the config does not resize
+    result = recognize(model, video, topk=3)[0]
     assert [p.score for p in result.predictions] == sorted(result.scores)[::-1][:3]
     assert all(p.name == f"class {p.label}" for p in result.predictions)
-    reader = VideoReader(str(videos[0]))
+    reader = VideoReader(video)
     shown = np.stack(reader.read(result.frame_inds.reshape(-1)))
     assert result.frames.shape[:2] == (4, 4)
-    if shown.shape[1:] == result.frames.shape[2:]:  # the config resizes other sizes
-        assert (result.frames.reshape(shown.shape) == shown).all()
+    assert (result.frames.reshape(shown.shape) == shown).all()
     assert result.total_frames == len(reader)
     assert list(result.maps) == ["layer1_1", "layer2_1", "layer3_1", "layer4_1"]
     for maps in result.maps.values():
         assert maps["TemporalAttention"].shape == (4, 1, 4, 1, 1)
         assert maps["SpatioTemporalAttention"].shape[:3] == (4, 1, 4)
         assert all(weights.min() > 0 and weights.max() < 1 for weights in maps.values())
-    (without,) = recognize(model, videos[0], attention=False)
+    (without,) = recognize(model, video, attention=False)
     assert without.maps == {}
     np.testing.assert_allclose(without.scores, result.scores, atol=1e-6)
 
@@ -142,6 +142,15 @@ def test_the_pipeline_of_any_config_reads_video_files(root, name, videos):
     assert packed["inputs"].shape[0] == 1, "one center crop"
 
 
+def test_files_are_opened_as_the_configs_pipeline_says(config_path):
+    config = Config.fromfile(config_path)
+    steps = config.test_dataloader.dataset.pipeline
+    opening = next(step for step in steps if step.type == "InitVideo")
+    opening.update(time_limit=600, strict=False, max_pixels=2**27)
+    found = video_pipeline(config).transforms[0]
+    assert (found.time_limit, found.strict, found.max_pixels) == (600, False, 2**27)
+
+
 def test_the_pipeline_of_a_wrapped_test_set_is_found_and_a_missing_one_told(config_path, videos):
     config = Config.fromfile(config_path)
     plain = video_pipeline(config)(dict(filename=str(videos[0]), label=-1, start_index=0))
@@ -181,6 +190,8 @@ def test_sources_are_a_video_a_folder_or_a_list(benchmark, tmp_path):
     (prepared.parent / "videos").mkdir(parents=True)
     shutil.copy(files[0], prepared.parent / "videos" / "in.mp4")
     prepared.write_text("in.mp4 3\n")
+    assert list_videos(prepared) == [str(prepared.parent / "videos" / "in.mp4")]
+    prepared.write_text("in 3\n")  # as lists of MMAction2 may name an .mp4
     assert list_videos(prepared) == [str(prepared.parent / "videos" / "in.mp4")]
     linked = tmp_path / "linked"
     linked.mkdir()

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import track
 
 from f4d_mmaction.datasets.unwrapping import unwrapped
-from f4d_mmaction.datasets.video_reader import VideoReader
+from f4d_mmaction.datasets.video_reader import VideoReader, video_file
 from mmaction.datasets import RawframeDataset, VideoDataset
 from mmaction.registry import DATASETS
 from mmaction.utils import get_str_type
@@ -241,7 +241,7 @@ def read_entries(
             not dataset.with_offset,
         )
         if "frame_dir" in item
-        else Video(item["filename"])
+        else Video(video_file(item["filename"]))
         for item in items
     ]
 

@@ -84,7 +84,10 @@ def _inspect(path: str, config: Config, limits: Limits) -> str:
         return str(error)
     if frames > limits.frames or (rate and frames / rate > limits.seconds):
         return f"{path} is longer than {limits.seconds:g} s or {limits.frames} frames."
-    result = read_video(video_pipeline(config), path)
+    pipeline = video_pipeline(config)
+    opening = pipeline.transforms[0]
+    opening.time_limit, opening.max_pixels = limits.reading, limits.pixels
+    result = read_video(pipeline, path)
     return result.error if isinstance(result, Recognition) else ""
 
 

@@ -27,6 +27,7 @@ from f4d_mmaction.apis.recognition import VIDEO_SUFFIXES, recognize
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.datasets.unwrapping import find_sampler, tested_dataset
 from f4d_mmaction.datasets.video_errors import BadVideoError
+from f4d_mmaction.datasets.video_reader import video_file
 from f4d_mmaction.visualization.attention import attention_video, contact_sheet
 
 SAMPLES = 5
@@ -164,8 +165,8 @@ def sample_videos(config: Config, count: int = SAMPLES) -> list[str]:
         rows = [line.split(dataset.get("delimiter")) for _, line in zip(range(count), lines)]
     names = [row[0].strip() for row in rows if row]
     folder = Path(root, prefixes.get("video", ""))
-    paths = [str(path) for path in (folder / name for name in names) if path.is_file()]
-    return [path for path in paths if is_shown(path)]
+    paths = [video_file(folder / name) for name in names]
+    return [path for path in paths if os.path.isfile(path) and is_shown(path)]
 
 
 def is_shown(path: str) -> bool:

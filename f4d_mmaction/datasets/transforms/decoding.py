@@ -11,7 +11,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.fileio import get
 
 from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind, bad
-from f4d_mmaction.datasets.video_reader import MAX_PIXELS, VideoReader
+from f4d_mmaction.datasets.video_reader import MAX_PIXELS, VideoReader, video_file
 
 
 @TRANSFORMS.register_module()
@@ -37,9 +37,7 @@ class InitVideo(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Add the open reader and what the samplers need of it."""
-        path = os.fspath(results["filename"])
-        if not os.path.splitext(path)[1] and not os.path.exists(path):
-            path += ".mp4"  # as DecordInit does
+        path = video_file(results["filename"])
         reader = VideoReader(path, self.time_limit, self.strict, self.max_pixels)
         results.update(video_reader=reader, total_frames=len(reader), avg_fps=reader.average_fps)
         return results
@@ -85,8 +83,7 @@ class DecodeUnits(_DecodeOnce):
     """
 
     def _frames(self, results: dict, indices: np.ndarray) -> list[np.ndarray]:
-        reader = results["video_reader"]
-        results["video_reader"] = None
+        reader, results["video_reader"] = results["video_reader"], None
         return reader.read(indices)
 
 

@@ -90,6 +90,16 @@ def test_faults_of_the_list_are_reported_with_file_and_line(tmp_path: Path) -> N
     assert f"{tmp_path / 'list.txt'}:2" in {finding.where for finding in report.findings}
 
 
+def test_names_without_a_suffix_are_of_mp4_files(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", 20)
+    write_video(tmp_path / "other.mp4", 20, seed=1)
+    (tmp_path / "other.mp4").rename(tmp_path / "b")
+    (report,) = check(config_of(val=video_dataset(tmp_path, ["a 0", "b 1", "c 2"])))
+    assert [(each.kind, each.where) for each in report.findings] == [
+        ("missing", str(tmp_path / "c.mp4"))
+    ]
+
+
 def test_the_configs_delimiter_is_followed(tmp_path: Path) -> None:
     write_video(tmp_path / "air drumming" / "a.mp4", 20)
     lines = ["air drumming/a.mp4,3"]
