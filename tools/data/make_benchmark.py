@@ -34,10 +34,10 @@ def main() -> None:
 
     try:
         write_first_and_last(generate(out, options_of(preset, **args), workers))
-    except ValueError as error:
+        if picture:
+            preview(out, picture, rows)
+    except (OSError, ValueError) as error:
         parser.exit(2, f"{error}\n")
-    if picture:
-        preview(out, picture, rows)
 
 
 if __name__ == "__main__":

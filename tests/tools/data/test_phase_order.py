@@ -1,6 +1,8 @@
 """The benchmark: files and lists are what meta.json and the options say."""
 
 import hashlib
+import os
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -227,9 +229,24 @@ def test_interrupted_generation_leaves_nothing(
         generate(tmp_path / "it", SMALL, num_workers=1)
     monkeypatch.undo()
     assert list(tmp_path.iterdir()) == []
-    (tmp_path / ".it.part" / "train").mkdir(parents=True)  # of a process that was killed
+    (tmp_path / f".it.{2**30}.part" / "train").mkdir(parents=True)  # of a process that was killed
     assert digests(generate(tmp_path / "it", SMALL, num_workers=1)) == digests(made)
     assert list(tmp_path.iterdir()) == [tmp_path / "it"]
+
+
+def test_two_that_make_one_benchmark_leave_it_whole(
+    tmp_path: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, other = generating._write_all, tmp_path / f".it.{os.getppid()}.part"
+    other.mkdir()
+
+    def while_another_ends(*arguments: object) -> None:
+        write(*arguments)
+        shutil.copytree(made, tmp_path / "it")
+
+    monkeypatch.setattr(generating, "_write_all", while_another_ends)
+    assert digests(generate(tmp_path / "it", SMALL, num_workers=1)) == digests(made)
+    assert sorted(tmp_path.iterdir()) == [other, tmp_path / "it"], "what another one writes stays"
 
 
 def test_a_second_call_changes_nothing_and_refuses_other_options(made: Path) -> None:

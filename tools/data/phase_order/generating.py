@@ -42,11 +42,17 @@ def generate(
     """
     root, options = Path(root), options or PhaseOrderOptions()
     if not _is_made(root, options):
-        part = root.resolve().with_name(f".{root.resolve().name}.part")
-        shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
+        whole = root.resolve()
+        for old in whole.parent.glob(f".{whole.name}.*.part"):
+            if not Path("/proc", old.suffixes[-2][1:]).exists():  # of a process that was killed
+                shutil.rmtree(old, ignore_errors=True)
+        part = whole.with_name(f".{whole.name}.{os.getpid()}.part")
         try:
             _write_all(part, options, num_workers or len(os.sched_getaffinity(0)))
-            part.rename(root.resolve())
+            part.rename(whole)
+        except OSError:
+            if not _is_made(root, options):  # by another process meanwhile
+                raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
     count = f"{options.num_train} train and {options.num_test} test videos"
