@@ -1,6 +1,7 @@
 """Recognize a video, the videos of a folder, or those of a list (a path a line)."""
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -9,7 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from mmengine.model import BaseModel
-from rich.progress import track
+from rich.progress import Progress
 
 from arguments import count
 from f4d_mmaction.apis import iter_recognize, list_videos, load_recognizer
@@ -17,6 +18,8 @@ from f4d_mmaction.models.inference import prepare_for_inference
 from f4d_mmaction.structures import Recognition
 from f4d_mmaction.visualization import attention_video, contact_sheet
 from folder.finding import printable
+
+LONGEST = 190  # bytes of a picture's name, which ends at 255 with hash, block and suffix
 
 
 def main() -> int:
@@ -57,8 +60,15 @@ def recognize(videos: Sequence[str], args: argparse.Namespace) -> int:
     bad, root = 0, os.path.commonpath([os.path.abspath(Path(video).parent) for video in videos])
     if args.json:
         Path(args.json).parent.mkdir(parents=True, exist_ok=True)
-    with open(args.json, "w", encoding="utf-8") if args.json else nullcontext() as lines:
-        for result in track(results, "Recognizing", len(videos), disable=len(videos) == 1):
+    with (
+        open(args.json, "w", encoding="utf-8") if args.json else nullcontext() as lines,
+        # The bar passes on what is printed meanwhile, to stdout: not what goes to a file.
+        Progress(
+            disable=len(videos) == 1 or not sys.stdout.isatty(),
+            redirect_stderr=sys.stderr.isatty(),
+        ) as progress,
+    ):
+        for result in progress.track(results, len(videos), description="Recognizing"):
             bad += bool(result.error)
             show(result)
             if lines:
@@ -80,7 +90,8 @@ def save_attention(
     """
     path = Path(result.path)
     name = "_".join(filter(None, (path.parent.name, path.name)))
-    name = os.fsdecode(os.fsencode(name)[:200])  # names end at 255 bytes
+    if len(whole := os.fsencode(name)) > LONGEST:
+        name = f"{os.fsdecode(whole[:LONGEST])}_{hashlib.sha1(whole).hexdigest()[:10]}"
     stem = Path(folder, "_".join(filter(None, (name, location))))
     sheet = contact_sheet(result, f"{stem}.png", location)
     return sheet, attention_video(result, f"{stem}.mp4", location)

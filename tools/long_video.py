@@ -76,6 +76,7 @@ def main() -> int:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     print(f"{len(timeline.scores)} windows in {timeline.seconds:.1f} s")
+    write_scores(timeline, out)
     if args.compare:
         last = len(timeline.scores) - 1
         chosen = np.unique(np.linspace(0, last, min(args.compare, last + 1)).round().astype(int))
@@ -87,7 +88,6 @@ def main() -> int:
             f"{1000 * sliding:.1f} ms ({alone / sliding:.2f} times as fast); scores differ by at "
             f"most {np.abs(np.stack(scores) - timeline.scores[chosen]).max():.1e}"
         )
-    write_scores(timeline, out)
     print(draw_timeline(timeline, out / "timeline.png"))
     if not args.no_video:
         print(timeline_video(timeline, out / "annotated.mp4"))

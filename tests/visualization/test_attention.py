@@ -118,6 +118,12 @@ def test_files_whose_names_are_no_text_or_long_are_drawn(tmp_path, name):
         assert path.stat().st_size > 1000
 
 
+def test_long_names_that_differ_at_their_end_are_drawn_apart(tmp_path):
+    names = ("\u4e00" * 66 + part for part in ("1.mp4", "2.mp4"))
+    drawn = {path for name in names for path in save_attention(result(path=name), tmp_path)}
+    assert len(drawn) == 4
+
+
 def test_the_video_plays_every_frame_at_the_videos_pace(tmp_path):
     sheet, video = save_attention(result(), tmp_path)
     assert (sheet.name, video.name) == ("folder_video.mp4.png", "folder_video.mp4.mp4")
