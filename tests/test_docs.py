@@ -44,8 +44,13 @@ def test_site_is_built_without_a_warning_and_every_link_in_it_leads_somewhere(
 ) -> None:
     """From a copy: Sphinx writes a source for each public name beside the others."""
     source, site = tmp_path / "source", tmp_path / "site"
-    large = (".git", ".venv", "build", "data", "work_dirs")
-    shutil.copytree(ROOT, source, ignore=lambda at, _: large if Path(at) == ROOT else ())
+    large = (".git", ".venv", "venv", "build", "data", "work_dirs", ".mypy_cache", ".ruff_cache")
+    passing = shutil.ignore_patterns("__pycache__", ".pytest_cache", ".hypothesis")
+    shutil.copytree(
+        ROOT,
+        source,
+        ignore=lambda at, names: passing(at, names) | set(large if Path(at) == ROOT else ()),
+    )
     subprocess.run(
         [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-c", "docs", ".", site],
         cwd=source,

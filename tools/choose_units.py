@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from rich.progress import track
 
@@ -13,6 +14,9 @@ from f4d_mmaction.datasets.video_reader import VideoReader
 from folder.choosing import choose_units
 from folder.finding import printable
 
+RECOGNITION = Path(__file__).resolve().parents[1] / "configs" / "recognition"
+CONFIG = RECOGNITION / "f4d" / "f4d_r18_phase_order.py"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -21,7 +25,7 @@ def main() -> None:
     parser.add_argument("--rate", type=amount, default=25.0, help="its frames a second")
     parser.add_argument("--action", type=amount, help="seconds that an action takes")
     parser.add_argument("--clip-len", type=count, default=4, help="T where videos are long enough")
-    parser.add_argument("--config", default="configs/recognition/f4d/f4d_r18_phase_order.py")
+    parser.add_argument("--config", default=str(CONFIG))
     parser.add_argument("--size", type=count, default=64, help="pixels, for the cost")
     args = parser.parse_args()
     if (args.videos is None) == (args.seconds is None):

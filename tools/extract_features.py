@@ -24,6 +24,7 @@ from rich.progress import Progress, TimeElapsedColumn
 
 from arguments import count
 from f4d_mmaction.apis import Features, extract_features, list_videos, load_recognizer
+from f4d_mmaction.engine.checkpoints import AtomicBackend
 from f4d_mmaction.json_lines import read_json_lines
 from folder.finding import printable
 
@@ -103,7 +104,7 @@ def finished(index: Path, settings: dict, out: Path) -> set[str]:
     for entry in done:
         if {key: entry.get(key) for key in settings} != settings:
             raise ValueError(f"{index} is of {entry}, not of {settings}; choose another --out")
-    index.write_text("".join(json.dumps(entry) + "\n" for entry in done), encoding="utf-8")
+    AtomicBackend().put("".join(json.dumps(entry) + "\n" for entry in done).encode(), index)
     return {entry["path"] for entry in done}
 
 

@@ -70,7 +70,7 @@ def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="networks see what moves, and not the place; default as --from, or by the place",
     )
     parser.add_argument("--from", dest="checkpoint", help="trunk or network to fine-tune")
-    parser.add_argument("--workers", type=count, default=min(8, os.cpu_count() or 1))
+    parser.add_argument("--workers", type=count, default=min(8, len(os.sched_getaffinity(0))))
     parser.add_argument("--time-limit", type=amount, default=60.0, help="seconds to decode a video")
     parser.add_argument("--memory", type=amount, default=2.0, help="GiB to decode a video")
     return parser.parse_args(words)

@@ -12,13 +12,11 @@ Result = TypeVar("Result")
 
 def timed(step: Callable[[], object], device: str = "cpu") -> float:
     """Return the seconds of one call, with the device's queue drained before and after."""
-    on_cuda = torch.device(device).type == "cuda"
-    if on_cuda:
-        torch.cuda.synchronize(device)
+    drain = torch.cuda.synchronize if torch.device(device).type == "cuda" else lambda _: None
+    drain(device)
     start = time.perf_counter()
     step()
-    if on_cuda:
-        torch.cuda.synchronize(device)
+    drain(device)
     return time.perf_counter() - start
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from encoding import copy_streams, write_texture
 from export import FramesToScores, describe_input, export_program, save_onnx
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniature import write_video
 from mmaction.registry import TRANSFORMS
@@ -30,6 +30,7 @@ def test_a_file_that_is_no_network_is_named(run_tool, tmp_path, content) -> None
     assert "net.onnx is no ONNX file of tools/deployment/export.py: " in said
 
 
+@settings(deadline=None)
 @given(
     total=st.integers(1, 400),
     num_units=st.integers(1, 12),

@@ -194,13 +194,13 @@ def test_silence_ends(reader, video, share):
 @pytest.mark.parametrize("suffix", [".ts", ".mkv"])
 def test_a_pipe_that_falls_silent_is_told(reader, tmp_path, capfd, suffix):
     data = write_texture(tmp_path / f"a{suffix}", FRAMES, (64, 64), gop=8).read_bytes()
-    one, kept, pipe = reader("-", timeout=1), os.dup(0), subprocess.PIPE
+    one, kept, pipe = reader("-", timeout=3), os.dup(0), subprocess.PIPE
     with subprocess.Popen(["sh", "-c", "cat; exec sleep 60"], stdin=pipe, stdout=pipe) as silent:
         silent.stdin.write(data[: len(data) * 3 // 4])
         silent.stdin.close()
         os.dup2(silent.stdout.fileno(), 0)
         try:
-            assert_breaks_off(one, "standard input: no frame within 1 s")
+            assert_breaks_off(one, "standard input: no frame within 3 s")
         finally:
             os.dup2(kept, 0)
             os.close(kept)

@@ -79,4 +79,6 @@ def test_the_tool_writes_the_picture_and_names_what_is_missing(tmp_path, run_too
     write_log(tmp_path / "v4d", [1, 2])
     run_tool("analysis/plot_runs.py", "--out", "a.png", f"V4D={tmp_path / 'v4d'}", "v4d")
     assert (tmp_path / "a.png").stat().st_size > 1000
+    both = ("a/v4d", "b/v4d")
+    assert "runs share the name v4d" in run_tool("analysis/plot_runs.py", *both, code=2)
     assert "none holds no vis_data" in run_tool("analysis/plot_runs.py", "none", code=2)

@@ -84,7 +84,8 @@ def measure_focus(
     if not focus and not weights:
         raise ValueError("no block of this network weighs pixels or frames")
     found = {location: Focus(*np.mean(rows, axis=0)) for location, rows in focus.items() if rows}
-    return found, {location: pace(change, rows) for location, rows in weights.items()}
+    # Units of one frame have nothing that changes from one to the next.
+    return found, {location: pace(change, rows) for location, rows in weights.items() if change}
 
 
 def focus_by_frame(weights: np.ndarray, regions: np.ndarray) -> Iterator[Focus]:

@@ -14,6 +14,9 @@ def main() -> None:
 
     named = [run.split("=", 1) if "=" in run else (Path(run).name, run) for run in args.work_dirs]
     try:
+        names = [name for name, _ in named]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"runs share the name {', '.join(repeated)}: give NAME=WORK_DIR")
         print(plot_runs({name: read_errors(folder) for name, folder in named}, args.out))
     except (OSError, ValueError) as error:
         parser.error(str(error))

@@ -105,9 +105,12 @@ def read_dump(path: str, tested: Tested) -> None:
     """Take the scores from a file of ``tools/test.py --dump``, which must be of this test set.
 
     Raises:
-        ValueError: it is of other videos or classes.
+        ValueError: it is of other videos or classes, or no such file.
     """
-    samples = pickle.loads(Path(path).read_bytes())
+    try:
+        samples = pickle.loads(Path(path).read_bytes())
+    except (EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path} is no file of `tools/test.py --dump`: {error}") from None
     if len(samples) != len(tested.paths):
         raise ValueError(f"{path} holds {len(samples)} videos, the test set {len(tested.paths)}")
     for index, sample in enumerate(samples):

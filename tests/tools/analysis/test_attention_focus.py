@@ -52,6 +52,7 @@ def test_boxes_need_no_neighboring_frames_and_moving_pixels_say_so(benchmark):
     paths, regions = choose_videos(str(benchmark), None, 1)
     video, inds = read_meta(benchmark)["videos"]["test"][0], np.arange(0, 32, 8)[:, None]
     maps = {"SpatioTemporalAttention": maps_of("on", video, inds, 32)}
+    maps["TemporalAttention"] = np.ones((4, 1, 1, 1, 1))
     result = result_of(paths[0], maps, np.zeros((4, 1, 32, 32, 3), np.uint8), inds)
     focus, pace = measure_focus([result], regions)
     assert focus["layer2_1"].peak_inside == 1

@@ -114,6 +114,11 @@ def test_the_command_says_what_the_test_said(trained, tmp_path, run_tool):
     page = (tmp_path / "own.html").read_text()
     assert "noise.mp4: garbage video" in page
     assert "data:image/jpeg;base64," in page, "frames of what was confused"
+    for content in (b"", b"{}", dump.read_bytes()[:-9]):
+        (tmp_path / "cut.pkl").write_bytes(content)
+        assert "no file of `tools/test.py --dump`" in run_tool(
+            *command, "--dump", "cut.pkl", code=2
+        )
     (tmp_path / "short.pkl").write_bytes(pickle.dumps(pickle.loads(dump.read_bytes())[:-1]))
     assert "holds 8 videos, the test set 9" in run_tool(*command, "--dump", "short.pkl", code=2)
 

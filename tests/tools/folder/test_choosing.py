@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from folder.choosing import choose_units
 from miniature import write_video
-from tiny_run import ROOT
 
 
 def test_units_fit_the_video_and_the_action() -> None:
@@ -27,9 +26,8 @@ def test_the_command_names_bad_videos_and_goes_on(tmp_path: Path, run_tool: Call
     videos = tmp_path / "mine"
     videos.mkdir()
     (videos / "a.mp4").write_text("no video")
-    config = "--config", ROOT / "configs/recognition/f4d/f4d_r18_phase_order.py"
-    assert "all are bad" in run_tool("choose_units.py", videos, *config, code=2)
+    assert "all are bad" in run_tool("choose_units.py", videos, code=2)
     write_video(videos / "b.mp4", 60, fps=30)
-    said = run_tool("choose_units.py", videos, *config)
+    said = run_tool("choose_units.py", videos)
     assert f"BAD {videos}/a.mp4" in said
     assert "'num_units': 4, 'clip_len': 4, 'frame_interval': 3" in said
