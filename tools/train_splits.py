@@ -6,6 +6,7 @@ one that was cut off goes on from its last checkpoint. The network of the last e
 
 import argparse
 import json
+import os
 import re
 import statistics
 from collections.abc import Sequence
@@ -18,13 +19,12 @@ from mmengine.logging import print_log
 
 from command_line import add_common_arguments, scale_peaks, use_mixed_precision
 from f4d_mmaction.datasets.unwrapping import unwrapped
-from f4d_mmaction.engine.checkpoints import AtomicBackend
 from f4d_mmaction.engine.launch import ConfigError, build_runner, load_config, resume, run
 from frame_sizes import require_one_size
 from missing_files import require_files
 
 METRICS = "metrics.json"
-BEGUN = "splits_config.py"
+BEGUN = "begun_with.py"
 SPLIT = re.compile(r"(_split_?)\d+(?=[._])")  # train_split1.txt, or MMAction2's ..._split_1_...
 
 
@@ -38,10 +38,9 @@ def train_splits(config: Config, splits: Sequence[int]) -> dict:
         metrics by split; also written to ``metrics.json`` in ``config.work_dir``.
 
     Raises:
-        ConfigError: a list is not of one split, or the folder was begun with another config.
+        ConfigError: a list is not of one split, or a split was begun with another config.
     """
     configs = {split: of_split(config, split) for split in splits}
-    refuse_another(config)
     found = {str(split): train_and_test(configs[split]) for split in splits}
     names = dict.fromkeys(name for metrics in found.values() for name in metrics)
     # Only a kind of bad videos that a split does not have is missing.
@@ -78,24 +77,14 @@ def of_split(config: Config, split: int) -> Config:
     return config
 
 
-def refuse_another(config: Config) -> None:
-    """Keep the config in the folder, whose splits are all of one.
-
-    Raises:
-        ConfigError: the folder was begun with another config.
-    """
-    begun = Path(config.work_dir) / BEGUN
-    text = Config({name: value for name, value in config.items() if name != "work_dir"}).pretty_text
+def train_and_test(config: Config) -> dict[str, float]:
+    done, begun = (Path(config.work_dir) / name for name in (METRICS, BEGUN))
+    text = without_place(config)
     if begun.is_file() and begun.read_text(encoding="utf-8") != text:
         raise ConfigError(
-            f"{config.work_dir} was begun with another config, seed or option (see {BEGUN} there): "
-            "give another --work-dir, or delete it"
+            f"{config.work_dir} was begun with another config, seed or option, see {begun}: give "
+            "another --work-dir, or delete that folder"
         )
-    write(begun, text)
-
-
-def train_and_test(config: Config) -> dict[str, float]:
-    done = Path(config.work_dir) / METRICS
     if done.is_file():
         print_log(f"kept, not run again: {done}", "current")
         return json.loads(done.read_text(encoding="utf-8"))
@@ -103,7 +92,8 @@ def train_and_test(config: Config) -> dict[str, float]:
     phases = ["train", "val", "test"]
     require_files(config, phases)
     require_one_size(config, phases)
-    runner = build_runner(config)
+    runner = build_runner(config)  # from here on, all processes know the main one
+    write(begun, text)
     scale_peaks(runner)
     runner.train()
     metrics = {name: float(value) for name, value in runner.test().items()}
@@ -111,13 +101,25 @@ def train_and_test(config: Config) -> dict[str, float]:
     return metrics
 
 
+def without_place(config: Config) -> str:
+    """Show all of a config but where it is trained and how its processes are started."""
+    config = deepcopy(config)
+    for name in ("work_dir", "launcher"):
+        config.pop(name, None)
+    return config.pretty_text
+
+
 def as_json(metrics: dict) -> str:
     return json.dumps(metrics, indent=1) + "\n"
 
 
 def write(path: Path, text: str) -> None:
+    """Write a file that appears whole; where nothing was trained, several processes may."""
     if is_main_process():
-        AtomicBackend().put(text.encode(), path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
 
 
 def main() -> None:

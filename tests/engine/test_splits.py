@@ -67,8 +67,10 @@ def test_a_split_that_is_done_is_kept_and_the_mean_is_of_all(
         assert mean == pytest.approx(statistics.fmean(values))
         assert result["spread"][name] == pytest.approx(statistics.stdev(values))
     run_tool("train_splits.py", "config.py")
+    said = run_tool("train_splits.py", "config.py", "--launcher", "none")
+    assert f"kept, not run again: {work_dir / 'split2' / 'metrics.json'}" in said
     said = run_tool("train_splits.py", "config.py", "--seed", "7", code=1)
-    assert "was begun with another config, seed or option" in said
+    assert f"{work_dir / 'split2'} was begun with another config, seed or option" in said
     assert json.loads((work_dir / "metrics.json").read_text()) == result
     (log,) = (work_dir / "split2").glob("*/*.log")
     lists = {word for word in log.read_text().split("'") if "_split" in word and ".txt" in word}

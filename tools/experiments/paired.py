@@ -22,18 +22,16 @@ def hits(results: Sequence[dict]) -> dict[int, dict[tuple, bool]]:
 def paired_difference(first: Sequence[dict], second: Sequence[dict]) -> Estimate | None:
     """Subtract the second row's runs from the first's, on the seeds and clips that both have.
 
-    A seed that has run fewer folds than another would leave their clips alone: it is left out.
-
     The interval is a bootstrap in which seeds and clips are drawn anew, independently of each
     other: it covers another draw of the weights and another draw of test clips.
     """
     one, other = hits(first), hits(second)
-    shared = {seed: one[seed].keys() & other[seed].keys() for seed in one.keys() & other.keys()}
-    most = max(map(len, shared.values()), default=0)
-    if not most:
+    seeds = sorted(one.keys() & other.keys())
+    if not seeds:
         return None
-    seeds = sorted(seed for seed, clips in shared.items() if len(clips) == most)
-    clips = sorted(set.intersection(*(shared[seed] for seed in seeds)))
+    clips = sorted(set.intersection(*({*one[seed]} & {*other[seed]} for seed in seeds)))
+    if not clips:
+        return None
     table = np.array(
         [[int(one[seed][clip]) - int(other[seed][clip]) for clip in clips] for seed in seeds]
     )

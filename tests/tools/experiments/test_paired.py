@@ -48,13 +48,6 @@ def test_only_what_both_rows_ran_is_compared():
     assert paired_difference(right, []) is None
 
 
-def test_a_seed_that_has_only_begun_takes_no_clips_from_the_others():
-    draw = np.random.default_rng(3)
-    one, other = (runs(draw.random((2, 40)) < share, splits=2) for share in (0.8, 0.6))
-    assert paired_difference(one, other[:3]) == paired_difference(one, other[:2])
-    assert paired_difference(one, other) != paired_difference(one, other[:2])
-
-
 def test_opposites_and_confusions_are_counted():
     run = dict(labels=[0, 1, 2, 0], predictions=[0, 0, 2, 2], predictions_reversed=[1, 2, 0, 1])
     assert opposite_share([run], {0: 1, 1: 0}) == pytest.approx(2 / 3)
