@@ -12,6 +12,7 @@ sections and pictures of a study that shares its document bear its ``prefix``, a
 """
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
@@ -32,12 +33,20 @@ Results = dict[str, list[dict]]  # of the finished seeds of each row
 
 
 def summarize(study: Study) -> Results:
-    """Collect the finished runs of every row."""
+    """Collect the finished runs of every row, without seeds that have only begun their folds."""
     finished = study.finished()
     return {
-        row: [finished[run.key] for run in study.runs([row]) if run.key in finished]
+        row: whole_seeds([finished[run.key] for run in study.runs([row]) if run.key in finished])
         for row in study.rows
     }
+
+
+def whole_seeds(results: Sequence[dict]) -> list[dict]:
+    """Leave out seeds of fewer clips than another: one fold is no estimate of all."""
+    clips: Counter[int] = Counter()
+    for found in results:
+        clips[found["seed"]] += len(found.get("labels", "1"))
+    return [found for found in results if clips[found["seed"]] == max(clips.values())]
 
 
 def percent(fractions: Sequence[float]) -> str:
@@ -57,18 +66,14 @@ def mean_errors(results: Sequence[dict]) -> Errors:
 
 
 def by_seed(results: Sequence[dict], name: str) -> list[float]:
-    """Average a figure over the splits of each seed, each split by its number of clips.
-
-    Only of seeds with as many clips as any other: one fold is no estimate of all folds.
-    """
+    """Average a figure over the splits of each seed, each split by its number of clips."""
     totals: dict[int, list[float]] = {}
     for found in results:
         clips = len(found.get("labels", "1"))
         total = totals.setdefault(found["seed"], [0, 0])
         total[0] += clips * found[name]
         total[1] += clips
-    most = max(clips for _, clips in totals.values())
-    return [total / clips for total, clips in totals.values() if clips == most]
+    return [total / clips for total, clips in totals.values()]
 
 
 def table(study: Study, rows: dict[str, str], results: Results) -> str:

@@ -14,7 +14,15 @@ import pytest
 import torch
 from starting_scale import StartingScaleHook
 from studies import Study, sweep
-from sweep_report import NOT_RUN, by_seed, mean_errors, percent, summarize, write_report
+from sweep_report import (
+    NOT_RUN,
+    by_seed,
+    mean_errors,
+    percent,
+    summarize,
+    whole_seeds,
+    write_report,
+)
 
 from f4d_mmaction.models.f4d import V4DBlock
 from f4d_mmaction.models.preprocessing import reverse_units
@@ -183,9 +191,11 @@ def test_folds_are_runs_of_their_own_and_pooled_by_clips(study):
     assert runs[1].config.test_dataloader.dataset.ann_file == "2.txt"
     assert len({run.key for run in runs}) == len(runs)
     found = [dict(seed=0, labels=[1] * 3, share=1.0), dict(seed=0, labels=[1], share=0.2)]
+    assert by_seed([*found, dict(seed=5, share=0.5)], "share") == pytest.approx([0.8, 0.5])
     whole, begun = (dict(seed=5, labels=[1] * clips, share=0.5) for clips in (4, 3))
-    assert by_seed([*found, whole], "share") == pytest.approx([0.8, 0.5])
-    assert by_seed([*found, begun], "share") == pytest.approx([0.8])
+    assert whole_seeds([begun, *found]) == found
+    assert whole_seeds([whole, *found]) == [whole, *found]
+    assert whole_seeds([]) == []
 
 
 def test_a_study_is_run_from_any_folder(study, run_tool, root):
