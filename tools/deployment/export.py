@@ -300,9 +300,10 @@ def describe_input(config: Config, labels: Sequence[str]) -> dict[str, str]:
     Raises:
         ValueError: the description does not support the pipeline's sampling or cropping.
     """
-    steps = [dict(step) for step in tested_dataset(config)["pipeline"]]
+    pipeline = tested_dataset(config)["pipeline"]
+    steps = [dict(step, type=get_str_type(step["type"])) for step in pipeline]
     sampler = find_sampler(steps)
-    names = [get_str_type(step["type"]) for step in steps]
+    names = [step["type"] for step in steps]
     between = steps[steps.index(sampler) + 1 : names.index("FormatActionUnits")]
     between = [step for step in between if "Decode" not in step["type"]]
     strange = [step for step in between if not is_exported(step)]

@@ -69,7 +69,7 @@ def look(
                     elif isinstance(error, ProcessExpired):
                         reason = "crashes the decoder, perhaps for want of memory"
                     elif isinstance(error, MemoryError) or NO_MEMORY.search(reason):
-                        reason = f"needs more memory than {gigabytes:g} GiB"
+                        reason = f"needs more memory than {gigabytes:g} GiB, or a thread too many"
                     found = {"error": f"{video.path}: {reason}"}
                 known[video.path] = {"path": video.path, "stamp": _stamp(video), **found}
                 # A killed look leaves half a line.

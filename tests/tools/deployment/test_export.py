@@ -203,7 +203,7 @@ def test_export_checks_every_file_on_real_videos(root, benchmark, tmp_path, monk
 
 def test_samples_are_of_all_classes_and_without_bad_videos(root, benchmark, tmp_path, capsys):
     lines = sorted((benchmark / "train.txt").read_text().splitlines(), key=lambda x: x.split()[1])
-    (tmp_path / "list.txt").write_text("\n".join([*lines, f"none.mp4 {7}"]))
+    (tmp_path / "list.txt").write_text("\n".join([*lines, "none.mp4 7"]))
     config = read_config(root, "F4D")
     dataset = dict(config.test_dataloader.dataset, ann_file=str(tmp_path / "list.txt"))
     dataset.update(data_prefix=dict(video=str(benchmark)))

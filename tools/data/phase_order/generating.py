@@ -43,10 +43,10 @@ def generate(
     root, options = Path(root), options or PhaseOrderOptions()
     if not _is_made(root, options):
         whole = root.resolve()
-        for old in whole.parent.glob(f".{whole.name}.*.part"):
-            if not Path("/proc", old.suffixes[-2][1:]).exists():  # of a process that was killed
-                shutil.rmtree(old, ignore_errors=True)
         part = whole.with_name(f".{whole.name}.{os.getpid()}.part")
+        for old in whole.parent.glob(f".{whole.name}.*.part"):
+            if old == part or not Path("/proc", old.suffixes[-2][1:]).exists():
+                shutil.rmtree(old, ignore_errors=True)  # of a process that was killed
         try:
             _write_all(part, options, num_workers or len(os.sched_getaffinity(0)))
             part.rename(whole)
