@@ -159,15 +159,23 @@ def check(
         )
     num_classes = config.get("model", {}).get("cls_head", {}).get("num_classes")
     reports, trained = [], set[Video | Frames]()
-    for name in sorted(wanted, key=present.index):
+    for name in (name for name in present if name in wanted or name == "train"):
         for dataset_config in unwrapped(config[f"{name}_dataloader"]["dataset"]):
-            dataset = build(dataset_config)
+            try:
+                dataset = build(dataset_config)
+            except FileNotFoundError:
+                if name in wanted:
+                    raise
+                continue
             span = sampler_span(dataset_config.get("pipeline") or ())
             report = SubsetReport(name, dataset.ann_file, span)
-            media = look(read_entries(dataset, num_classes, report), report)
+            entries = read_entries(dataset, num_classes, report)
             if name == "train":
-                trained.update(media)
-            else:  # not a list of val in test, which many configs have
+                trained.update(entries)
+            if name not in wanted:  # read for what the others share with it
+                continue
+            media = look(entries, report)
+            if name != "train":  # not a list of val in test, which many configs have
                 shared = [item.path for item in media if item in trained]
                 report.findings += [Finding("also in train", path, AGAIN) for path in shared]
             if sample is not None:

@@ -121,6 +121,13 @@ def test_videos_of_training_and_missing_classes_are_told(tmp_path: Path) -> None
     assert [report.subset for report in reports] == ["train", "test"]
     assert [kinds(report) for report in reports] == [{}, {"also in train": 1}]
     assert reports[1].findings[0].where.endswith("b.mp4")
+    (report,) = check(config_of(num_classes=2, train=train, test=test), ["test"])
+    assert kinds(report) == {"also in train": 1}
+    gone = {**train, "ann_file": str(tmp_path / "gone.txt")}
+    (report,) = check(config_of(num_classes=2, train=gone, test=test), ["test"])
+    assert kinds(report) == {}
+    with pytest.raises(FileNotFoundError, match=r"gone\.txt"):
+        check(config_of(num_classes=2, train=gone, test=test))
     (report,) = check(config_of(num_classes=8, train=train))
     assert kinds(report) == {"number of classes": 1}
     assert report.findings[0].message.startswith("2 names of classes")
