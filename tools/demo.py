@@ -40,6 +40,8 @@ def main() -> int:
         "--location", help="4D block whose attention to draw, e.g. layer1_1; 'all' for each of them"
     )
     args = parser.parse_args()
+    if args.location and not args.out_dir:
+        parser.error("--location says what to draw: give --out-dir too")
     try:
         videos = list_videos(args.source)
         bad = recognize(videos, args)
@@ -100,7 +102,8 @@ def save_attention(
 def check_location(model: BaseModel, location: str | None) -> None:
     known = list(getattr(model.backbone, "blocks4d", {}))
     if location not in (None, "all", *known):
-        raise ValueError(f"--location {location}: the network has 4D blocks at {', '.join(known)}")
+        where = f"4D blocks at {', '.join(known)}" if known else "no 4D blocks"
+        raise ValueError(f"--location {location}: the network has {where}")
 
 
 def show(result: Recognition) -> None:

@@ -236,6 +236,8 @@ def test_the_demo_tells_arguments_that_do_not_fit(
     assert "device cuda:99: " in run_tool(*command, "--device", "cuda:99", code=2)
     said = run_tool(*command, "--out-dir", "out", "--location", "layer9", code=2)
     assert "--location layer9: the network has 4D blocks at layer1_1, " in said
+    said = run_tool(*command, "--location", "layer1_1", code=2)
+    assert "--location says what to draw: give --out-dir too" in said
     assert not (tmp_path / "out").exists()
 
 

@@ -121,6 +121,8 @@ def compare(
     if not find_spec("openvino"):
         names = [name for name in names if "OpenVINO" not in name]
         print("OpenVINO is not installed, and left out: pip install openvino", file=sys.stderr)
+    if not names:
+        raise ValueError(f"no row has one of {list(only)}; rows are {'; '.join(CASES)}")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         write_files(config, frames, Path(folder))
         processes = [

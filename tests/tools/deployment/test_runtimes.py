@@ -46,3 +46,10 @@ def test_the_table_has_a_row_for_each(config: Config) -> None:
     assert rows[0][-1] == "1.00"
     for name, _, error, _ in rows:
         assert float(error) < TOLERANCE[name.split()[-1]], name
+
+
+def test_a_text_that_no_row_has_is_refused_before_the_work(config: Config) -> None:
+    with pytest.raises(
+        ValueError, match=r"no row has one of \['nothing'\]; rows are inference mode, bfloat16; "
+    ):
+        runtimes.compare(config, SHAPE, 1, ["nothing"])
