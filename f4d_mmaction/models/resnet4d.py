@@ -112,6 +112,7 @@ class Blocks4dMixin(nn.Module):
                     self._insert(f"layer{i + 1}_{j}", i + 1, config, channels, stages_cp[i])
         if channels_last:
             use_channels_last(self)
+        self.train()  # freezes stages: DDP asks what needs gradients before the first epoch
         if compile:
             self._compiled_call_impl = compile_each_shape(self._call_impl)
 
@@ -216,8 +217,7 @@ class Blocks4dMixin(nn.Module):
 
     def train(self, mode: bool = True) -> "Blocks4dMixin":
         """Set the training mode; unlike the trunk's own method, return self."""
-        super().train(mode)
-        return self
+        return super().train(mode) or self
 
 
 def expand_placement(where: Placement, length: int, stage: int) -> list[bool]:

@@ -239,6 +239,19 @@ def test_frozen_stages_freeze_their_blocks() -> None:
         assert {p.requires_grad for p in block.parameters()} == {location not in frozen}
 
 
+def test_frozen_stages_train_in_a_distributed_run(tmp_path: Path) -> None:
+    """DDP asks what needs gradients once, when it wraps the network."""
+    store = f"file://{tmp_path}/store"
+    torch.distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
+    try:
+        model = nn.parallel.DistributedDataParallel(build(frozen_stages=1)).train()
+        for _ in range(2):
+            model(videos()).sum().backward()
+        del model
+    finally:
+        torch.distributed.destroy_process_group()
+
+
 def test_norm_eval_holds_in_blocks_and_frozen_norms_of_a_trunk_do_not() -> None:
     model = build("CSN4d", norm_eval=True, bn_frozen=True).train()
     assert not model.layer1[0].conv1.bn.weight.requires_grad
