@@ -5,11 +5,24 @@ import os
 from pathlib import Path
 
 import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from command_line import add_common_arguments, scale_peaks, use_mixed_precision
 from f4d_mmaction.engine.launch import build_runner, load_config, resume, run
 from frame_sizes import require_one_size
 from missing_files import require_files
+
+
+class WarnOnly(Hook):
+    """Warn of algorithms that are not deterministic; the host ends a run that meets one.
+
+    Before the first step: a run that goes on takes its seed, and that setting, from its checkpoint.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Let PyTorch warn only."""
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def main() -> None:
@@ -70,9 +83,9 @@ def main() -> None:
         if args.only_check:
             return
         runner = build_runner(config)
-        if config.randomness.get("deterministic"):  # the host ends a run that meets another one
+        if config.randomness.get("deterministic"):
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first product
-            torch.use_deterministic_algorithms(True, warn_only=True)
+            runner.register_hook(WarnOnly())
         scale_peaks(runner)
         runner.train()
 

@@ -5,11 +5,12 @@ import shutil
 import signal
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import said, same, start_training, train, wait_for, weights, write_config
+from tiny_run import ROOT, said, same, start_training, train, wait_for, weights, write_config
 
 from f4d_mmaction.engine.checkpoints import (
     DamagedCheckpointError,
@@ -167,6 +168,37 @@ def test_seed_drawn_by_the_first_run_serves_the_second(benchmark: Path, tmp_path
     shutil.copy(tmp_path / "run" / "epoch_1.pth", tmp_path / "again")
     train(config, tmp_path / "again", "--resume")
     assert same(weights(tmp_path / "again" / LAST), weights(tmp_path / "run" / LAST))
+
+
+TELL = """
+import runpy, sys
+import torch
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+@HOOKS.register_module()
+class Tell(Hook):
+    def before_train_iter(self, *_, **__):
+        print("only warns:", torch.is_deterministic_algorithms_warn_only_enabled())
+
+sys.argv = sys.argv[1:]
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.end_to_end
+def test_a_deterministic_run_that_goes_on_only_warns(
+    benchmark: Path, uninterrupted: Path, tmp_path: Path, run_python: Callable
+) -> None:
+    """It takes its seed from the checkpoint, by which the host sets algorithms anew."""
+    changes = "randomness = dict(seed=None)\ncustom_hooks = [dict(type='Tell')]\n"
+    config = write_config(tmp_path, benchmark, changes)
+    shutil.copy(uninterrupted / "epoch_1.pth", tmp_path)
+    options = ("--work-dir", tmp_path, "--deterministic", "--resume", "--no-validate")
+    done = run_python("-c", TELL, ROOT / "tools" / "train.py", config, *options)
+    assert done.stdout.count("only warns: True") == 8, done.stdout + done.stderr
+    assert "only warns: False" not in done.stdout
 
 
 def test_resume_without_checkpoint_starts_anew(
