@@ -146,7 +146,7 @@ def load_from_local(path: str | Path, map_location: "MAP_LOCATION" = "cpu", **op
         options["pickle_module"] = restricted_pickle(checkpoint_types())
     if torch_version < Version("2.1"):  # which maps no file into memory
         options.pop("mmap", None)
-    return torch.load(path, map_location=map_location, **options)
+    return torch.load(os.fspath(path), map_location=map_location, **options)
 
 
 def load_from_http(url: str, map_location: "MAP_LOCATION" = None) -> Any:

@@ -136,6 +136,20 @@ def test_checkpoint_with_log_history_loads_weights_only(tmp_path: Path) -> None:
     assert loaded.statistics("max") == 3.0
 
 
+def test_a_path_may_be_mapped_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch 2.1 maps no file that is given as a ``Path``, by which a run went on from another."""
+    torch.save(dict(state_dict={}), tmp_path / "epoch_1.pth")
+    load = torch.load
+
+    def as_in_2_1(file: str | Path, **options: object) -> object:
+        if options.get("mmap") and not isinstance(file, str):
+            raise ValueError("f must be a string filename in order to use mmap argument")
+        return load(file, **options)
+
+    monkeypatch.setattr(torch, "load", as_in_2_1)
+    assert compat.load_from_local(tmp_path / "epoch_1.pth", mmap=True) == dict(state_dict={})
+
+
 def test_a_checkpoint_cannot_change_the_statistics_of_other_logs(tmp_path: Path) -> None:
     buffer = HistoryBuffer([1.0], [1])
     forged = tmp_path / "forged.pth"
