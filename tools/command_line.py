@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+import os
 from collections.abc import Iterator
 
 import torch
@@ -11,6 +12,10 @@ from mmengine.runner import Runner
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that training and testing share, named as MMAction2 names them."""
+    if (
+        "OMPI_COMM_WORLD_LOCAL_RANK" in os.environ
+    ):  # MMEngine reads the other, whatever the launcher
+        os.environ.setdefault("LOCAL_RANK", os.environ["OMPI_COMM_WORLD_LOCAL_RANK"])
     parser.add_argument("--work-dir", help="where logs, checkpoints and results go")
     parser.add_argument(
         "--cfg-options",

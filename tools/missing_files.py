@@ -22,16 +22,18 @@ BENCHMARK = "python tools/data/make_benchmark.py data/phase_order makes it"
 
 
 def require_files(config: Config, phases: Sequence[str]) -> None:
-    """Say once, by the first process of a run, what the phases that will run miss.
+    """Say by the first process of each machine of a run what the phases that will run miss.
 
     Raises:
         FileNotFoundError: a list, a folder, all of a list's first videos, or pretrained weights.
-        SystemExit: the same, in all processes but the first.
+        SystemExit: the same, in a machine's other processes.
     """
     found = next(missing_files(config, phases), None)
     if found is None:
         return
-    if os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) != "0":
+    on_slurm = config.get("launcher") == "slurm"  # else its variables are of another job
+    local = os.environ.get("SLURM_LOCALID", "0") if on_slurm else "0"
+    if os.environ.get("LOCAL_RANK", local) != "0":
         raise SystemExit(1)
     raise FileNotFoundError(found)
 

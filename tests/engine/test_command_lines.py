@@ -1,11 +1,14 @@
 """What `tools/train.py` and `tools/test.py` say to wrong input, and how they exit."""
 
+import argparse
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from command_line import add_common_arguments
 from mmengine.config import Config
 from tiny_run import train, weights, write_config
 
@@ -124,3 +127,15 @@ def test_damaged_checkpoint_is_told_at_test(
     damaged.write_bytes(checkpoint.read_bytes()[:50_000])
     output = run_tool("test.py", config, damaged, "--work-dir", tmp_path, code=1)
     assert f"checkpoint {damaged} cannot be used" in output
+
+
+def test_the_place_that_mpi_gives_a_process_is_the_one_that_the_host_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environ = {"OMPI_COMM_WORLD_LOCAL_RANK": "3"}
+    monkeypatch.setattr(os, "environ", environ)
+    add_common_arguments(argparse.ArgumentParser())
+    assert environ["LOCAL_RANK"] == "3"
+    environ.update(LOCAL_RANK="1")
+    add_common_arguments(argparse.ArgumentParser())
+    assert environ["LOCAL_RANK"] == "1"

@@ -76,9 +76,18 @@ def test_each_missing_thing_is_named(
     assert "make_benchmark.py" in found or "docs/datasets.md" in found
     config.load_from = str(tmp_path / "weights.pth")
     assert "load_from" in list(missing_files(config, ["train"]))[-1]
-    monkeypatch.setenv("RANK", "1")
-    with pytest.raises(SystemExit):
-        require_files(config, ["train"])
+    for variable, launcher, error in (  # the first process of each machine says it
+        ("LOCAL_RANK", "pytorch", SystemExit),
+        ("SLURM_LOCALID", "slurm", SystemExit),
+        ("SLURM_LOCALID", "none", FileNotFoundError),
+        ("RANK", "pytorch", FileNotFoundError),
+        ("SLURM_PROCID", "slurm", FileNotFoundError),
+    ):
+        config.launcher = launcher
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, "1")
+            with pytest.raises(error):
+                require_files(config, ["train"])
 
 
 def test_what_the_host_reads_is_not_missing(config: Config, tmp_path: Path) -> None:

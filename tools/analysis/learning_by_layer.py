@@ -7,8 +7,10 @@ root mean square of the gradient's norm beside the norm of the weights.
 """
 
 import argparse
+import math
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -32,17 +34,22 @@ class LayerWatch(Hook):
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
         self.rows: list[list[str]] = []
+        self.scale: Callable[[], float] = lambda: 1.0  # of the loss, and so of gradients
         self.squares: dict[str, list[float]] = defaultdict(list)
 
     def before_train(self, runner: Runner) -> None:
         self.batch = next(iter(runner.val_dataloader))
+        scaler = getattr(runner.optim_wrapper, "loss_scaler", None)  # of mixed precision
+        self.scale = scaler.get_scale if scaler else self.scale
         for name, weight in runner.model.named_parameters():
             weight.register_hook(partial(self.keep_gradient, block_of(name)))
         self.steps = 0
         self.look(runner.model, 0)
 
     def keep_gradient(self, block: str, gradient: Tensor) -> None:
-        self.squares[block].append(float(gradient.square().sum()))
+        square = float((gradient / self.scale()).square().sum())
+        if math.isfinite(square):  # else the scaler skips the step
+            self.squares[block].append(square)
 
     def after_train_iter(self, *args: object, **kwargs: object) -> None:
         self.steps += 1

@@ -26,7 +26,9 @@ def test_rows_hold_branch_gain_and_gradient():
     block = network.backbone.blocks4d["layer2_1"]
     watch.steps = 2
     watch.keep_gradient("layer2_1", torch.full((4,), 3.0))
-    watch.keep_gradient("layer2_1", torch.full((4,), 1.0))
+    watch.scale = lambda: 4.0  # as mixed precision scales the loss; a step that overflows is none
+    watch.keep_gradient("layer2_1", torch.full((4,), 4.0))
+    watch.keep_gradient("layer2_1", torch.full((4,), torch.inf))
     watch.look(network, 1)
     (first, trunk), network = watch.rows, network.eval()
     with torch.no_grad():
