@@ -124,8 +124,9 @@ def test_videos_of_training_and_missing_classes_are_told(tmp_path: Path) -> None
     (report,) = check(config_of(num_classes=2, train=train, test=test), ["test"])
     assert kinds(report) == {"also in train": 1}
     gone = {**train, "ann_file": str(tmp_path / "gone.txt")}
-    (report,) = check(config_of(num_classes=2, train=gone, test=test), ["test"])
-    assert kinds(report) == {}
+    for unread in (gone, {**train, "type": "Unknown"}, {**train, "modality": "Flow"}):
+        (report,) = check(config_of(num_classes=2, train=unread, test=test), ["test"])
+        assert kinds(report) == {}
     with pytest.raises(FileNotFoundError, match=r"gone\.txt"):
         check(config_of(num_classes=2, train=gone, test=test))
     (report,) = check(config_of(num_classes=8, train=train))
