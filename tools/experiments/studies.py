@@ -118,6 +118,11 @@ class Study:
             arguments += [f"--{name.replace('_', '-')}", str(value)]
         return arguments
 
+    @property
+    def runnable(self) -> set[str]:
+        """Rows whose config exists, seen from the current folder."""
+        return {row for row, entry in self.rows.items() if Path(entry["config"]).is_file()}
+
     def runs(self, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> "list[Run]":
         """List the runs seed by seed, split by split, row by row, each network once.
 
@@ -135,12 +140,11 @@ class Study:
                     f"unknown {name} {sorted(unknown)}; expected some of {list(known)}"
                 )
         runs: dict[str, Run] = {}
+        runnable = self.runnable
         for seed in seeds or self.seeds:
             for split in self.splits:
                 for row in only or self.rows:
-                    entry = self.rows[row]
-                    wanted = seed in entry.get("seeds", self.seeds)
-                    if wanted and Path(entry["config"]).is_file():
+                    if row in runnable and seed in self.rows[row].get("seeds", self.seeds):
                         run = Run.of(self, row, seed, split)
                         runs.setdefault(run.key, run)
         return list(runs.values())
@@ -263,10 +267,11 @@ def sweep(
             something else.
     """
     logger = MMLogger.get_current_instance()
-    if not any(Path(entry["config"]).is_file() for entry in study.rows.values()):
+    runnable = study.runnable
+    if not runnable:
         raise ValueError(f"no config of the study's rows exists, seen from {Path.cwd()}")
     for row, entry in study.rows.items():
-        if not Path(entry["config"]).is_file():
+        if row not in runnable:
             logger.warning(f"{row}: skipped, there is no {entry['config']}")
     runs = study.runs(only, seeds)
     start, failed = time.monotonic(), []

@@ -28,7 +28,7 @@ def main() -> None:
     args = parser.parse_args()
     try:
         study = Study.load(Path(args.study).resolve(), args.cfg_options)
-        if not any(Path(entry["config"]).is_file() for entry in study.rows.values()):
+        if not study.runnable:
             os.chdir(Path(__file__).resolve().parents[2])  # the shipped ones are named from there
         failed = sweep(study, args.only, args.seeds, args.limit_minutes, args.threads)
         write_report(study)
