@@ -12,10 +12,8 @@ from mmengine.runner import Runner
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that training and testing share, named as MMAction2 names them."""
-    if (
-        "OMPI_COMM_WORLD_LOCAL_RANK" in os.environ
-    ):  # MMEngine reads the other, whatever the launcher
-        os.environ.setdefault("LOCAL_RANK", os.environ["OMPI_COMM_WORLD_LOCAL_RANK"])
+    if place := os.environ.get("OMPI_COMM_WORLD_LOCAL_RANK"):
+        os.environ.setdefault("LOCAL_RANK", place)  # which MMEngine reads, whatever the launcher
     parser.add_argument("--work-dir", help="where logs, checkpoints and results go")
     parser.add_argument(
         "--cfg-options",

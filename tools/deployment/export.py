@@ -170,6 +170,7 @@ def export(
         files["pt2"] = path, lambda frames: as_arrays(loaded(torch.from_numpy(frames)))
     if "int8" in formats:
         trained = next(unwrapped(config.train_dataloader.dataset))
+        # In the form that the test pipeline reads, whatever kind of dataset trains.
         same = {key: value for key, value in tested.items() if key not in WHERE}
         listed = {key: trained[key] for key in WHERE if key in trained}
         shown = read_samples({**same, **listed}, CALIBRATION_VIDEOS)
