@@ -14,6 +14,7 @@ from mmengine.config import Config
 from reduction import CONFIGS, RECOGNITION, ROOT, name, sampler
 
 from f4d_mmaction.analysis.complexity import Complexity, complexity, protocol
+from f4d_mmaction.datasets import unwrapping
 
 READMES = sorted(RECOGNITION.glob("*/README.md"))
 METAFILES = sorted(RECOGNITION.glob("*/metafile.yml"))
@@ -81,9 +82,12 @@ def facts(path: Path) -> dict[str, str]:
     dataset, training = config.train_dataloader.dataset, sampler(config, "train")
     data_root = dataset.get("data_root") or dataset.ann_file.rpartition("/")[0]
     units, frames, views = protocol(config)
-    network = repr((config.model, units, frames))
+    steps = unwrapping.tested_dataset(config)["pipeline"]
+    last = [step for step in steps if "scale" in step or "crop_size" in step][-1]
+    size = last.get("crop_size") or last["scale"][0]  # of what the network reads
+    network = repr((config.model, units, frames, size))
     if network not in counted:
-        counted[network] = complexity(config, units, frames)
+        counted[network] = complexity(config, units, frames, size)
     start = "ImageNet" if config.model.backbone.get("pretrained") else "None"
     if "kinetics400" in str(config.get("load_from")):
         start = "ImageNet + Kinetics-400"
