@@ -11,6 +11,13 @@ def count(text: str) -> int:
     return number
 
 
+def natural(text: str) -> int:
+    """An argument of at least 0."""
+    if (number := int(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return number
+
+
 def amount(text: str) -> float:
     """An argument above 0."""
     if not 0 < (number := float(text)) < math.inf:

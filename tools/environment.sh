@@ -14,7 +14,7 @@ fi
 install_package() {
     local stamp extras=$1
     python -c 'import mmcv' 2>/dev/null || extras+=${extras:+,}standalone
-    stamp=$(python -c 'import sys; print(sys.prefix)')/.f4d_mmaction_installed
+    stamp=$(python -c 'import sys; print(sys.prefix)')/.f4d_mmaction_installed_$1
     local wanted
     wanted="$PWD $1 $(cat setup.py f4d_mmaction/version.py requirements/constraints.txt | cksum)"
     if [[ ! -f $stamp || $(cat "$stamp") != "$wanted" ]]; then

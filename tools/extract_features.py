@@ -27,6 +27,7 @@ from f4d_mmaction.apis import Features, extract_features, list_videos, load_reco
 from f4d_mmaction.engine.checkpoints import AtomicBackend
 from f4d_mmaction.json_lines import read_json_lines
 from folder.finding import printable
+from locking import lock
 
 CHUNK = 4  # batches handed to a process at once
 HDF5 = (".h5", ".hdf5")
@@ -119,6 +120,7 @@ def extract(videos: Sequence[str], args: argparse.Namespace) -> int:
     if "://" not in checkpoint:
         checkpoint, weights = os.path.abspath(checkpoint), sha1(Path(checkpoint).read_bytes())
     settings = dict(of=args.of, checkpoint=checkpoint, weights=weights, config=config)
+    lock(index.with_suffix(".lock"))
     done = finished(index, settings, out)
     todo = [video for video in videos if os.path.abspath(video) not in done]
     step = args.batch * CHUNK

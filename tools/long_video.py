@@ -44,7 +44,7 @@ def main() -> int:
     )
     parser.add_argument("--batch", type=count, default=8, help="units in one forward pass")
     parser.add_argument("--device", help="cuda where there is one, else cpu")
-    parser.add_argument("--out-dir", default="long_video", help="for scores, pictures and video")
+    parser.add_argument("--out-dir", help="default: long_video/ and the name of the video")
     parser.add_argument("--no-video", action="store_true", help="write no annotated video")
     parser.add_argument(
         "--compare", type=count, metavar="N", help="also run N windows by themselves and compare"
@@ -69,7 +69,7 @@ def main() -> int:
         fps = average_fps(args.video)
         model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
         window = SlidingWindow(model, fps, args.window)
-        out = Path(args.out_dir)
+        out = Path(args.out_dir or Path("long_video", Path(args.video).stem))
         out.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=out).close()  # before hours of scoring
         timeline = window.timeline(args.video, args.batch)

@@ -76,8 +76,12 @@ def _missing_data(dataset: dict, phase: str) -> Iterator[str]:
         if name != listed:
             continue
         delimiter = dataset.get("delimiter")
-        with open(path, encoding="utf-8") as file:
-            lines = [line.split(delimiter) for line in islice(file, LINES) if line.strip()]
+        try:
+            with open(path, encoding="utf-8") as file:
+                lines = [line.split(delimiter) for line in islice(file, LINES) if line.strip()]
+        except UnicodeDecodeError as error:
+            yield f"annotation list {path.absolute()} of {phase}_dataloader is not UTF-8: {error}"
+            return
         items = [folder / line[0].strip() for line in lines]
         found = map(video_file if name == "video" else str, items)
         if items and not any(map(os.path.exists, found)):

@@ -21,15 +21,22 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from arguments import amount, count
+from arguments import amount, count, natural
 from f4d_mmaction.engine.checkpoints import AtomicBackend
 from f4d_mmaction.models.weights import WHAT_MOVES
 from folder import page, recipe, verdict
 from folder.choosing import choose_units
 from folder.finding import Say, Video, class_names, find_videos, printable
 from folder.looking import look
-from folder.splitting import group_videos, keep_in_training, split_videos, tell_lost
+from folder.splitting import (
+    group_by_name,
+    group_by_scene,
+    keep_in_training,
+    split_videos,
+    tell_lost,
+)
 from folder.training import measure, score, train
+from locking import lock
 
 FEW_EPOCHS, MOST_EPOCHS, LEAST_WIDTH = 10, 150, 8
 LOOK = {"videos", "size", "short_side", "time_limit", "memory"}  # options that shape the look
@@ -53,7 +60,7 @@ def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--group", type=regex, metavar="REGEX", help="part of a name that tells its group"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the split")
+    parser.add_argument("--seed", type=natural, default=0, help="of the split")
     parser.add_argument("--units", type=count, help="num_units; default by the lengths")
     parser.add_argument("--frames", type=count, default=4, help="clip_len where videos are so long")
     parser.add_argument("--interval", type=count, help="frame_interval; default by the lengths")
@@ -87,7 +94,8 @@ class Work:
 
     def __init__(self, args: argparse.Namespace) -> None:
         source = args.videos.resolve()
-        self.folder = (args.work_dir or Path("work_dirs", source.stem)).resolve()
+        name = source.stem if source.suffix.lower() in (".csv", ".txt") else source.name
+        self.folder = (args.work_dir or Path("work_dirs", name)).resolve()
         if source in (self.folder, *self.folder.parents):
             raise ValueError(f"{self.folder} would lie among the videos: give another --work-dir")
         self.path = self.folder / "run.json"
@@ -97,6 +105,7 @@ class Work:
                     f"{path} does not exist: expected VIDEOS, and with --from a checkpoint"
                 )
         self.folder.mkdir(parents=True, exist_ok=True)
+        lock(self.folder / ".lock")
         asked = {name: str(value) for name, value in vars(args).items()}
         asked |= {"videos": str(source), "work_dir": "", "workers": ""}
         self.content: dict = {"asked": asked, "said": [], "videos": []}
@@ -143,7 +152,7 @@ def look_and_split(args: argparse.Namespace, work: Work) -> None:
     work.content["listing"] = listing(videos, args.videos)
     root = args.videos if args.videos.is_dir() else args.videos.parent
     # What can be refused is refused before hours of decoding.
-    kind = group_videos(videos, root, args.group, work.say) if args.group else ""
+    kind = group_by_name(videos, root, args.group, work.say)
     if args.checkpoint:
         recipe.start_from(
             recipe.base(False), args.checkpoint, work.folder / "trunk.pth", averaged=False
@@ -151,11 +160,14 @@ def look_and_split(args: argparse.Namespace, work: Work) -> None:
     limits = args.workers, args.time_limit, args.memory
     good = look(videos, work.folder, recipe.short_side(args), *limits, work.say)
     tell_lost(videos, good, "without a good video", work.say)
-    kind = kind or group_videos(good, root, None, work.say)
+    kind = group_by_scene(good, kind, work.say)
     given = any(video.split for video in good)
     work.videos = split_videos(good, args.seed, kind, work.say)
     if args.checkpoint:
-        keep_in_training(work.videos, recipe.trained_on(args.checkpoint, work.say), given, work.say)
+        known = recipe.trained_on(args.checkpoint, work.say)
+        keep_in_training(work.videos, known, given, work.say)
+        text = "".join(f"{digest}\n" for digest in sorted(known))
+        (work.folder / recipe.KNOWN).write_text(text)  # for a network that starts from this one
 
 
 def see_moving(args: argparse.Namespace, videos: Sequence[Video], frames: int, say: Say) -> bool:

@@ -19,7 +19,7 @@ ROWS = 8  # classes shown
 ROW = 0.26  # inches
 NAMES = 2.3
 COLUMNS = 1000
-TICKS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, float("inf"))
+TICKS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 86400)
 
 
 @with_style
@@ -67,7 +67,7 @@ def _draw_rows(axes: Axes, timeline: Timeline, chosen: list[int]) -> None:
     axes.set_yticks(range(len(chosen)), names, fontsize=7.5, parse_math=False)
     axes.tick_params(axis="y", length=0)
     seconds = timeline.edges[-1] - timeline.edges[0]
-    axes.xaxis.set_major_locator(MultipleLocator(next(t for t in TICKS if t >= seconds / 9)))
+    axes.xaxis.set_major_locator(MultipleLocator(TICKS[np.searchsorted(TICKS[:-1], seconds / 9)]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(seconds)))
     axes.spines[:].set_visible(False)
 

@@ -38,7 +38,7 @@ def write_video(
         ValueError: fps is not positive, there is no frame or one of another size, or the codec is
             none of videos.
     """
-    path = Path(path)
+    path = Path(path).absolute()  # to FFmpeg "12:30.mp4" is an address
     if not fps > 0:
         raise ValueError(f"fps must be positive, got {fps}")
     frames = iter(frames)

@@ -114,6 +114,13 @@ def test_what_the_host_reads_is_not_missing(config: Config, tmp_path: Path) -> N
     assert len(list(missing_files(config, ["train"]))) == 1
 
 
+def test_a_list_of_another_encoding_is_named(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"tir\xe9.mp4 0\n")
+    config.train_dataloader.dataset.update(data_root="", ann_file=str(tmp_path / "list.txt"))
+    (said,) = missing_files(config, ["train"])
+    assert f"list {tmp_path}/list.txt of train_dataloader is not UTF-8" in said
+
+
 def test_weights_without_a_network(config: Config) -> None:
     config.model.backbone.pretrained = "https://localhost:1/resnet50.pth"
     (found,) = missing_files(config, ["train"])

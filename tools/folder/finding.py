@@ -3,8 +3,9 @@
 import csv
 import os
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ NAMES = {"train": "train training", "test": "test testing",
          "val": "val valid validate validation dev eval evaluation"}  # fmt: skip
 SPLITS = {f"{start}{name}": split for split, names in NAMES.items() for name in names.split()
           for start in ("", "videos_")}  # fmt: skip
+LIKE_SPLIT = re.compile(r"(?:^|[^a-z])(train|test|val)(?:ing|id|idation)?(?=[^a-z]|set|$)")
 SHOWN = 20  # classes in a sentence
 Say = Callable[[str], None]
 
@@ -40,6 +42,7 @@ class Video:
     fps: float = 0.0
     background: str = ""  # median frame, small, RGB, as hexadecimal digits
     file: str = ""  # below videos/ of the work directory
+    scene: str = ""  # a name of the background, the same for videos that look alike
     number: int = -1  # of the class, where it is told
 
 
@@ -64,15 +67,20 @@ def find_videos(source: Path, say: Say, fewest: int = 2) -> list[Video]:
         lists = [path for path in lists if path.stem.lower() in SPLITS]
     videos = [video for path in lists for video in _listed(path)]
     videos = videos or list(_in_folders(source, say))
+    spelled: dict[str, str] = {}
     for video in videos:  # names of other systems may hold line ends, and bytes that are no text
         label = video.label.encode("utf-8", "backslashreplace").decode()  # never two as one
+        label = unicodedata.normalize("NFC", label)  # a Mac takes letters and accents apart
         video.label = " ".join(label.split())
+        if not video.label:
+            raise ValueError(f"the class of {video.path} has no name: give it one")
+        if (other := spelled.setdefault(video.label.casefold(), label)) != label:
+            first, second = sorted((other, label))
+            raise ValueError(
+                f"classes {first!r} and {second!r} differ by case or blanks only: rename one"
+            )
         if video.number < 0 and video.label.isdecimal():
             video.number = int(video.label)
-    spelled: dict[str, str] = {}
-    for label in sorted({video.label for video in videos}):
-        if (other := spelled.setdefault(label.casefold(), label)) != label:
-            raise ValueError(f"classes {other!r} and {label!r} differ by case only: rename one")
     if len(spelled) < fewest:
         raise ValueError(
             f"{source} holds {len(videos)} videos of {len(spelled)} classes; expected a folder "
@@ -85,10 +93,11 @@ def find_videos(source: Path, say: Say, fewest: int = 2) -> list[Video]:
 
 
 def _in_folders(root: Path, say: Say) -> Iterator[Video]:
-    """Videos by class folder; a level train/, val/, test/ above the classes is a given split.
+    """Videos by class folder; a level train/, val/, test/ above or below them is a given split.
 
     Raises:
-        ValueError: train/ lies beside videos of folders that are no split.
+        ValueError: train/ lies beside videos of folders that are no split, or what looks like
+            splits has none of their names.
     """
     seen, found, others = set(), [], Counter[str]()
 
@@ -105,26 +114,62 @@ def _in_folders(root: Path, say: Say) -> Iterator[Video]:
         inner[:] = sorted(name for name in inner if name[0] != ".")
         found += [Path(folder, name) for name in sorted(files) if name[0] != "."]
     videos = {path for path in found if path.suffix.lower() in VIDEO_SUFFIXES}
-    tops = {path.relative_to(root).parts[0] for path in videos if path.parent != root}
+    above = {path: list(path.relative_to(root).parts[:-1]) for path in found}
+    inside = [folders for path, folders in above.items() if path in videos and folders]
+    tops = {folders[0] for folders in inside}
     splits = {top for top in tops if top.lower() in SPLITS}
     if splits < tops and "train" in {SPLITS[top.lower()] for top in splits}:
         raise ValueError(
             f"{root} holds {sorted(splits)}, which are names of splits, beside "
             f"{sorted(tops - splits)}: rename these, or move them elsewhere"
         )
-    for path in found:
-        parts = path.relative_to(root).parts[:-1]
-        split = SPLITS.get(parts[0].lower(), "") if splits == tops and parts else ""
-        parts = parts[splits == tops :]
-        if parts and path in videos:
-            yield Video(str(path), parts[0], split=split)
+    if splits != tops:
+        _refuse_likenesses(inside)
+    level = _level_of_splits(inside)
+    if level == 1:
+        say("the folders in those of the classes are taken as a given split")
+    for path, folders in above.items():
+        split = ""
+        if level is not None and len(folders) > level:
+            split = SPLITS.get(folders.pop(level).lower(), "")
+        if folders and path in videos:
+            yield Video(str(path), folders[0], split=split)
         else:
-            others[path.suffix.lower() or "without suffix" if parts else "in no class folder"] += 1
-    folders = {path.name for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
-    for name in sorted(folders - tops):
+            kind = path.suffix.lower() or "without suffix" if folders else "in no class folder"
+            others[kind] += 1
+    there = {path.name for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
+    for name in sorted(there - tops):
         say(f"left out folder {name!r}: no video in it")
     for kind, count in others.most_common():
         say(f"left out {count} files {kind}: no videos of a class")
+
+
+def _level_of_splits(inside: Sequence[Sequence[str]]) -> int | None:
+    """Find where all folders are train/, test/ and so on: above the classes, 0, or below them."""
+    for level in (0, 1):
+        names = {folders[level].lower() if folders[level:] else "" for folders in inside}
+        known = {SPLITS.get(name) for name in names}
+        if None not in known and (level == 0 or "train" in known):
+            return level
+    return None
+
+
+def _refuse_likenesses(inside: Sequence[Sequence[str]]) -> None:
+    """Refuse `train_set/` and `test_set/` with the same folders below: these are the classes.
+
+    Raises:
+        ValueError: there are such folders.
+    """
+    below, kinds = defaultdict(set), set()
+    for top, *rest in inside:
+        if kind := LIKE_SPLIT.search(top.lower()):
+            below[top].update(rest[:1])
+            kinds.add(kind[1])
+    if len(kinds) > 1 and (shared := set.intersection(*below.values())):
+        raise ValueError(
+            f"folders {sorted(below)} look like splits, as each has a folder {min(shared)!r}: "
+            "rename them to train, val and test; or those in them, if these are classes"
+        )
 
 
 def _fields(line: str, path: Path) -> list[str]:

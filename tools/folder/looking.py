@@ -78,6 +78,8 @@ def look(
     finally:
         pool.stop()
         pool.join()
+        for part in (folder / "videos").glob("*/*.part.*"):  # of workers that hung or crashed
+            part.unlink()
     lost = [known[video.path] for video in videos if "error" in known[video.path]]
     bad.write_text("".join(json.dumps(found) + "\n" for found in lost), encoding="utf-8")
     if lost:
@@ -166,10 +168,11 @@ def _inspect(job: tuple[str, Path, int, float]) -> dict:
             raise ValueError(f"{path}: {decoded} of {len(reader)} frames can be decoded")
         os.replace(part, target)
     except OSError as error:
-        part.unlink(missing_ok=True)
         if error.errno in (errno.EAGAIN, errno.ENOMEM):  # no thread, or no memory, for the encoder
             raise MemoryError from None
         raise CopyError(f"{target}, the copy of {path}, cannot be written: {error}") from None
+    finally:
+        part.unlink(missing_ok=True)
     background = np.median(samples, axis=0).astype(np.uint8).tobytes().hex()
     return {"frames": decoded, "fps": reader.average_fps, "size": (height, width),
             "digest": sha1.hexdigest(), "background": background,

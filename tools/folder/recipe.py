@@ -22,6 +22,7 @@ FINE_TUNING = 0.1  # of the learning rate from scratch
 COLORS = dict(type="ColorJitter", brightness=0.2, contrast=0.2, saturation=0.2, hue=0.0)
 VALIDATIONS = 10  # in a training
 SUBSETS = "train", "val", "test"
+KNOWN = "trained_on.txt"  # digests of what the network of --from was trained on
 BLOCKS = {(2, False): 18, (6, False): 34, (6, True): 50, (23, True): 101}  # of stage 3: the depth
 
 
@@ -112,7 +113,9 @@ def trained_on(checkpoint: str, say: Say) -> set[str]:
             "may be among them")  # fmt: skip
         return set()
     lines = path.read_text(encoding="utf-8").splitlines()
-    return {digest_of(line.rpartition(" ")[0]) for line in lines}  # before the label
+    earlier = path.with_name(KNOWN)
+    known = earlier.read_text().split() if earlier.is_file() else []
+    return {digest_of(line.rpartition(" ")[0]) for line in lines}.union(known)  # before the label
 
 
 def start_from(config: Config, checkpoint: str, trunk: Path, averaged: bool) -> None:

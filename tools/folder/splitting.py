@@ -5,6 +5,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import and_
 from pathlib import Path
 
 import numpy as np
@@ -26,26 +27,24 @@ NEXT_NUMBER = 2.0  # times that, where clip 7 and clip 8 may be cut from one tak
 TRIES = 50
 
 
-def group_videos(videos: Sequence[Video], root: Path, pattern: str | None, say: Say) -> str:
-    """Give each video its group: as the CSV says, by a pattern in its name, or by its scene.
+def group_by_name(videos: Sequence[Video], root: Path, pattern: str | None, say: Say) -> str:
+    """Give each video the group that the CSV names, or a pattern in its own name, if any.
 
     Returns:
-        What a group is, in a word.
+        What a group is, in a word; nothing where neither tells groups.
 
     Raises:
         ValueError: the pattern finds nothing.
     """
     if any(video.group for video in videos):
-        for video in videos:
-            video.group = video.group or video.path
-        say(f"{len({video.group for video in videos})} groups, as the CSV says")
+        say(f"{len({video.group for video in videos} - {''})} groups, as the CSV says")
         return "group"
     names = [os.path.splitext(os.path.relpath(video.path, root))[0] for video in videos]
     for kind, wanted in {"group": pattern}.items() if pattern else PATTERNS.items():
         found = [re.search(wanted, name, 0 if pattern else re.IGNORECASE) for name in names]
         groups = [
-            next((part for part in m.groups() if part is not None), m[0]).lower() if m else name
-            for m, name in zip(found, names)
+            next((part for part in m.groups() if part is not None), m[0]).lower() if m else ""
+            for m in found
         ]
         hits = {group for group, match in zip(groups, found) if match}
         if pattern and not hits:
@@ -56,13 +55,40 @@ def group_videos(videos: Sequence[Video], root: Path, pattern: str | None, say: 
         fits = named > 0.95 * len(names) and 3 <= len(hits) <= len(names) / 2 and not are_classes
         if pattern or fits:
             say(f"{len(hits)} {kind}s by the names of {named} videos, for example {min(hits)!r}")
-            break
-    else:
-        kind, groups = "scene", [str(scene) for scene in find_scenes(videos)]
-        say(f"{len(set(groups))} scenes: videos whose background looks the same")
-    for video, group in zip(videos, groups):
-        video.group = group
-    return kind
+            for video, group in zip(videos, groups):
+                video.group = group
+            return kind
+    return ""
+
+
+def group_by_scene(videos: Sequence[Video], kind: str, say: Say) -> str:
+    """Find the scene of each video, which is the group of those that have none.
+
+    A scene of more than a third of all videos is no group, as of a camera that stands still: each
+    of its videos is a scene of its own.
+
+    Returns:
+        ``kind``, or "scene" if it says nothing.
+    """
+    scenes = find_scenes(videos)
+    sizes = Counter(scenes)
+    large = [sizes[scene] > len(videos) / 3 for scene in scenes]
+    for video, scene, is_large in zip(videos, scenes, large):
+        video.scene = video.path if is_large else f"scene {scene}"
+    rest = [video.group == "" for video in videos]
+    if alone := sum(map(and_, rest, large)):
+        say(
+            f"{alone} videos look like one place, which more than a third of all videos show: each "
+            "is a group of its own; if people or takes must stay together, name them by --group or "
+            "in a CSV"
+        )
+    for video in videos:
+        video.group = video.group or video.scene
+    if not kind:
+        say(f"{len({v.group for v in videos})} scenes: videos whose background looks the same")
+    elif any(rest):
+        say(f"{sum(rest)} videos of no {kind} are grouped by their scene")
+    return kind or "scene"
 
 
 def keep_in_training(videos: Sequence[Video], known: set[str], given: bool, say: Say) -> None:
@@ -186,6 +212,14 @@ def split_videos(videos: Sequence[Video], seed: int, kind: str, say: Say) -> lis
     if torn := sum("test" in subsets and len(subsets) > 1 for subsets in places.values()):
         say(f"the given split has test videos of {torn} of {len(places)} {kind}s elsewhere, too: "
             "its test is easier than one on others")  # fmt: skip
+    trained = {video.scene for video in videos if video.split == "train"} - {""}
+    tested = [video.scene in trained for video in videos if video.split == "test"]
+    if kind != "scene" and any(tested):
+        say(
+            f"{sum(tested)} of {len(tested)} test videos look like the scene of a training video: "
+            f"if that is more than one room for all, these are no {kind}s, and --group or a CSV "
+            "should name others"
+        )
     for subset in SHARES:
         chosen = [video for video in videos if video.split == subset]
         say(f"{subset}: {len(chosen)} videos of {len({v.group for v in chosen})} {kind}s")
@@ -194,7 +228,10 @@ def split_videos(videos: Sequence[Video], seed: int, kind: str, say: Say) -> lis
             why = f": too few {kind}s" if drawn else ", as the split was given"
             say(f"{subset} has no video of {', '.join(missing)}{why}")
     if not all(any(video.split == subset for video in videos) for subset in SHARES):
-        raise ValueError(f"{len({v.group for v in videos})} {kind}s are too few to split")
+        raise ValueError(
+            f"{len({v.group for v in videos})} {kind}s are too few to split: name smaller groups "
+            "by --group or in a CSV"
+        )
     return videos
 
 

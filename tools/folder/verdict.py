@@ -35,6 +35,8 @@ def place_tells(videos: Sequence[Video]) -> tuple[bool, str]:
     """Whether the nearest background of another group tells the class, and by how much."""
     frames, labels = pixels(videos), np.array([video.label for video in videos])
     groups, hits = np.array([video.group for video in videos]), 0
+    if len(set(groups)) < 2:
+        return False, "these are one group: whether the place tells the class is unknown"
     for frame, label, group in zip(frames, labels, groups):
         distances = np.where(groups == group, np.inf, np.abs(frames - frame).mean(1))
         hits += labels[distances.argmin()] == label

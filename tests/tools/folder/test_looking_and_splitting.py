@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,15 +15,17 @@ from encoding import encode, write_texture
 from folder import looking
 from folder.finding import Video, class_names, find_videos
 from folder.looking import look
-from folder.recipe import make_config, trained_on, write_config
+from folder.recipe import KNOWN, make_config, trained_on, write_config
 from folder.splitting import (
     SHARES,
     find_neighbors,
     find_scenes,
-    group_videos,
+    group_by_name,
+    group_by_scene,
     keep_in_training,
     split_videos,
 )
+from folder.verdict import place_tells
 from miniature import touch, write_video
 from mmengine.config import Config
 from train_folder import parse_args, see_moving
@@ -138,12 +141,17 @@ def test_a_limit_that_a_video_breaks_is_named(tmp_path: Path) -> None:
         ("starved", ""),  # FFmpeg calls what it has no memory for damaged
     ):
         assert f"a.mp4: {reason}" in (tmp_path / name / "bad_videos.jsonl").read_text()
+        assert not list((tmp_path / name).rglob("*.part.*"))
 
 
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        (["Wave/a.mp4", "wave/b.mp4"], "differ by case only"),
+        (["Wave/a.mp4", "wave/b.mp4"], "differ by case or blanks only"),
+        (["a wave/a.mp4", "a  wave/b.mp4"], "'a  wave' and 'a wave' differ by case or blanks only"),
+        ([" /a.mp4", "wave/b.mp4"], "has no name"),
+        (["train_set/x/a.mp4", "Test set/x/a.mp4"], "look like splits, as each has a folder 'x'"),
+        (["training/a.mp4"], "0 videos of 0 classes"),
         (["wave/a.mp4"], "1 videos of 1 classes"),
         ([], "0 videos of 0 classes"),
     ],
@@ -167,6 +175,27 @@ def test_a_level_of_splits_is_no_level_of_classes(tmp_path: Path, tops: tuple) -
     touch(tmp_path, "new/a.mp4")
     with pytest.raises(ValueError, match=r"names of splits, beside \['new'\]: rename"):
         find_videos(tmp_path, print)
+
+
+def test_a_split_below_the_classes_is_taken(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{label}/{split}/a.mp4" for label in "xy" for split in ("Test", "train")))
+    said: list[str] = []
+    videos = find_videos(tmp_path, said.append)
+    assert [video.label + video.split for video in videos] == ["xtest", "xtrain", "ytest", "ytrain"]
+    assert "the folders in those of the classes are taken as a given split" in said
+    touch(tmp_path, "y/a.mp4")
+    assert {video.split for video in find_videos(tmp_path, print)} == {""}
+
+
+def test_classes_may_be_named_like_splits(tmp_path: Path) -> None:
+    touch(tmp_path, "train station/x/a.mp4", "test tube/y/a.mp4")
+    assert {v.label for v in find_videos(tmp_path, print)} == {"train station", "test tube"}
+
+
+def test_a_name_that_a_mac_wrote_is_the_same_class(tmp_path: Path) -> None:
+    rows = [unicodedata.normalize(form, f"{form}.mp4,tir\xe9\n") for form in ("NFC", "NFD")]
+    (tmp_path / "mine.csv").write_text("path,label\nx.mp4,x\n" + "".join(rows), encoding="utf-8")
+    assert len({video.label for video in find_videos(tmp_path / "mine.csv", print)}) == 2
 
 
 def test_class_names_that_are_no_text_stay_apart(tmp_path: Path) -> None:
@@ -249,7 +278,7 @@ def _videos(names: list[str], backgrounds: list[np.ndarray] | None = None) -> li
 def test_groups_are_found_in_names_and_kept_together(name: str, kind: str) -> None:
     names = [name.format(c=c, g=g, i=i) for c in "xy" for g in range(1, 9) for i in range(3)]
     videos = _videos([f"{path}.avi" for path in names])
-    assert group_videos(videos, Path(), None, print) == kind
+    assert group_by_name(videos, Path(), None, print) == kind
     videos = split_videos(videos, 0, kind, print)
     assert len({(v.group, v.split) for v in videos}) == len({v.group for v in videos})
     assert {(video.label, video.split) for video in videos} == {
@@ -259,7 +288,7 @@ def test_groups_are_found_in_names_and_kept_together(name: str, kind: str) -> No
 
 def test_a_pattern_may_have_alternatives() -> None:
     videos = _videos([f"{c}/{who}_{i}.mp4" for c in "xy" for who in ("s1", "Subj2") for i in "ab"])
-    assert group_videos(videos, Path(), r"s(\d)_|(Subj\d)_", print) == "group"
+    assert group_by_name(videos, Path(), r"s(\d)_|(Subj\d)_", print) == "group"
     assert [video.group for video in videos] == 2 * ["1", "1", "subj2", "subj2"]
 
 
@@ -267,7 +296,8 @@ def test_people_who_are_the_classes_are_no_groups() -> None:
     names = [f"person_{c}/{i}" for c in range(4) for i in range(8)]
     random = np.random.default_rng(0)
     videos = _videos(names, [random.integers(0, 256, 768) for _ in names])
-    assert group_videos(videos, Path(), None, print) == "scene"
+    assert group_by_name(videos, Path(), None, print) == ""
+    assert group_by_scene(videos, "", print) == "scene"
 
 
 @pytest.mark.parametrize("many", [3, 20])
@@ -282,17 +312,69 @@ def test_three_videos_of_a_class_reach_all_subsets(many: int) -> None:
 
 
 def test_scenes_stay_together_and_torn_ones_are_counted() -> None:
-    random, said = np.random.default_rng(0), []
-    scenes = [random.integers(0, 256, 768) for _ in range(20)]
-    places = [scene for scene in range(20) for _ in range(4)]
-    frames = [np.clip(scenes[s] + random.normal(0, 5, 768), 0, 255) for s in places]
-    videos = _videos([f"{'xy'[i % 2]}/{i}" for i in range(80)], frames)
-    assert group_videos(videos, Path(), None, said.append) == "scene"
-    assert [video.group for video in videos] == [str(place) for place in places]
+    said: list[str] = []
+    videos = _filmed([f"{'xy'[i % 2]}/{i}" for i in range(80)], [i // 4 for i in range(80)])
+    assert group_by_scene(videos, "", said.append) == "scene"
+    assert [video.group for video in videos] == [f"scene {i // 4}" for i in range(80)]
     split_videos(videos, 0, "scene", said.append)
     assert len({(video.group, video.split) for video in videos}) == 20
     (torn,) = [text for text in said if "random split" in text]
     assert 10 <= int(torn.split("put ")[1].split()[0]) <= 20
+
+
+def _filmed(names: list[str], places: list[int], noise: float = 5) -> list:
+    """Videos whose backgrounds are those of places, with noise."""
+    random = np.random.default_rng(0)
+    scenes = random.integers(0, 256, (max(places) + 1, 768))
+    frames = [np.clip(scenes[p] + random.normal(0, noise, 768), 0, 255) for p in places]
+    return _videos(names, frames)
+
+
+@pytest.mark.parametrize("places", [0, 4])
+def test_a_camera_that_stands_still_is_no_scene(places: int) -> None:
+    """All clips, or two thirds of them, before one camera; the others in places of two clips."""
+    said: list[str] = []
+    filmed = [0] * (24 - 2 * places) + [1 + i // 2 for i in range(2 * places)]
+    videos = _filmed([f"{'xy'[i % 2]}/{i}" for i in range(24)], filmed, noise=1)
+    kind = group_by_scene(videos, "", said.append)
+    assert len({video.group for video in videos}) == 24 - places
+    assert f"{24 - 2 * places} videos look like one place" in said[0]
+    split_videos(videos, 0, kind, print)
+    assert {video.split for video in videos} == set(SHARES)
+
+
+def test_videos_without_a_group_are_grouped_by_their_scene() -> None:
+    said: list[str] = []
+    names = [f"{'xy'[i % 2]}/{'take' if i < 8 else 'v'}{i % 2}_{i}" for i in range(80)]
+    videos = _filmed(names, [i // 4 for i in range(80)])
+    kind = group_by_name(videos, Path(), r"take\d", said.append)
+    assert group_by_scene(videos, kind, said.append) == "group"
+    assert {video.group for video in videos[:8]} == {"take0", "take1"}
+    assert {video.group for video in videos[8:]} == {f"scene {i}" for i in range(2, 20)}
+    assert said == [
+        "2 groups by the names of 8 videos, for example 'take0'",
+        "72 videos of no group are grouped by their scene",
+    ]
+
+
+def test_parts_of_recordings_that_pass_for_people_are_told() -> None:
+    said: list[str] = []
+    names = [f"{'xy'[i % 2]}/rec{i // 8:02}_s{i % 8}" for i in range(80)]
+    videos = _filmed(names, [i // 8 for i in range(80)])
+    kind = group_by_scene(videos, group_by_name(videos, Path(), None, print), print)
+    split_videos(videos, 0, kind, said.append)
+    assert "20 of 20 test videos look like the scene of a training video: " in "\n".join(said)
+
+
+def test_the_place_of_one_group_is_compared_with_nothing() -> None:
+    videos = _filmed([f"{'xy'[i % 2]}/{i}" for i in range(24)], [i % 2 for i in range(24)])
+    for video in videos:
+        video.group = "one"
+    tells, why = place_tells(videos)
+    assert (tells, "is unknown" in why) == (False, True)
+    for number, video in enumerate(videos):
+        video.group = str(number)
+    assert place_tells(videos)[0]
 
 
 @pytest.mark.parametrize(
@@ -367,6 +449,8 @@ def test_what_a_network_was_trained_on_is_no_test_of_it(tmp_path: Path) -> None:
     assert "which is gone: what is tested here may be among them" in said[-1]
     beside = str(Path(moved).parent.rename(train.parent / "run") / "a.pth")
     assert trained_on(beside, print) == known
+    (train.parent / KNOWN).write_text("0000000a\n")  # of the network that this one began from
+    assert trained_on(beside, print) == known | {"0000000a"}
 
 
 @pytest.mark.parametrize("moving", [False, True])

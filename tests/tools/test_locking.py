@@ -1,0 +1,22 @@
+"""One run at a time in a work directory."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from locking import lock
+
+COMMAND = "import pathlib, sys; from locking import lock; lock(pathlib.Path(sys.argv[1]))"
+
+
+def test_a_second_run_is_refused_until_the_first_has_ended(
+    tmp_path: Path, subprocess_env: dict
+) -> None:
+    def other(name: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-c", COMMAND, str(tmp_path / name)]
+        return subprocess.run(command, env=subprocess_env, capture_output=True, text=True)
+
+    lock(tmp_path / "held")
+    refused = other("held")
+    assert f"ValueError: another run works in {tmp_path}: wait for its end" in refused.stderr
+    assert [other("free").returncode for _ in range(2)] == [0, 0]
