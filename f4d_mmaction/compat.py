@@ -10,6 +10,7 @@ import os
 import sys
 import types
 import warnings
+from collections import Counter
 from functools import cache
 from importlib.machinery import ModuleSpec
 from importlib.metadata import version
@@ -146,7 +147,7 @@ def load_from_local(path: str | Path, map_location: "MAP_LOCATION" = "cpu", **op
         options["pickle_module"] = restricted_pickle(checkpoint_types())
     if torch_version < Version("2.1"):  # which maps no file into memory
         options.pop("mmap", None)
-    return torch.load(os.fspath(path), map_location=map_location, **options)
+    return torch.load(os.path.expanduser(path), map_location=map_location, **options)
 
 
 def load_from_http(url: str, map_location: "MAP_LOCATION" = None) -> Any:
@@ -154,10 +155,9 @@ def load_from_http(url: str, map_location: "MAP_LOCATION" = None) -> Any:
     import torch
     from mmengine.dist import barrier
 
-    folder = Path(torch.hub.get_dir(), "checkpoints")
-    path = folder / Path(urlparse(url).path).name
+    path = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(url).path).name)
     if not path.is_file() and os.environ.get("LOCAL_RANK", "0") == "0":
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path))
     barrier()
     return load_from_local(path, map_location)
@@ -171,10 +171,7 @@ def checkpoint_types() -> list:
     from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
     class LoadedHistory(HistoryBuffer):
-        """A log history whose file cannot replace the statistics of all others.
-
-        The host keeps those in the class and updates them from every file it loads.
-        """
+        """A log history that leaves the statistics, which the class has for all, as they are."""
 
         def __setstate__(self, state: dict) -> None:
             super().__setstate__({**state, "statistics_methods": {}})
@@ -193,7 +190,7 @@ def checkpoint_types() -> list:
         raise ValueError(f"checkpoint asks for getattr({owner!r}, {name!r}), which is refused")
 
     arrays = {"_reconstruct": np.array(0).__reduce__()[0], "scalar": np.float64(0).__reduce__()[0]}
-    allowed: list = [OneCycleParamScheduler, np.ndarray, np.dtype]
+    allowed: list = [Counter, OneCycleParamScheduler, np.ndarray, np.dtype]
     allowed += [(known_method, "builtins.getattr")]
     allowed += [(LoadedHistory, "mmengine.logging.history_buffer.HistoryBuffer")]
     for home in ("numpy._core.multiarray", "numpy.core.multiarray"):  # numpy 2 and numpy 1 files

@@ -8,10 +8,7 @@ from mmengine.logging import MMLogger
 
 
 def read_json_lines(path: str | os.PathLike) -> list[dict]:
-    """Read all lines that are whole: a killed process may leave one unfinished.
-
-    A file that is not there has none.
-    """
+    """Read the whole lines of a file, if it is there; a killed process may leave one unfinished."""
     text = Path(path).read_text(encoding="utf-8") if Path(path).exists() else ""
     entries = []
     for number, line in enumerate(text.splitlines(), start=1):

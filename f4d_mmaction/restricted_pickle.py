@@ -42,8 +42,6 @@ def restricted_pickle(allowed: Iterable[type | tuple[object, str]]) -> SimpleNam
     rules |= dict.fromkeys(never, (lambda unpickler: "an operation", []))
 
     class Unpickler(pickle._Unpickler):
-        """Python's unpickler, by these rules."""
-
         dispatch: ClassVar[dict] = {
             **pickle._Unpickler.dispatch,
             **{code[0]: _guarded(code, *rule) for code, rule in rules.items()},

@@ -17,6 +17,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils import digit_version
 
 from f4d_mmaction import compat
+from f4d_mmaction.models.weights import load_checked
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +149,13 @@ def test_a_path_may_be_mapped_into_memory(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(torch, "load", as_in_2_1)
     assert compat.load_from_local(tmp_path / "epoch_1.pth", mmap=True) == dict(state_dict={})
+
+
+def test_a_path_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    torch.save(dict(state_dict={}), tmp_path / "epoch_1.pth")
+    for load in (CheckpointLoader.load_checkpoint, load_checked):
+        assert load("~/epoch_1.pth") == dict(state_dict={})
 
 
 def test_a_checkpoint_cannot_change_the_statistics_of_other_logs(tmp_path: Path) -> None:

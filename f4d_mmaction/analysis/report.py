@@ -11,10 +11,7 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> s
 
 
 def write_section(path: str | Path, name: str, text: str) -> None:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->`` of a document.
-
-    ``FileNotFoundError`` without such a document, ``ValueError`` without such a section.
-    """
+    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``; else ``ValueError``."""
     path, begin, end = Path(path), f"<!-- {name} -->", f"<!-- /{name} -->"
     before, found, rest = path.read_text(encoding="utf-8").partition(begin)
     _, closed, after = rest.partition(end)

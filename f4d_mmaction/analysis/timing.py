@@ -23,11 +23,7 @@ def timed(step: Callable[[], object], device: str = "cpu") -> float:
 def take_turns(
     candidates: Sequence[Callable[[], Result]], rounds: int, warmup: int = 1
 ) -> list[list[Result]]:
-    """Call each candidate once a round (A B A B ...), so that neighbors meet the same load.
-
-    Returns what each candidate returned, such as its seconds, round by round; ``warmup`` rounds
-    beforehand do not count.
-    """
+    """Call candidates in turns, A B A B ...; each one's results by round, after the ``warmup``."""
     results = [[candidate() for candidate in candidates] for _ in range(warmup + rounds)]
     return [list(column) for column in zip(*results[warmup:])]
 

@@ -66,11 +66,12 @@ def _layer(model: BaseModel, of: str) -> nn.Module:
         return [part for part in model.cls_head.modules() if isinstance(part, nn.Linear)][-1]
     if of == "unit":
         return model.neck if model.with_neck else backbone
-    stages = dict(backbone.named_children())
+    stages = {k: v for k, v in backbone.named_children() if not isinstance(v, nn.ModuleDict)}
     if of not in stages:
         raise ValueError(f"of must be 'video', 'unit' or one of {', '.join(stages)}, got {of!r}")
     last = f"{of}_{len(stages[of]) - 1}" if isinstance(stages[of], nn.Sequential) else ""
-    return dict(getattr(backbone, "blocks4d", {})).get(last) or stages[of]
+    stage = stages[of][-1] if last else stages[of]  # of one with a block inside only parts run
+    return dict(getattr(backbone, "blocks4d", {})).get(last) or stage
 
 
 @torch.no_grad()

@@ -70,11 +70,13 @@ def resume(config: Config, checkpoint: str) -> None:
     that a job that may be restarted can be given ``--resume`` from the beginning.
 
     Raises:
-        FileNotFoundError: there is no such checkpoint.
+        FileNotFoundError: there is no such checkpoint; ``ConfigError``: they are not in files.
         DamagedCheckpointError: it is damaged, or all in the folder are.
     """
     if checkpoint == "auto":
         folder = config.get("default_hooks", {}).get("checkpoint", {}).get("out_dir")
+        if "://" in str(folder):
+            raise ConfigError(f"--resume finds nothing in {folder}: name a local checkpoint")
         folder = Path(folder, Path(config.work_dir).name) if folder else Path(config.work_dir)
         found = last_good_checkpoint(folder)
         if found is None:

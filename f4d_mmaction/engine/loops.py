@@ -67,11 +67,12 @@ class SeededSampler(Sampler):
         return getattr(self.sampler, name)
 
 
-def fetch_seeded(dataset: Dataset, draws: Sequence[Draw]) -> list:
-    """Fetch a batch of a ``SeededSampler``, each sample from its own seed."""
+def fetch_seeded(dataset: Dataset, draws: Sequence[int]) -> list:
+    """Fetch a batch, each sample of a ``SeededSampler`` from its own seed."""
     samples = []
     for draw in draws:
-        seed_all(*draw.key)
+        if isinstance(draw, Draw):  # not of another loader, or of an evaluation
+            seed_all(*draw.key)
         samples.append(dataset[draw])
     return samples
 

@@ -226,6 +226,7 @@ def f4d_path(block: F4DBlock, x: Tensor) -> Tensor:
             y, frames, pixels, pools = weigh(y, frames, pixels), None, None, None
         if not _is_gain(attention):
             y = attention(y)
+            y = y.clone() if _may_overwrite() else y  # it may be a view, or the module's own
         elif attention.pooled == FRAME:
             if pools is None:
                 y, frames = weigh(y, frames), None

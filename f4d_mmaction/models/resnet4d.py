@@ -194,9 +194,13 @@ class Blocks4dMixin(nn.Module):
         steps: list[tuple[str, nn.Module | None]]
         steps = [(TRUNK, getattr(self, name)) for name in self.stem] + self._block_at(STEM)
         out_indices = getattr(self, "out_indices", (len(self.res_layers) - 1,))
-        for i, layer_name in enumerate(self.res_layers):
-            for j, residual in enumerate(getattr(self, layer_name)):
-                steps += [(TRUNK, residual), *self._block_at(f"{layer_name}_{j}")]
+        for i, name in enumerate(self.res_layers):
+            layers = getattr(self, name)
+            blocks = [self._block_at(f"{name}_{j}") for j in range(len(layers))]
+            if not any(blocks[:-1]):  # hooks on the whole stage see it
+                layers, blocks = [layers], blocks[-1:]
+            for layer, block in zip(layers, blocks):
+                steps += [(TRUNK, layer), *block]
             steps += [(TRUNK, getattr(self, name)) for name in self.after_first_stage if i == 0]
             steps += [(OUTPUT, None)] if i in out_indices else []
         return steps
@@ -265,11 +269,13 @@ class CSN4d(Blocks4dMixin, ResNet3dCSN):
     """Channel-separated networks recast in 4D; ``bn_frozen`` concerns the trunk alone."""
 
     def train(self, mode: bool = True) -> "CSN4d":
-        """Set the training mode; the blocks' normalization learns unless its stage is frozen."""
+        """Set the training mode; what learns in blocks goes on, unless its stage is frozen."""
+        stages = self.block_stage.items()
+        blocks = [self.blocks4d[place] for place, stage in stages if stage > self.frozen_stages]
+        learning = [p for block in blocks for p in block.parameters() if p.requires_grad]
         super().train(mode)
-        for location, stage in self.block_stage.items():
-            if stage > self.frozen_stages:
-                self.blocks4d[location].requires_grad_()
+        for parameter in learning:
+            parameter.requires_grad_()
         return self
 
 

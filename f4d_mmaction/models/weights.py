@@ -32,7 +32,7 @@ def load_checked(path: str | os.PathLike) -> dict:
         FileNotFoundError: there is no such file.
         DamagedCheckpointError: the file is damaged, or holds what is not allowed to be loaded.
     """
-    if not Path(path).is_file():
+    if not (path := Path(path).expanduser()).is_file():
         raise FileNotFoundError(f"checkpoint {path} does not exist")
     try:
         # torch.load does not compare the check sums that torch.save writes.
@@ -40,7 +40,7 @@ def load_checked(path: str | os.PathLike) -> dict:
             with zipfile.ZipFile(path) as archive:
                 if (damaged := archive.testzip()) is not None:
                     raise DamagedCheckpointError(f"the check sum of {damaged} does not fit")
-        checkpoint = load_from_local(Path(path))
+        checkpoint = load_from_local(path)
         if not isinstance(checkpoint, dict):
             raise DamagedCheckpointError(f"it holds a {type(checkpoint).__name__}, not a dict")
     except Exception as error:  # damaged bytes raise anything

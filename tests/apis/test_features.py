@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from mmaction.apis import init_recognizer
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from f4d_mmaction.apis import extract_features, load_recognizer, recognize
@@ -62,6 +63,15 @@ def test_the_classifier_makes_scores_of_them_in_other_networks(root, videos, nam
     np.testing.assert_allclose(logits.softmax(1), scores, atol=1e-6)
     channels = model.cls_head.in_channels
     assert values(model, videos[:2], "unit").shape == (2, units, channels)
+
+
+def test_a_stage_with_a_block_inside_is_found(config_path, videos):
+    config = Config.fromfile(config_path)
+    config.model.backbone.placement = (0, (1, 0), 0, 0)
+    model = init_recognizer(config, None, "cpu")
+    assert values(model, videos[:1], "layer2").shape == (1, 4, 32, 4, 8, 8)
+    with pytest.raises(ValueError, match=r"layer4, got 'blocks4d'"):
+        values(model, videos[:1], "blocks4d")
 
 
 @pytest.mark.parametrize("kind", [str, os.fsencode, Path])

@@ -89,8 +89,7 @@ def test_frames_equal_the_stock_pipeline(folder, name):
     ours = run([{"type": "InitVideo"}, sampler, {"type": "DecodeUnits"}], folder / name)
     for key in ("total_frames", "avg_fps", "img_shape", "original_shape"):
         assert ours[key] == stock[key]
-    expanded = [ours["imgs"][place] for place in ours["unit_index"]]
-    np.testing.assert_array_equal(expanded, stock["imgs"])
+    np.testing.assert_array_equal(ours["imgs"], stock["imgs"])
 
 
 def test_the_first_of_several_video_streams_is_read(folder, tmp_path):
@@ -335,6 +334,22 @@ def test_network_input_equals_the_stock_pipelines(tmp_path, augment, share, tota
     np.testing.assert_array_equal(*inputs)
 
 
+@pytest.mark.parametrize("total", [5, 20])
+@pytest.mark.parametrize(
+    ("clip_len", "num_clips", "form"), [(8, 10, "NCTHW"), (8, 1, "NCTHW"), (1, 8, "NCHW")]
+)
+def test_frames_of_the_hosts_sampler_are_repeated(tmp_path, total, clip_len, num_clips, form):
+    """A short video, whose frames a clip repeats, in a pipeline of the host's own."""
+    write_texture(tmp_path / "short.mp4", total, size=SIZE)
+    sampler = dict(type="SampleFrames", clip_len=clip_len, frame_interval=8, num_clips=num_clips)
+    sampler["test_mode"], last = True, dict(type="FormatShape", input_format=form)
+    inputs = [
+        run([dict(type=init), sampler, dict(type=decode), last], tmp_path / "short.mp4")["imgs"]
+        for init, decode in (("DecordInit", "DecordDecode"), ("InitVideo", "DecodeUnits"))
+    ]
+    np.testing.assert_array_equal(*inputs)
+
+
 def test_every_needed_frame_is_carried_once(folder):
     sampler = {"type": "SampleActionUnits", "num_units": 10, "clip_len": 8, "test_mode": True}
     results = run([{"type": "InitVideo"}, sampler, {"type": "DecodeUnits"}], folder / "h264.mp4")
@@ -353,7 +368,9 @@ def test_pictures_equal_the_stock_pipeline(folder, tmp_path):
         info = {**frames, "frame_inds": indices, "offset": offset}
 
         stock = TRANSFORMS.build({"type": "RawFrameDecode"})({**info})
-        ours = TRANSFORMS.build({"type": "DecodeRawUnits"})({**info})
+        decode = TRANSFORMS.build({"type": "DecodeRawUnits"})
+        np.testing.assert_array_equal(decode({**info})["imgs"], stock["imgs"])
+        ours = decode({**info, "num_units": 3})  # as our sampler says
         assert len(ours["imgs"]) == 4
         expanded = [ours["imgs"][place] for place in ours["unit_index"]]
         np.testing.assert_array_equal(expanded, stock["imgs"])

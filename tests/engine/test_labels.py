@@ -1,13 +1,20 @@
 """Labels outside the classes stop a run before its first step."""
 
 import copy
+from argparse import Namespace
 from pathlib import Path
 
 import mmengine
+import numpy as np
 import pytest
+import torch
+from mmaction.datasets import RawframeDataset
 from mmengine.config import Config
 from mmengine.runner import Runner
 from tiny_run import write_config
+
+from f4d_mmaction.engine.hooks import CheckLabelsHook
+from f4d_mmaction.engine.hooks.labels import LabelError, in_range
 
 
 @pytest.mark.parametrize("wrapper", [None, "RepeatDataset", "ConcatDataset"])
@@ -31,6 +38,24 @@ def test_label_outside_the_classes_is_named(
         config[name].dataset = dict(type=wrapper, datasets=[right, config[name].dataset])
     with pytest.raises(ValueError, match=r"1 of \d+ samples of .*wrong\.txt .* with 8"):
         Runner.from_cfg(config).train()
+
+
+def test_labels_that_the_host_takes_are_in_range() -> None:
+    for label in (1, [0, 2], (2,), np.array(1), np.array([0, 2]), torch.tensor([1])):
+        assert in_range(label, 3), label
+    for label in (3, -1, [0, 3], np.array([3]), 1.0, "1", None):
+        assert not in_range(label, 3), label
+
+
+def test_several_labels_that_are_not_known_are_none(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("a 3\nb 3\n")
+    dataset = RawframeDataset(str(tmp_path / "list.txt"), [], multi_class=True, num_classes=3)
+    network = Namespace(cls_head=Namespace(num_classes=3))
+    loop = Namespace(dataloader=Namespace(dataset=dataset))
+    runner = Namespace(model=network, test_loop=loop, train_loop=loop, val_loop=None)
+    CheckLabelsHook().before_test(runner)
+    with pytest.raises(LabelError, match=r"2 of 2 samples .* first a with \[-1\]"):
+        CheckLabelsHook().before_train(runner)
 
 
 def test_a_test_set_without_labels_is_tested(benchmark: Path, tmp_path: Path) -> None:

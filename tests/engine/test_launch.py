@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch.distributed
+from mmengine.config import Config
 
-from f4d_mmaction.engine.launch import run
+from f4d_mmaction.engine.launch import ConfigError, resume, run
 
 
 @pytest.mark.parametrize("code", [None, 143])
@@ -24,3 +25,10 @@ def test_run_leaves_its_process_group(tmp_path: Path, code: int | None) -> None:
         with pytest.raises(SystemExit, match=str(code)):
             run(work)
     assert not torch.distributed.is_initialized()
+
+
+def test_checkpoints_in_no_folder_are_not_resumed_from_silently() -> None:
+    checkpoint = dict(type="SafeCheckpointHook", out_dir="s3://bucket/runs")
+    config = Config(dict(work_dir="run", default_hooks=dict(checkpoint=checkpoint)))
+    with pytest.raises(ConfigError, match="finds nothing in s3://bucket/runs: name a local"):
+        resume(config, "auto")

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import DATA_SAMPLERS
 from mmengine.runner import Runner
 from tiny_run import write_config
-from torch.utils.data import BatchSampler
+from torch.utils.data import BatchSampler, DataLoader
 
 
 @DATA_SAMPLERS.register_module(force=True)
@@ -46,6 +46,8 @@ def seen(data: Path, folder: Path, changes: str) -> list[str]:
     runner, names = Runner.from_cfg(config), Names()
     runner.register_hook(names)
     runner.train()
+    own = DataLoader(runner.train_dataloader.dataset, 2, collate_fn=list)  # of a user
+    assert len(next(iter(own))) == 2
     return names.seen
 
 

@@ -9,6 +9,7 @@ import operator
 import os
 import pickle
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import mmengine
@@ -17,10 +18,12 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
+from mmengine.optim import scheduler
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from tiny_run import train, write_config
+from torch._weights_only_unpickler import _get_allowed_globals as allowed_globals
 
 from f4d_mmaction.compat import checkpoint_types
 from f4d_mmaction.engine.checkpoints import DamagedCheckpointError, load_checked
@@ -174,6 +177,32 @@ def test_resume_and_test_refuse_a_hostile_checkpoint(benchmark: Path, tmp_path: 
     assert not mark.exists()
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("MultiStepLR", dict(milestones=[1, 2])),
+        ("OneCycleLR", dict(eta_max=0.1, total_steps=3)),
+        ("CosineAnnealingLR", dict(T_max=3)),
+        ("StepLR", dict(step_size=1)),
+        ("PolyLR", {}),
+        ("LinearLR", {}),
+        ("ReduceOnPlateauLR", {}),
+    ],
+)
+def test_schedulers_in_a_checkpoint_are_loaded(
+    kind: str, options: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by early versions of PyTorch, whose own list has no Counter."""
+    known = {k: v for k, v in allowed_globals().items() if k != "collections.Counter"}
+    monkeypatch.setattr(torch._weights_only_unpickler, "_get_allowed_globals", lambda: known)
+    optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)
+    state = getattr(scheduler, kind)(optimizer, **options).state_dict()
+    torch.save(dict(state_dict={}, param_schedulers=[state]), tmp_path / "x.pth")
+    for load in LOADERS.values():
+        loaded = load(tmp_path / "x.pth")["param_schedulers"][0]
+        assert {k: v for k, v in loaded.items() if k != "_parameters"} == state
+
+
 def test_allow_list_is_no_longer_than_needed() -> None:
     """A type more is a decision: add it here with a reason, or leave it out."""
     ours = {item if isinstance(item, type) else item[1] for item in checkpoint_types()}
@@ -181,6 +210,7 @@ def test_allow_list_is_no_longer_than_needed() -> None:
     assert ours == number_types | {
         "mmengine.logging.history_buffer.HistoryBuffer",  # the log in every checkpoint, tamed
         OneCycleParamScheduler,  # only as owner of its two annealing functions
+        Counter,  # milestones of MultiStepLR; on PyTorch's own list in later versions
         np.ndarray,
         np.dtype,
         "builtins.getattr",  # stands for a function that knows six methods

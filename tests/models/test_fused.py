@@ -231,6 +231,39 @@ def test_what_a_subclass_of_attention_says_is_done(kind: type, mode: str) -> Non
         assert distance(value, expected[key]) < 1e-5, key
 
 
+class Spread(nn.Module):
+    """A module of a user whose output is one value in many places."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((4, 5), keepdim=True).expand_as(x)
+
+
+class Keeping(nn.Module):
+    """A module of a user that keeps what it gets and gives it on."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen = x
+        return x
+
+
+@pytest.mark.parametrize("kind", [Spread, Keeping])
+@pytest.mark.parametrize("before", [(), ("TemporalAttention",)])
+def test_what_a_module_of_a_user_keeps_is_not_written_to(kind: type, before: tuple) -> None:
+    MODELS.register_module(module=kind, force=True)
+    attention = (*before, kind.__name__)
+    fast = build("F4D alone", (3, 3, 1, 1), attention=attention)
+    literal = build("F4D alone", (3, 3, 1, 1), attention=attention, fused=False)
+    literal.load_state_dict(fast.state_dict())
+    x = features((2, 2, 3), FIRST, torch.float32)
+    for block in (fast, literal):
+        block.eval()
+    with torch.no_grad():
+        assert distance(fast(x), literal(x)) < 1e-5
+    if kind is Keeping:
+        seen = [block.attention["Keeping"].seen for block in (fast, literal)]
+        assert distance(*seen) < 1e-5
+
+
 @pytest.mark.parametrize("name", ["F4D", "V4D"])
 def test_hooks_may_come_and_go_before_a_block_is_recomputed(name: str) -> None:
     block, x = build(name, (3, 3, 1, 1), with_cp=True), features((1, 2, 3), FIRST, torch.float32)

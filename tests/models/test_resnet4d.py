@@ -260,6 +260,20 @@ def test_norm_eval_holds_in_blocks_and_frozen_norms_of_a_trunk_do_not() -> None:
     assert norms
     assert not any(norm.training for norm in norms)
     assert model.training
+    first, second, *_ = model.blocks4d.values()
+    first.requires_grad_(False)  # as a user may
+    model.train()
+    assert not any(p.requires_grad for p in first.parameters())
+    assert all(p.requires_grad for p in second.parameters())
+
+
+def test_hooks_on_a_stage_see_it_unless_a_block_lies_inside() -> None:
+    """By which the host's tools, and MMEngine's ``activation_checkpointing``, find a stage."""
+    model, seen = build(placement=("last", 0, 1, "last")), []
+    for name in model.res_layers:
+        getattr(model, name).register_forward_hook(lambda *_, name=name: seen.append(name))
+    model(videos())
+    assert seen == ["layer1", "layer2", "layer4"]
 
 
 def test_sync_bn_reaches_the_blocks_and_can_be_reverted() -> None:

@@ -49,7 +49,7 @@ class _DecodeOnce(BaseTransform):
 
     Units overlap on short videos, so that ``frame_inds`` repeats. Resizing, cropping and flipping
     then run on the distinct frames, and ``FormatActionUnits`` puts frame ``unit_index[i]`` at place
-    ``i``. ``share=False`` repeats the frames, for pipelines that end in another transform.
+    ``i``. ``share=False`` repeats them, for another last step, as after the host's samplers.
     """
 
     share: bool = True
@@ -59,7 +59,7 @@ class _DecodeOnce(BaseTransform):
         indices = np.asarray(results["frame_inds"]).reshape(-1)
         distinct, unit_index = np.unique(indices, return_inverse=True)
         images = self._frames(results, distinct)
-        if self.share:
+        if self.share and "num_units" in results:
             results["unit_index"] = unit_index
         else:
             images = [images[place].copy() for place in unit_index]

@@ -24,7 +24,7 @@ class SampleActionUnits(BaseTransform):
 
     Required keys: ``total_frames``, ``start_index``. Added keys: ``frame_inds`` (U*T,) in time
     order of the units, ``clip_len`` (T), ``frame_interval`` (nominal), ``num_clips`` (U), as
-    MMAction2's ``SampleFrames`` writes them, so that its decoders follow unchanged.
+    ``SampleFrames`` writes them for the host's decoders; ``num_units`` (U), for those of units.
 
     Raises:
         ValueError: a size below 1, an unknown ``short``, or a video without frames.
@@ -91,4 +91,5 @@ class SampleActionUnits(BaseTransform):
         indices = self.sample(int(total_frames)) + results["start_index"]
         results.update(frame_inds=indices.reshape(-1), num_clips=self.num_units)
         results.update(clip_len=self.clip_len, frame_interval=self.frame_interval)
+        results["num_units"] = self.num_units
         return results

@@ -36,7 +36,8 @@ class SafeCheckpointHook(CheckpointHook):
                 "max_keep_ckpts=1 deletes the only checkpoint before the next one is written; "
                 "keep 2 or more"
             )
-        if self.backend_args is None and "://" not in str(self.out_dir):
+        given = self.backend_args or kwargs.get("file_client_args")
+        if given is None and "://" not in str(self.out_dir):
             self.backend_args: dict | None = dict(backend="atomic")
         self._buffers: list[dict] | None = None
 
@@ -70,8 +71,9 @@ class SafeCheckpointHook(CheckpointHook):
 
     def _gather_buffers(self, runner: Runner) -> None:
         if is_distributed():
-            buffers = network_of(runner).named_buffers()
-            self._buffers = all_gather_object({name: value.cpu() for name, value in buffers})
+            buffers, kept = network_of(runner).named_buffers(), network_of(runner).state_dict()
+            own = {name: value.cpu() for name, value in buffers if name in kept}
+            self._buffers = all_gather_object(own)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the buffers of every process."""

@@ -1,5 +1,6 @@
 """Labels that the head cannot learn are found before the first step, not in a CUDA assertion."""
 
+import numpy as np
 from mmaction.registry import HOOKS
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
@@ -39,8 +40,8 @@ class CheckLabelsHook(Hook):
             # MMEngine's: MMAction2 makes a vector of several labels, where -1 is the last class.
             infos = (BaseDataset.get_data_info(dataset, i) for i in range(len(dataset)))
             wrong = [info for info in infos if not in_range(info.get("label"), num_classes)]
-            unlabeled = len(wrong) == len(dataset) and all(i.get("label") == -1 for i in wrong)
-            if wrong and not (may_lack_labels and unlabeled):
+            lacking = [i for i in wrong if np.array(i.get("label"), ndmin=1).tolist() == [-1]]
+            if wrong and not (may_lack_labels and len(lacking) == len(dataset)):
                 name = wrong[0].get("filename") or wrong[0].get("frame_dir")
                 raise LabelError(
                     f"{len(wrong)} of {len(dataset)} samples of {dataset.ann_file} have a label "
@@ -51,5 +52,5 @@ class CheckLabelsHook(Hook):
 
 def in_range(label: object, num_classes: int) -> bool:
     """Say whether a label, or each of a multi-label sample, is a class."""
-    labels = label if isinstance(label, (list, tuple)) else [label]
+    labels = np.array(label, ndmin=1).tolist()
     return all(isinstance(value, int) and 0 <= value < num_classes for value in labels)

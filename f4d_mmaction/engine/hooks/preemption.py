@@ -65,8 +65,8 @@ class PreemptionHook(Hook):
 
     def after_val_iter(self, runner: Runner, **_: object) -> None:
         """Exit if this epoch is saved; otherwise training will."""
-        saved = self._saver.filename_tmpl.format(runner.epoch)
-        if self._asked and str(self._saver.last_ckpt).endswith(saved):
+        saved = self._asked and self._saver.filename_tmpl.format(runner.epoch)
+        if saved and str(self._saver.last_ckpt).endswith(saved):
             runner.logger.warning("SIGTERM during validation: start again with --resume to go on")
             raise SystemExit(EXIT_CODE)
 
