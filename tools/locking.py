@@ -21,4 +21,4 @@ def lock(path: Path) -> None:
         fcntl.lockf(_held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EAGAIN):
-            raise ValueError(f"another run works in {path.parent}: wait for its end") from None
+            raise ValueError(f"{path} is locked by another run: wait for its end") from None

@@ -66,8 +66,7 @@ def load_config(path: str, work_dir: str | None, options: dict, launcher: str) -
 def resume(config: Config, checkpoint: str) -> None:
     """Set a run to continue from a checkpoint, or from the last good one of its folder.
 
-    ``checkpoint`` is a path, or ``'auto'``; without any there the run starts as its config says, so
-    that a job that may be restarted can be given ``--resume`` from the beginning.
+    ``checkpoint`` is a path, or ``'auto'``: a run that has none yet starts as its config says.
 
     Raises:
         FileNotFoundError: there is no such checkpoint; ``ConfigError``: they are not in files.
@@ -75,8 +74,9 @@ def resume(config: Config, checkpoint: str) -> None:
     """
     if checkpoint == "auto":
         folder = config.get("default_hooks", {}).get("checkpoint", {}).get("out_dir")
-        if "://" in str(folder):
-            raise ConfigError(f"--resume finds nothing in {folder}: name a local checkpoint")
+        last = Path(config.work_dir, "last_checkpoint")  # the host's, local in any case
+        if "://" in str(folder) and last.is_file():
+            raise ConfigError(f"--resume does not read {last.read_text()}: name a local copy")
         folder = Path(folder, Path(config.work_dir).name) if folder else Path(config.work_dir)
         found = last_good_checkpoint(folder)
         if found is None:

@@ -195,10 +195,10 @@ class Blocks4dMixin(nn.Module):
         steps = [(TRUNK, getattr(self, name)) for name in self.stem] + self._block_at(STEM)
         out_indices = getattr(self, "out_indices", (len(self.res_layers) - 1,))
         for i, name in enumerate(self.res_layers):
-            layers = getattr(self, name)
+            layers = list(getattr(self, name))  # of a wrapped stage, too
             blocks = [self._block_at(f"{name}_{j}") for j in range(len(layers))]
             if not any(blocks[:-1]):  # hooks on the whole stage see it
-                layers, blocks = [layers], blocks[-1:]
+                layers, blocks = [getattr(self, name)], blocks[-1:]
             for layer, block in zip(layers, blocks):
                 steps += [(TRUNK, layer), *block]
             steps += [(TRUNK, getattr(self, name)) for name in self.after_first_stage if i == 0]

@@ -12,7 +12,7 @@ from f4d_mmaction.engine.hooks import PreemptionHook, SafeCheckpointHook
 
 
 def test_a_place_that_was_given_is_kept() -> None:
-    """MMEngine refuses both of its ways to give one."""
+    """MMEngine takes `backend_args` or `file_client_args`, not both."""
     assert SafeCheckpointHook().backend_args == dict(backend="atomic")
     hook = SafeCheckpointHook(file_client_args=dict(backend="disk"))
     assert (hook.backend_args, hook.file_client_args) == (None, dict(backend="disk"))

@@ -27,8 +27,11 @@ def test_run_leaves_its_process_group(tmp_path: Path, code: int | None) -> None:
     assert not torch.distributed.is_initialized()
 
 
-def test_checkpoints_in_no_folder_are_not_resumed_from_silently() -> None:
+def test_a_run_whose_checkpoints_are_elsewhere_does_not_start_anew(tmp_path: Path) -> None:
     checkpoint = dict(type="SafeCheckpointHook", out_dir="s3://bucket/runs")
-    config = Config(dict(work_dir="run", default_hooks=dict(checkpoint=checkpoint)))
-    with pytest.raises(ConfigError, match="finds nothing in s3://bucket/runs: name a local"):
+    config = Config(dict(work_dir=str(tmp_path), default_hooks=dict(checkpoint=checkpoint)))
+    resume(config, "auto")  # of a run that has no checkpoint yet
+    assert not config.get("resume")
+    (tmp_path / "last_checkpoint").write_text("s3://bucket/runs/epoch_3.pth")
+    with pytest.raises(ConfigError, match=r"does not read s3://.*epoch_3\.pth: name a local copy"):
         resume(config, "auto")

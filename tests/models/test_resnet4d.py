@@ -8,6 +8,7 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from trunks import TRUNKS, torchvision_name
 
 from f4d_mmaction.models import F4DBlock, V4DBlock
@@ -268,12 +269,15 @@ def test_norm_eval_holds_in_blocks_and_frozen_norms_of_a_trunk_do_not() -> None:
 
 
 def test_hooks_on_a_stage_see_it_unless_a_block_lies_inside() -> None:
-    """By which the host's tools, and MMEngine's ``activation_checkpointing``, find a stage."""
+    """By which the host's tools find a stage; PyTorch's wrappers of one have no length."""
     model, seen = build(placement=("last", 0, 1, "last")), []
     for name in model.res_layers:
         getattr(model, name).register_forward_hook(lambda *_, name=name: seen.append(name))
     model(videos())
     assert seen == ["layer1", "layer2", "layer4"]
+    x, model = videos(), model.eval()
+    expected, model.layer2 = model(x), checkpoint_wrapper(model.layer2)
+    assert torch.equal(model(x), expected)
 
 
 def test_sync_bn_reaches_the_blocks_and_can_be_reverted() -> None:

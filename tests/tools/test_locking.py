@@ -18,5 +18,5 @@ def test_a_second_run_is_refused_until_the_first_has_ended(
 
     lock(tmp_path / "held")
     refused = other("held")
-    assert f"ValueError: another run works in {tmp_path}: wait for its end" in refused.stderr
+    assert f"ValueError: {tmp_path}/held is locked by another run: wait" in refused.stderr
     assert [other("free").returncode for _ in range(2)] == [0, 0]

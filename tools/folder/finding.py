@@ -42,7 +42,6 @@ class Video:
     fps: float = 0.0
     background: str = ""  # median frame, small, RGB, as hexadecimal digits
     file: str = ""  # below videos/ of the work directory
-    scene: str = ""  # a name of the background, the same for videos that look alike
     number: int = -1  # of the class, where it is told
 
 
@@ -165,7 +164,8 @@ def _refuse_likenesses(inside: Sequence[Sequence[str]]) -> None:
         if kind := LIKE_SPLIT.search(top.lower()):
             below[top].update(rest[:1])
             kinds.add(kind[1])
-    if len(kinds) > 1 and (shared := set.intersection(*below.values())):
+    shared = set.intersection(*below.values()) if below else set()
+    if len(kinds) > 1 and shared and below.keys() == {top for top, *_ in inside}:
         raise ValueError(
             f"folders {sorted(below)} look like splits, as each has a folder {min(shared)!r}: "
             "rename them to train, val and test; or those in them, if these are classes"
@@ -213,7 +213,7 @@ def _listed(path: Path) -> Iterator[Video]:
     for number, row in enumerate(rows, start=1):
         cells = dict(zip(head, map(str.strip, row)))
         split = cells.get("split") or (path.stem if path.stem.lower() in SPLITS else "")
-        label, name = cells.get("label", ""), cells.get("path", "")
+        label, name = " ".join(cells.get("label", "").split()), cells.get("path", "")
         known = split.lower() in {"", *SPLITS}
         if not label or not name or not known or any(row[len(head) :]):
             raise ValueError(f"{path}, row {number}: {row}, expected {', '.join(head)}")

@@ -78,7 +78,7 @@ def look(
     finally:
         pool.stop()
         pool.join()
-        for part in (folder / "videos").glob("*/*.part.*"):  # of workers that hung or crashed
+        for part in (folder / "videos").glob("*/~*"):  # of workers that hung or crashed
             part.unlink()
     lost = [known[video.path] for video in videos if "error" in known[video.path]]
     bad.write_text("".join(json.dumps(found) + "\n" for found in lost), encoding="utf-8")
@@ -153,7 +153,7 @@ def _inspect(job: tuple[str, Path, int, float]) -> dict:
     stem, suffix = os.path.splitext(os.path.basename(path))
     suffix = ".mp4" if shrinks else suffix
     target = folder / f"{_safe(stem)}-{sha1.hexdigest()[:8]}{suffix}"
-    part = folder / f"{os.getpid()}.part{suffix}"  # a killed look leaves no half copy
+    part = folder / f"~{os.getpid()}{suffix}"  # no name that `_safe` makes
     try:  # errors of reading are no OSError here: the reader makes its own of them
         folder.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from operator import and_
 from pathlib import Path
 
 import numpy as np
@@ -62,32 +61,32 @@ def group_by_name(videos: Sequence[Video], root: Path, pattern: str | None, say:
 
 
 def group_by_scene(videos: Sequence[Video], kind: str, say: Say) -> str:
-    """Find the scene of each video, which is the group of those that have none.
+    """Make its scene the group of each video that has none.
 
     A scene of more than a third of all videos is no group, as of a camera that stands still: each
-    of its videos is a scene of its own.
+    of its videos is a group of its own.
 
     Returns:
         ``kind``, or "scene" if it says nothing.
     """
+    if all(video.group for video in videos):
+        return kind
     scenes = find_scenes(videos)
     sizes = Counter(scenes)
-    large = [sizes[scene] > len(videos) / 3 for scene in scenes]
-    for video, scene, is_large in zip(videos, scenes, large):
-        video.scene = video.path if is_large else f"scene {scene}"
-    rest = [video.group == "" for video in videos]
-    if alone := sum(map(and_, rest, large)):
+    large = {scene for scene, size in sizes.items() if size > len(videos) / 3}
+    rest = [(video, scene) for video, scene in zip(videos, scenes) if not video.group]
+    for video, scene in rest:
+        video.group = video.path if scene in large else f"scene {scene}"
+    if kind:
+        say(f"{len(rest)} videos of no {kind} are grouped by their scene")
+    if alone := sum(scene in large for _, scene in rest):
         say(
-            f"{alone} videos look like one place, which more than a third of all videos show: each "
-            "is a group of its own; if people or takes must stay together, name them by --group or "
-            "in a CSV"
+            f"{alone} videos show {len(large)} places, each of which more than a third of all "
+            "videos show: each is a group of its own; if people or takes must stay together, name "
+            "them by --group or in a CSV"
         )
-    for video in videos:
-        video.group = video.group or video.scene
-    if not kind:
-        say(f"{len({v.group for v in videos})} scenes: videos whose background looks the same")
-    elif any(rest):
-        say(f"{sum(rest)} videos of no {kind} are grouped by their scene")
+    if few := {scene for _, scene in rest} - large:
+        say(f"{len(few)} scenes: videos whose background looks the same")
     return kind or "scene"
 
 
@@ -122,9 +121,7 @@ def find_scenes(videos: Sequence[Video], limit: float = SAME_SCENE) -> list[int]
     Videos with consecutive numbers in their names may differ more. Where a third of all videos
     would be one scene, only closer ones count as the same.
     """
-    frames = pixels(videos)
-    frames -= frames.mean(1, keepdims=True)
-    frames /= frames.std(1, keepdims=True) + 5
+    frames = _standardized(videos)
     near, neighbors = [], find_neighbors([video.path for video in videos])
     for frame, next_to_it in zip(frames, neighbors):
         apart = np.abs(frames - frame).mean(1)
@@ -151,6 +148,19 @@ def find_neighbors(paths: Sequence[str]) -> list[list[int]]:
         for step in (-1, 1):
             near[row] += places.get((head, number + step, tail), [])
     return near
+
+
+def _standardized(videos: Sequence[Video]) -> np.ndarray:
+    """The backgrounds without their brightness and contrast."""
+    frames = pixels(videos)
+    frames -= frames.mean(1, keepdims=True)
+    return frames / (frames.std(1, keepdims=True) + 5)
+
+
+def _alike(videos: Sequence[Video], others: Sequence[Video]) -> int:
+    """Count the videos that look like the scene of another one."""
+    known = _standardized(others)
+    return sum(np.abs(known - frame).mean(1).min() < SAME_SCENE for frame in _standardized(videos))
 
 
 def pixels(videos: Sequence[Video]) -> np.ndarray:
@@ -199,10 +209,9 @@ def split_videos(videos: Sequence[Video], seed: int, kind: str, say: Say) -> lis
     if len(given) == 1:
         beside, tests = _torn(videos, seed)
         draw(videos, SHARES, seed)
-        say(
-            f"split by {kind}, seed {seed}; a random split would have put {beside} of its {tests} "
-            f"test videos beside a training video of the same {kind}"
-        )
+        random = f"; a random split would have put {beside} of its {tests} test videos beside a"
+        random += f" training video of the same {kind}"
+        say(f"split by {kind}, seed {seed}{random if beside else ''}")
     elif "val" not in given:
         rest = [video for video in videos if video.split != "test"]
         draw(rest, {name: SHARES[name] for name in ("train", "val")}, seed)
@@ -212,16 +221,15 @@ def split_videos(videos: Sequence[Video], seed: int, kind: str, say: Say) -> lis
     if torn := sum("test" in subsets and len(subsets) > 1 for subsets in places.values()):
         say(f"the given split has test videos of {torn} of {len(places)} {kind}s elsewhere, too: "
             "its test is easier than one on others")  # fmt: skip
-    trained = {video.scene for video in videos if video.split == "train"} - {""}
-    tested = [video.scene in trained for video in videos if video.split == "test"]
-    if kind != "scene" and any(tested):
+    subsets = {name: [video for video in videos if video.split == name] for name in SHARES}
+    known, asked = subsets["train"], subsets["test"]
+    if kind != "scene" and known and asked and (alike := _alike(asked, known)):
+        advice = f": {kind}s share rooms, or are parts of recordings; then name others by --group"
         say(
-            f"{sum(tested)} of {len(tested)} test videos look like the scene of a training video: "
-            f"if that is more than one room for all, these are no {kind}s, and --group or a CSV "
-            "should name others"
+            f"{alike} of {len(asked)} test videos look like the scene of a training video"
+            f"{advice if len(given) == 1 else ''}"
         )
-    for subset in SHARES:
-        chosen = [video for video in videos if video.split == subset]
+    for subset, chosen in subsets.items():
         say(f"{subset}: {len(chosen)} videos of {len({v.group for v in chosen})} {kind}s")
         if missing := sorted(labels - {video.label for video in chosen}):
             drawn = len(given) == 1 or ("val" not in given and subset != "test")

@@ -49,7 +49,7 @@ class _DecodeOnce(BaseTransform):
 
     Units overlap on short videos, so that ``frame_inds`` repeats. Resizing, cropping and flipping
     then run on the distinct frames, and ``FormatActionUnits`` puts frame ``unit_index[i]`` at place
-    ``i``. ``share=False`` repeats them, for another last step, as after the host's samplers.
+    ``i``. Without ``num_units`` of our sampler, or with ``share=False``, frames are repeated.
     """
 
     share: bool = True
@@ -76,7 +76,7 @@ class DecodeUnits(_DecodeOnce):
     """Decode the sampled frames of a video and release it, in the place of ``DecordDecode``.
 
     Required keys: ``video_reader`` (of ``InitVideo``), ``frame_inds``. Added keys: ``imgs``
-    (distinct frames (H, W, 3) in time order), ``unit_index``, ``img_shape``, ``original_shape``.
+    (frames (H, W, 3), distinct ones in time order with ``unit_index``), and their shapes.
 
     Raises:
         BadVideoError: damaged, too large, or out of time.

@@ -36,8 +36,8 @@ class SafeCheckpointHook(CheckpointHook):
                 "max_keep_ckpts=1 deletes the only checkpoint before the next one is written; "
                 "keep 2 or more"
             )
-        given = self.backend_args or kwargs.get("file_client_args")
-        if given is None and "://" not in str(self.out_dir):
+        given = self.backend_args is not None or self.file_client_args is not None
+        if not given and "://" not in str(self.out_dir):
             self.backend_args: dict | None = dict(backend="atomic")
         self._buffers: list[dict] | None = None
 
