@@ -74,9 +74,8 @@ def require_host() -> None:
 def import_mmaction_beside(mmcv: types.ModuleType) -> None:
     """``AssertionError: MMCV==2.2.0 is used but incompatible`` (as mmdetection #12312).
 
-    MMAction2 was released before mmcv 2.2, asserts the version on its import and looks at it
-    nowhere else. A program that imports ``mmaction`` before this package, such as MMAction2's own
-    tools, still meets the assertion.
+    MMAction2 asserts the version when it is imported and looks at it nowhere else. A program that
+    imports ``mmaction`` first, such as MMAction2's own tools, still meets the assertion.
     """
     if importlib.util.find_spec("mmaction") is None:
         raise ImportError('f4d_mmaction is a plugin of MMAction2: pip install "mmaction2>=1.2,<2"')
@@ -119,8 +118,7 @@ def load_checkpoints_weights_only() -> None:
     are allowed; loading stays weights-only, so a checkpoint still cannot run code. MMEngine's
     loaders leave that to PyTorch, which unpickles everything in local files before 2.6 and in
     downloads in all versions, and its fork asks for that. Both are replaced, unless
-    ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1`` says, as it does to PyTorch, that all files can be
-    trusted.
+    ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1`` says, as to PyTorch, that all files can be trusted.
     """
     import torch
     from mmengine.runner.checkpoint import CheckpointLoader
@@ -191,7 +189,7 @@ def checkpoint_types() -> list:
 
     arrays = {"_reconstruct": np.array(0).__reduce__()[0], "scalar": np.float64(0).__reduce__()[0]}
     allowed: list = [Counter, OneCycleParamScheduler, np.ndarray, np.dtype]
-    allowed += [(known_method, "builtins.getattr")]
+    allowed += [(known_method, "builtins.getattr"), (dict, "mmengine.config.config.ConfigDict")]
     allowed += [(LoadedHistory, "mmengine.logging.history_buffer.HistoryBuffer")]
     for home in ("numpy._core.multiarray", "numpy.core.multiarray"):  # numpy 2 and numpy 1 files
         allowed += [(function, f"{home}.{name}") for name, function in arrays.items()]

@@ -12,6 +12,7 @@ from pathlib import Path
 import mmcv
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils import digit_version
@@ -149,6 +150,14 @@ def test_a_path_may_be_mapped_into_memory(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(torch, "load", as_in_2_1)
     assert compat.load_from_local(tmp_path / "epoch_1.pth", mmap=True) == dict(state_dict={})
+
+
+def test_a_checkpoint_of_nested_metainfo_is_read(tmp_path: Path) -> None:
+    config = Config(dict(metainfo=dict(classes=["a"], flip=dict(left="right"))))
+    torch.save(dict(meta=dict(dataset_meta=dict(config.metainfo))), tmp_path / "epoch_1.pth")
+    found = compat.load_from_local(tmp_path / "epoch_1.pth")["meta"]["dataset_meta"]
+    assert found == dict(classes=["a"], flip=dict(left="right"))
+    assert type(found["flip"]) is dict
 
 
 def test_a_path_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 class BFloat16OptimWrapper(OptimWrapper):
     """Forward in bfloat16 autocast on any device; bf16 needs no loss scaling.
 
-    Heads return float32 scores, because MMAction2 computes their accuracy in NumPy, which has no
-    bfloat16.
+    Heads return float32: MMAction2 computes their accuracy in NumPy, which has no bfloat16.
     """
 
     @contextmanager

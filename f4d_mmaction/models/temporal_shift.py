@@ -10,8 +10,7 @@ from torch import Tensor, nn
 def temporal_shift(x: Tensor, shift_div: int) -> Tensor:
     """Shift a share of the channels by a frame into the past, and as many into the future.
 
-    (N, C, T, H, W) in and out; frames beyond the ends are zero (Lin et al., TSM, ICCV 2019,
-    section 3).
+    (N, C, T, H, W) in and out; frames beyond the ends are zero (TSM, ICCV 2019, section 3).
     """
     fold = x.shape[1] // shift_div
     later, earlier, still = x.split((fold, fold, x.shape[1] - 2 * fold), 1)

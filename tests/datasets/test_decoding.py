@@ -377,6 +377,27 @@ def test_pictures_equal_the_stock_pipeline(folder, tmp_path):
         assert ours["img_shape"] == stock["img_shape"]
 
 
+def test_boxes_of_people_are_scaled_as_by_the_host(folder, tmp_path):
+    boxes = np.array([[0.1, 0.2, 0.5, 0.9]], np.float32)
+    for name, init, decode in (
+        ("host", "DecordInit", "DecordDecode"),
+        ("ours", "InitVideo", "DecodeUnits"),
+    ):
+        info = dict(gt_bboxes=boxes, proposals=boxes[:, ::-1], start_index=0)
+        results = {"filename": str(folder / "h264.mp4"), "frame_inds": np.array([0, 3]), **info}
+        for step in (init, decode):
+            results = TRANSFORMS.build({"type": step})(results)
+        found = [results[key] for key in ("gt_bboxes", "proposals")]
+        if name == "host":
+            expected = found
+        np.testing.assert_array_equal(found, expected)
+        assert {values.dtype for values in found} == {np.dtype("float32")}
+    results = {"filename": str(folder / "h264.mp4"), "frame_inds": np.array([0]), "proposals": None}
+    for step in ("InitVideo", "DecodeUnits"):
+        results = TRANSFORMS.build({"type": step})(results)
+    assert results["proposals"] is None
+
+
 def test_arguments_are_checked():
     with pytest.raises(ValueError, match="time_limit must be positive"):
         TRANSFORMS.build({"type": "InitVideo", "time_limit": 0})

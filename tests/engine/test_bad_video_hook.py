@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 
 from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.engine.hooks import BadVideoHook, TooManyBadVideosError
+from f4d_mmaction.engine.hooks.bad_video import StandIns
 
 CLASSES = 3
 BAD = {"missing.mp4": "missing", "empty.mp4": "empty", "cut.avi": "truncated"}
@@ -32,6 +33,18 @@ class KnowsTheLabels(BaseModel):
         for sample in data_samples:
             sample.set_pred_score(torch.eye(CLASSES)[sample.gt_label[0]])
         return data_samples
+
+
+def test_a_data_set_without_labels_is_read() -> None:
+    """As the host's of actions by person, which have other keys."""
+
+    class People(list):
+        """A data set of one sample."""
+
+        pipeline = staticmethod(dict)
+
+    info = dict(sample_idx=0, gt_labels=[1])
+    assert StandIns(People([info]))(info) == info
 
 
 def write_dataset(folder, good, bad):

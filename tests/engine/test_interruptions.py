@@ -119,6 +119,7 @@ def test_terminated_in_an_epoch(
     before = train(config, folder, code=143)
     assert "SIGTERM: saved" in before
     assert (folder / "preempted.pth").exists()
+    assert (folder / "last_checkpoint").read_text() == str(folder / "preempted.pth")  # to the host
     after = train(config, folder, "--resume").removeprefix(before)
     assert "Epoch(train) [2][2/4]" not in after
     assert "Epoch(train) [2][3/4]" in after

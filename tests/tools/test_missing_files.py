@@ -121,6 +121,11 @@ def test_a_list_of_another_encoding_is_named(config: Config, tmp_path: Path) -> 
     assert f"list {tmp_path}/list.txt of train_dataloader is not UTF-8" in said
 
 
+def test_a_name_of_weights_is_no_file(config: Config) -> None:
+    config.model.backbone.pretrained = "ViT-B/16"  # as UniFormerV2 of the host has it
+    assert not list(missing_files(config, ["train"]))
+
+
 def test_weights_without_a_network(config: Config) -> None:
     config.model.backbone.pretrained = "https://localhost:1/resnet50.pth"
     (found,) = missing_files(config, ["train"])

@@ -64,6 +64,9 @@ class _DecodeOnce(BaseTransform):
         else:
             images = [images[place].copy() for place in unit_index]
         shape = images[0].shape[:2]
+        size = np.tile(shape[::-1], 2)  # boxes of people are relative until a picture is decoded
+        boxes = [key for key in ("gt_bboxes", "proposals") if results.get(key) is not None]
+        results.update({key: (results[key] * size).astype(np.float32) for key in boxes})
         results.update(frame_inds=indices, imgs=images, img_shape=shape, original_shape=shape)
         return results
 

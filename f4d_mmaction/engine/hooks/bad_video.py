@@ -52,7 +52,7 @@ class StandIns:
         """Return the packed sample of this video or of the one in its place."""
         index, size = data_info["sample_idx"], len(self.dataset)
         testing = self.patience is None
-        kept = {"label": data_info["label"]} if testing else {}
+        kept = {key: data_info[key] for key in ("label",) if testing and key in data_info}
         own = {key: data_info[key] for key in ("filename", "frame_dir") if key in data_info}
         reports: list[dict] = []
         for _ in range(self.patience or size):

@@ -61,7 +61,10 @@ class SafeCheckpointHook(CheckpointHook):
         runner.save_checkpoint(
             self.out_dir, PREEMPTED, meta=meta, by_epoch=False, backend_args=self.backend_args
         )
-        return self.file_backend.join_path(self.out_dir, PREEMPTED)
+        path = self.file_backend.join_path(self.out_dir, PREEMPTED)
+        if is_main_process():  # where the host's own tools look
+            Path(runner.work_dir, "last_checkpoint").write_text(path)
+        return path
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         self._gather_buffers(runner)
@@ -84,11 +87,11 @@ class SafeCheckpointHook(CheckpointHook):
         """Refuse a checkpoint of another network; take this process's own buffers."""
         training = isinstance(runner._train_loop, BaseLoop)
         resuming = training and runner._resume
-        weights = checkpoint.get("state_dict", checkpoint)
+        weights, name = checkpoint.get("state_dict", checkpoint), runner._load_from or "the file"
         if training and not resuming:
-            check_fits_partly(network_of(runner), weights, runner._load_from)
+            check_fits_partly(network_of(runner), weights, name)
         else:  # the host lists weights that the network does not know
-            load_whole(network_of(runner), checkpoint, runner._load_from, others=True)
+            load_whole(network_of(runner), checkpoint, name, others=True)
         buffers = checkpoint.get("rank_buffers", [])
         if resuming and len(buffers) == runner.world_size:
             weights.update(buffers[runner.rank])

@@ -46,10 +46,8 @@ class InvalidNumbersHook(Hook):
         """Look at the loss and at the loss scale."""
         losses = {name: torch.as_tensor(v).sum() for name, v in outputs.items() if "loss" in name}
         if wrong := {name: v.item() for name, v in losses.items() if not v.isfinite()}:
-            paths = [
-                str(sample.get("filename", sample.get("frame_dir", "unknown")))
-                for sample in data_batch["data_samples"]
-            ]
+            samples = data_batch["data_samples"]
+            paths = [str(s.get("filename", s.get("frame_dir", "unknown"))) for s in samples]
             rates = runner.optim_wrapper.get_lr()["lr"]
             raise InvalidLossError(
                 f"{wrong} in iteration {runner.iter + 1} (epoch {runner.epoch + 1}) at learning "

@@ -75,4 +75,4 @@ class AttentionVisualizationHook(Hook):
                 runner.logger.warning(f"no attention drawn: {error}")
                 continue
             name = f"attention_{index:05}_{Path(path).stem}"
-            runner.visualizer.add_image(name, sheet, step=runner.epoch)
+            runner.visualizer.add_image(name, sheet, step=runner.epoch or runner.iter)

@@ -10,7 +10,7 @@ import torch
 from mmaction.registry import HOOKS
 from mmengine.dist import all_reduce, barrier, is_distributed
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..loops import start_workers_late
 from .checkpoint import SafeCheckpointHook
@@ -39,6 +39,11 @@ class PreemptionHook(Hook):
         if not savers:
             raise TypeError(
                 "PreemptionHook saves through default_hooks.checkpoint.type='SafeCheckpointHook'"
+            )
+        if type(runner.train_loop) is EpochBasedTrainLoop:
+            runner.logger.warning(
+                "A run that goes on after SIGTERM repeats the part of the epoch that it had done; "
+                "train_cfg.type='ResumableEpochLoop' goes on inside the epoch"
             )
         self._saver = savers[0]
         self._former = signal.getsignal(signal.SIGTERM)
@@ -84,8 +89,7 @@ class PreemptionHook(Hook):
 def _outlive_sigterm(worker_id: int, then: Callable[[int], None] | None) -> None:
     """Let only the parent end this data-loading worker.
 
-    Slurm and torchrun signal every process of a job. A run whose workers were gone could not
-    reach the end of its iteration.
+    Slurm and torchrun signal all processes of a job, and without workers no iteration ends.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
