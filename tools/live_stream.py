@@ -24,13 +24,14 @@ from av.video.reformatter import VideoReformatter
 
 from f4d_mmaction.apis import SlidingWindow
 from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
+from f4d_mmaction.datasets.video_reader import FORMATS as FILE_FORMATS
 from f4d_mmaction.datasets.video_reader import MAX_PIXELS, decode_all, frame_rate, to_rgb
 
 # What FFmpeg may open for an address of each kind. Redirects and names inside what it reads are not
 # followed: a stream must not choose files or hosts of this machine's network.
 PROTOCOLS = {"http": "http,tcp", "https": "https,httpproxy,tls,tcp", "rtsp": "tcp",
              "rtsps": "tls,tcp"}  # fmt: skip
-FORMATS = "mpegts,mov,matroska,flv,live_flv,mpeg,avi,ogg,nut,mjpeg,mpjpeg,h264,hevc,yuv4mpegpipe"
+FORMATS = f"{FILE_FORMATS},live_flv,mpjpeg"
 PAUSE = 1.0  # seconds before a source is opened again
 
 
@@ -257,6 +258,7 @@ class Reader(threading.Thread):
         window = self.window = self.window or self.make_window(rate)
         offsets, index, size = window.offsets.tolist(), 0, None
         images: dict[int, np.ndarray] = {}
+        first = last = None
         for frame in decode_all(video, self.shown, strict=False):
             if self.stopped.is_set():
                 return
@@ -264,7 +266,10 @@ class Reader(threading.Thread):
                 index = 0
             size, self._heard = (frame.width, frame.height), time.monotonic()
             shown = index / rate if frame.pts is None else float(frame.pts * unit)
-            connection.reached = max(connection.reached, shown + 1 / rate)
+            if last is not None and shown < last - 1:  # a clock that begins anew
+                index, first = 0, shown - connection.reached
+            first, last = shown if first is None else first, shown
+            connection.reached = max(connection.reached, shown - first + 1 / rate)
             place = index % window.section
             if place == 0:
                 start, images = shown, {}

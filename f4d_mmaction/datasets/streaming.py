@@ -51,8 +51,14 @@ def stream_frames(
     is_cut = any(leads(p, start[0].pts) for p in start) or not all(map(starts_anew, start[:1]))
     reformatter = VideoReformatter()
     with open_video(path, strict=not is_cut, threads=1 if is_cut else threads) as video:
-        unit, begin = video.streams.video[0].time_base, (video.start_time or 0) / av.time_base
+        stream, begin = video.streams.video[0], (video.start_time or 0) / av.time_base
+        stored = video.format.name == "avi" and stream.codec_context.has_b_frames
+        last = float("-inf")
         for index, frame in enumerate(decode_all(video, path)):
-            time = index / fps if frame.pts is None or unit is None else float(frame.pts * unit)
-            image = to_rgb(frame, reformatter, path) if wanted(index) else None
-            yield StreamedFrame(index, time - begin, image)
+            time = index / fps  # AVI says when a frame was stored
+            if frame.pts is not None and stream.time_base and not stored:
+                time = float(frame.pts * stream.time_base) - begin
+            if time < last - 1:  # a clock that begins anew, as of files that were joined
+                begin, time = begin + time - last - 1 / fps, last + 1 / fps
+            last, image = time, to_rgb(frame, reformatter, path) if wanted(index) else None
+            yield StreamedFrame(index, time, image)

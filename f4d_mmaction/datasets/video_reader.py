@@ -33,7 +33,10 @@ from .video_errors import (
 # What PyAV raises over bad input: its own errors, and Python's for what it cannot represent.
 _AV_ERRORS = (av.FFmpegError, OSError, ValueError, OverflowError, ZeroDivisionError, EOFError)
 _PYAV = int(av.__version__.split(".")[0])
-_LOCAL = {"protocol_whitelist": "file"}
+# What may be opened as a video: no playlist, which would name other files of this machine.
+FORMATS = "matroska,mov,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,nut,mjpeg,m4v,h264,hevc,vvc,ivf,obu"
+FORMATS += ",av1,dv,gif,mxf,gxf,wtv,rm,yuv4mpegpipe"
+_LOCAL = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 _IGNORE: dict = {"metadata_errors": "ignore"} if _PYAV < 19 else {}  # PyAV 19 always does
 # Since version 17 PyAV converts a frame in as many threads as there are cores: slower for frames of
 # this size, and workers would fight over the cores.
@@ -122,10 +125,7 @@ def read_packets(
 def decode_packet(
     video: InputContainer, packet: av.Packet | None, path: str, strict: bool = True
 ) -> list[av.VideoFrame]:
-    """Decode one packet, or with None the frames that the decoder still holds.
-
-    In strict mode, any sign of damage is a ``BadVideoError``.
-    """
+    """Decode a packet, or with None what is held; ``BadVideoError`` at damage if ``strict``."""
     try:
         frames = video.streams.video[0].codec_context.decode(packet)
     except _AV_ERRORS as error:

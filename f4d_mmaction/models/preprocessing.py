@@ -104,10 +104,7 @@ def less_mean_frame(video: Tensor) -> Tensor:
 
 
 def combinations(num_units: int, sections: int) -> Tensor:
-    """Every in-order choice of one unit from each section, (combinations, sections).
-
-    ``ValueError`` for more sections than units.
-    """
+    """All in-order choices of one unit from each section; ``ValueError`` if units are too few."""
     if not 1 <= sections <= num_units:
         raise ValueError(f"cannot divide {num_units} units into {sections} sections")
     edges = torch.arange(sections + 1) * num_units // sections

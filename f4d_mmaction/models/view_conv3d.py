@@ -54,10 +54,7 @@ def conv3d(
 
 
 def _frozen(x: Tensor) -> bool:
-    """Whether this is traced for inference on the CPU.
-
-    Normalization and ReLU join a convolution of the graph only if no view parts them from it.
-    """
+    """Whether a CPU's graph is traced: norm and ReLU join convolutions if no view is between."""
     return is_compiling() and x.device.type == "cpu" and not torch.is_grad_enabled()
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from itertools import chain, pairwise
 from pathlib import Path
 
 import matplotlib
@@ -10,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 from PIL import Image, ImageDraw, ImageFont
 
-from ..datasets.streaming import average_fps, stream_frames
+from ..datasets.streaming import StreamedFrame, average_fps, stream_frames
 from ..structures import Timeline
 from .style import DPI, INK, MUTED, new_figure, save, shorten, with_style
 from .video import Stage, write_video
@@ -24,10 +25,7 @@ TICKS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 144
 
 @with_style
 def draw_timeline(timeline: Timeline, out: str | os.PathLike, rows: int = ROWS) -> Path:
-    """Draw a row for each class that wins most often, at most ``rows``: the darker, the surer.
-
-    A window stands at its middle.
-    """
+    """Draw the ``rows`` classes that win most, the darker the surer; a window is at its middle."""
     chosen = main_classes(timeline, rows)
     figure = new_figure(9.5, 1.15 + ROW * len(chosen))
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
@@ -102,10 +100,11 @@ def timeline_video(
 
 def _play(timeline: Timeline, stage: Stage, fps: float) -> Iterator[np.ndarray]:
     """Yield pictures at constant pace; frames that come at a varying one are skipped or held."""
-    middles = (timeline.starts + timeline.ends) / 2
-    shown = 0
-    for frame in stream_frames(timeline.path):
-        while frame.image is not None and shown / fps <= frame.time - timeline.edges[0]:
+    middles, shown = (timeline.starts + timeline.ends) / 2, 0
+    end = StreamedFrame(0, 0, None)
+    for frame, following in pairwise(chain(stream_frames(timeline.path), [end])):
+        until = (shown + 1) / fps if following is end else following.time - timeline.edges[0]
+        while frame.image is not None and (shown + 0.5) / fps < until:
             picture = stage.show(frame.image, frame.time)
             scores = timeline.scores[np.abs(middles - frame.time).argmin()]
             name = shorten(timeline.classes[scores.argmax()], 50)

@@ -176,6 +176,16 @@ def test_a_file_that_never_comes_whole_is_told(reader, tmp_path, suffix, breaks)
         assert len(asked) == (3 if breaks else 1)
 
 
+def test_half_a_recording_whose_clock_is_late_is_not_whole(reader, tmp_path):
+    """As of a television: its first frame is shown at 1000 s."""
+    path = write_texture(tmp_path / "a.ts", FRAMES, (64, 64), gop=8)
+    late = copy_streams([path], tmp_path / "late.ts", cut=-25_000)
+    data = late.read_bytes()
+    with served(*[give(data[: len(data) // 2], len(data))] * 9) as (address, asked):
+        assert_breaks_off(reader(address, tries=2))
+        assert len(asked) == 3
+
+
 @pytest.mark.parametrize("share", [0, 0.5])
 def test_silence_ends(reader, video, share):
     held, data = Event(), video.read_bytes()

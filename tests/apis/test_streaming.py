@@ -1,5 +1,6 @@
 """Streaming gives the frames that the random-access reader gives, in any container."""
 
+from collections import Counter
 from pathlib import Path
 
 import av
@@ -10,6 +11,12 @@ from encoding import CODECS, cut_at_keyframe, encode, write_texture
 from f4d_mmaction.apis import average_fps, stream_frames
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.datasets.video_errors import BadVideoError
+
+MANIFEST = """<?xml version="1.0"?><!--\u00a0-->
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT3S">
+<Period><AdaptationSet mimeType="video/mp4"><Representation id="1" bandwidth="1">
+<BaseURL>file://{file}</BaseURL></Representation></AdaptationSet></Period></MPD>
+"""
 
 
 @pytest.mark.parametrize("suffix", CODECS)
@@ -48,6 +55,38 @@ def test_a_recording_begins_at_0_as_players_show_it(tmp_path: Path) -> None:
         assert video.start_time >= 40_000 * av.time_base
     found = [frame.time for frame in stream_frames(tmp_path / "tv.ts")]
     assert found == pytest.approx([number / 12 for number in range(24)], abs=2e-3)
+
+
+def test_times_of_avi_with_b_frames_are_those_of_showing(tmp_path: Path) -> None:
+    """AVI says when each frame was stored."""
+    options = dict(codec="libx264", options={"bf": "2"})
+    path = write_texture(tmp_path / "b.avi", 24, (64, 48), **options)
+    found = [frame.time for frame in stream_frames(path)]
+    assert found == pytest.approx([number / average_fps(path) for number in range(24)])
+
+
+def test_a_clock_that_begins_anew_goes_on(tmp_path: Path) -> None:
+    path = write_texture(tmp_path / "a.ts", 50, (64, 48))
+    data, counts = bytearray(2 * path.read_bytes()), Counter()
+    for at in range(0, len(data), 188):  # packets of a stream are numbered, by which losses show
+        stream = int.from_bytes(data[at + 1 : at + 3], "big") & 0x1FFF
+        data[at + 3] = data[at + 3] & 0xF0 | counts[stream] % 16
+        counts[stream] += data[at + 3] >> 4 & 1
+    (tmp_path / "joined.ts").write_bytes(data)
+    found = np.array([frame.time for frame in stream_frames(tmp_path / "joined.ts")])
+    assert len(found) == 100
+    assert np.diff(found) == pytest.approx(1 / average_fps(path), abs=2e-3)
+
+
+@pytest.mark.parametrize("text", ["ffconcat version 1.0\n#\u00a0\nfile real.mp4\n", MANIFEST])
+def test_a_playlist_is_no_video(tmp_path: Path, text: str) -> None:
+    """It would show other files of the machine; with a no-break space it is no plain text."""
+    encode(tmp_path / "real.mp4")
+    (tmp_path / "list.mp4").write_text(text.format(file=tmp_path / "real.mp4"))
+    with pytest.raises(BadVideoError):
+        list(stream_frames(tmp_path / "list.mp4"))
+    with pytest.raises(BadVideoError):
+        VideoReader(str(tmp_path / "list.mp4"))
 
 
 def test_bad_files_are_told(tmp_path):

@@ -1,11 +1,16 @@
 """Timelines show the winners, at any length."""
 
+from argparse import Namespace
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+from encoding import encode
 
 from f4d_mmaction.apis import Timeline
 from f4d_mmaction.visualization import draw_timeline
+from f4d_mmaction.visualization import timeline as module
 from f4d_mmaction.visualization.style import new_figure
 from f4d_mmaction.visualization.timeline import _draw_rows, clock, main_classes
 
@@ -45,6 +50,18 @@ def test_windows_stand_where_they_are_in_time_at_a_varying_frame_rate():
     left, right = image.get_extent()[:2]
     times = left + (right - left) / image.get_array().shape[1] * np.array([wins[0], wins[-1] + 1])
     assert times == pytest.approx([4, 8], abs=0.2)
+
+
+def test_a_frame_is_held_until_the_next_is_due(tmp_path: Path, monkeypatch) -> None:
+    path = encode(tmp_path / "varying.mkv", [0, 1, 2, 12, 13])  # twelfths of a second
+    shown: list[float] = []
+    stage = Namespace(show=lambda image, time: shown.append(time) or image)
+    scores, edges = np.eye(2), np.array([0, 0.5, 1.2])
+    told = Timeline(str(path), ["a", "b"], edges, 1, scores)
+    monkeypatch.setattr(module, "_caption", lambda picture, *_: picture)
+    assert len(list(module._play(told, stage, 12))) == 14
+    twelfths = (12 * np.array(shown)).round().astype(int).tolist()
+    assert twelfths == [0, 1, *10 * [2], 12, 13]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (61.4, "1:01"), (7325, "2:02:05")])

@@ -7,7 +7,7 @@ any config's test set, the tenth of a frame's pixels that changes most from fram
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -168,7 +168,7 @@ def boxes_of(video: dict) -> dict[int, list[float]]:
 
 
 def choose_videos(root: str | None, config: Config, count: int) -> tuple[list[str], Regions]:
-    """The test videos of a benchmark's folder or of the config, and what moves in them.
+    """Test videos of a benchmark's folder or of the config, spread evenly; what moves in them.
 
     Raises:
         FileNotFoundError: ``root`` holds no benchmark, or the config's lists are missing.
@@ -176,14 +176,20 @@ def choose_videos(root: str | None, config: Config, count: int) -> tuple[list[st
     """
     if root:
         meta = json.loads(Path(root, "meta.json").read_text(encoding="utf-8"))
-        videos = meta["videos"]["test"][:count]
+        videos = spread(meta["videos"]["test"], count)
         boxes = {str(Path(root, video["file"])): boxes_of(video) for video in videos}
         return list(boxes), partial(moving_shapes, boxes)
     dataset = DATASETS.build(config.test_dataloader.dataset)
-    infos = [dataset.get_data_info(index) for index in range(min(count, len(dataset)))]
+    infos = [dataset.get_data_info(index) for index in spread(range(len(dataset)), count)]
     if any("filename" not in info for info in infos):
         raise ValueError("the test set is frame folders; give a config of video files")
     return [info["filename"] for info in infos], moving_pixels
+
+
+def spread(items: Sequence, count: int) -> list:
+    """So many items, or all of few, from end to end: lists may go class by class."""
+    count = min(count, len(items))
+    return [items[place * len(items) // count] for place in range(count)]
 
 
 def to_markdown(focus: dict[str, Focus], pace: dict[str, Pace]) -> str:

@@ -109,18 +109,20 @@ def read_dump(path: str, tested: Tested) -> None:
     """
     try:
         samples = pickle.loads(Path(path).read_bytes())
-    except (EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} is no file of `tools/test.py --dump`: {error}") from None
+        read = [(path_of(s), s["pred_score"].float().numpy(), s["gt_label"]) for s in samples]
+    except Exception as error:  # another file's bytes raise anything
+        raise ValueError(f"{path} is no file of `tools/test.py --dump`: {error!r}") from None
     if len(samples) != len(tested.paths):
         raise ValueError(f"{path} holds {len(samples)} videos, the test set {len(tested.paths)}")
-    for index, sample in enumerate(samples):
-        name, score = path_of(sample), sample["pred_score"].float().numpy()
+    for index, (sample, (name, score, label)) in enumerate(zip(samples, read)):
         differs = name not in ("None", tested.paths[index])
-        if differs or sample["gt_label"].tolist() != np.atleast_1d(tested.labels[index]).tolist():
+        if differs or label.tolist() != np.atleast_1d(tested.labels[index]).tolist():
             raise ValueError(
-                f"{path}: video {index} is {name} with label {sample['gt_label'].tolist()}, in the "
-                f"test set {tested.paths[index]} with {tested.labels[index]}"
+                f"{path}: video {index} is {name} with label {label.tolist()}, in the test set "
+                f"{tested.paths[index]} with {tested.labels[index]}"
             )
+        if not np.isfinite(score).all():
+            raise ValueError(f"{path}: the scores of {tested.paths[index]} are no numbers")
         if score.shape != tested.scores[index].shape:
             raise ValueError(f"{path} has scores {score.shape}, expected {len(tested.names)}")
         if reports := sample.get("bad_videos"):
@@ -145,8 +147,10 @@ def score_videos(
         collate_fn=list,
     )
     for batch in track(loader, "Testing", disable=not indices):
-        tested.bad.update((i, read) for i, read in batch if isinstance(read, BadVideoError))
-        batch = [(i, packed) for i, packed in batch if i not in tested.bad]
+        lost = {i: read for i, read in batch if isinstance(read, BadVideoError)}
+        if not dumped:  # else they were read where the dump was made
+            tested.bad.update(lost)
+        batch = [(i, packed) for i, packed in batch if i not in lost and i not in tested.bad]
         if batch and not dumped:
             tested.scores[[i for i, _ in batch]] = predict(model, [p for _, p in batch], False)[0]
         batch = [(i, p) for i, p in batch if i in ordered and p["inputs"].ndim == 6]
@@ -169,11 +173,12 @@ def draw_mistakes(
         for index in sorted(where, key=lambda i: -tested.scores[i, mistake.taken])[:VIDEOS]:
             video = dict(path=tested.paths[index], score=tested.scores[index, mistake.taken])
             if model is not None:
-                paths, packed = [video["path"]], [dataset[index]]
-                (result,) = recognize_packed(model, paths, packed, tested.names)
-                if result.frames is not None:
-                    sheet = draw_sheet(result, truth=tested.names[mistake.truth])
-                    video["picture"] = data_uri(sheet)
+                _, packed = WithErrors(dataset)[int(index)]
+                if not isinstance(packed, BadVideoError):  # as where a dump of elsewhere is shown
+                    (result,) = recognize_packed(model, [video["path"]], [packed], tested.names)
+                    if result.frames is not None:
+                        sheet = draw_sheet(result, truth=tested.names[mistake.truth])
+                        video["picture"] = data_uri(sheet)
             videos.append(video)
         names = tested.names[mistake.truth], tested.names[mistake.taken]
         shown.append(dict(names=names, count=mistake.videos, of=int(mine.sum()), videos=videos))

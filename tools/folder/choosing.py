@@ -40,7 +40,8 @@ def choose_units(
             raise ValueError(f"{name} must be positive, got {value}")
     rate = float(np.median([rate for rate in rates if rate > 0] or [USUAL_RATE]))
     length, short = np.median(frames), int(np.percentile(frames, 10))
-    seconds = length / rate
+    # Frames by the rate of their own video: slow and fast cameras may be mixed.
+    seconds = float(np.median([n / (own or rate) for n, own in zip(frames, rates, strict=True)]))
     why = [f"half of the videos last {seconds:.1f} s or more, at {rate:.3g} frames a second"]
     if num_units is None:
         num_units = FEWEST

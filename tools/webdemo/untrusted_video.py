@@ -4,6 +4,7 @@ Processes are forked from a server that has imported what they need and holds no
 this process allocated before, and what its heap keeps of that, does not count.
 """
 
+import math
 import multiprocessing.util
 import resource
 import tempfile
@@ -40,8 +41,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value > 0:
-                raise ValueError(f"{name} must be positive, got {value}")
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} must be positive and finite, got {value}")
 
 
 def start_processes() -> None:

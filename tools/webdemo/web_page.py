@@ -7,11 +7,15 @@ elsewhere.
 
 import html
 import os
+import shutil
 import socket
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from unittest.mock import patch
 
 import gradio
@@ -31,6 +35,7 @@ from f4d_mmaction.datasets.video_reader import video_file
 from f4d_mmaction.visualization.attention import attention_video, contact_sheet
 
 SAMPLES = 5
+DRAWN = "drawn_"  # folders of drawings
 INTRO = """# See what a video network attends to
 Upload a video or choose a sample. {name} reads **{units} units of {frames} frames** spread over the
 whole video; warm pixels and high curves are what it weighs most.
@@ -88,6 +93,7 @@ def serving(
         with patch.dict(os.environ, settings, GRADIO_ANALYTICS_ENABLED="False"):
             page = build_page(model, samples, limits, folder)
             page.queue(max_size=limits.waiting, api_open=False)
+            ended = threading.Event()
             try:
                 page.launch(
                     server_name=host,
@@ -110,9 +116,20 @@ def serving(
                     ),
                     css=CSS,
                 )
+                Thread(target=sweep, args=(folder, limits.keep, ended), daemon=True).start()
                 yield page
             finally:
+                ended.set()
                 page.close(verbose=False)
+
+
+def sweep(folder: Path, seconds: float, ended: threading.Event) -> None:
+    """Delete what Gradio does not, once it is so old: drawings, and uploads that broke off."""
+    while not ended.wait(max(seconds / 20, 1)):
+        for left in (*folder.glob(f"{DRAWN}*"), *folder.glob("served/tmp*")):
+            with suppress(OSError):  # gone by now
+                if time.time() - left.stat().st_mtime > seconds:
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def check_address(host: str, port: int) -> int:
@@ -182,11 +199,16 @@ def is_shown(path: str) -> bool:
 def build_page(
     model: BaseModel, samples: Sequence[str | os.PathLike], limits: Limits, folder: Path
 ) -> gradio.Blocks:
-    """Lay out the page; what it draws goes into a folder, the last drawing over the one before."""
+    """Lay out the page; each drawing goes into a folder of its own below ``folder``."""
+    turn = threading.Lock()  # Gradio gives a visitor's place on who cancels, though not at an end
 
     def show(path: str | None) -> list:
         if path is None:
             return [None, None, None]
+        with turn:
+            return answer(path)
+
+    def answer(path: str) -> list:
         error = check_video(path, model.cfg, limits)
         if not error:
             (result,) = recognize(model, path)
@@ -196,8 +218,9 @@ def build_page(
         scores = {prediction.name: prediction.score for prediction in result.predictions}
         if result.frames is None:  # a network that takes no units
             return [scores, None, None]
-        overlay = attention_video(result, folder / "attention.mp4")
-        return [scores, str(overlay), str(contact_sheet(result, folder / "attention.png"))]
+        own = Path(tempfile.mkdtemp(prefix=DRAWN, dir=folder))
+        overlay = attention_video(result, own / "attention.mp4")
+        return [scores, str(overlay), str(contact_sheet(result, own / "attention.png"))]
 
     def show_sample(chosen: gradio.SelectData) -> list:
         return show(str(samples[chosen.index]))

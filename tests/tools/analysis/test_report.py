@@ -119,8 +119,33 @@ def test_the_command_says_what_the_test_said(trained, tmp_path, run_tool):
         assert "no file of `tools/test.py --dump`" in run_tool(
             *command, "--dump", "cut.pkl", code=2
         )
+    for content in (b"\x80\x04}.", pickle.dumps([dict(other=1)] * 9)):
+        (tmp_path / "other.pkl").write_bytes(content)
+        assert "report.py: error: other.pkl" in run_tool(*command, "--dump", "other.pkl", code=2)
+    broken = pickle.loads(dump.read_bytes())
+    broken[3]["pred_score"][:] = float("nan")
+    (tmp_path / "nan.pkl").write_bytes(pickle.dumps(broken))
+    said = run_tool(*command, "--dump", "nan.pkl", code=2)
+    assert f"nan.pkl: the scores of {broken[3]['filename']} are no numbers" in said
     (tmp_path / "short.pkl").write_bytes(pickle.dumps(pickle.loads(dump.read_bytes())[:-1]))
     assert "holds 8 videos, the test set 9" in run_tool(*command, "--dump", "short.pkl", code=2)
+
+
+def test_a_dump_of_another_machine_needs_no_videos(trained, tmp_path, run_tool, monkeypatch):
+    """A video that cannot be read here counts as it was answered there."""
+    config, checkpoint, dump = trained
+    gone = pickle.loads(dump.read_bytes())[0]["filename"]
+    hidden = Path(gone).rename(tmp_path / "elsewhere.mp4")
+    try:
+        command = ("analysis/report.py", config, checkpoint, "--device", "cpu", "--dump", dump)
+        run_tool(*command, "--out", "dumped.html")
+    finally:
+        hidden.rename(gone)
+    page = (tmp_path / "dumped.html").read_text()
+    assert "1 could not be read" in page, "the noise, and not what was read there"
+    (first, *_) = csv.DictReader((tmp_path / "dumped.csv").open())
+    assert first["videos"] == "8"
+    assert first["videos also tried in other orders"] == "7"
 
 
 def test_units_are_reversed_and_left_out(trained):

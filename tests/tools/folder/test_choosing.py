@@ -17,6 +17,9 @@ def test_units_fit_the_video_and_the_action() -> None:
     ):
         chosen, _ = choose_units([frames] * 5, [rate] * 5, action)
         assert tuple(chosen.values()) == expected
+    chosen, (said, *_) = choose_units([100, 120, 3000], [10, 60, 30], 2)
+    assert said.startswith("half of the videos last 10.0 s or more")
+    assert chosen["num_units"] == 10
     for wrong in ([], [0], [float("inf")], [float("nan")]):
         with pytest.raises(ValueError, match="frames must be positive"):
             choose_units(wrong, [25] * len(wrong))

@@ -114,5 +114,6 @@ def test_memory_is_limited_whatever_was_allocated_before(
 
 
 def test_limits_must_be_positive() -> None:
-    with pytest.raises(ValueError, match="seconds must be positive, got 0"):
-        Limits(seconds=0)
+    for wrong in (0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=f"seconds must be positive and finite, got {wrong}"):
+            Limits(seconds=wrong)

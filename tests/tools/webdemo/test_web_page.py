@@ -186,8 +186,11 @@ def test_temporary_files_go_after_a_while_and_at_the_end(model, benchmark) -> No
         with visitor(page) as client:
             (path,) = upload(client, a_video(benchmark)).json()
         folder = Path(path).parents[2]
+        (folder / "served" / "tmp_of_an_upload_that_broke_off").touch()
+        (folder / "drawn_once").mkdir()
         samples = set(folder.rglob("*.webp"))
         wait_for(lambda: not Path(path).exists())
+        wait_for(lambda: not [*folder.glob("drawn*"), *folder.glob("served/tmp*")])
         assert samples
         assert samples == set(folder.rglob("*.webp"))
     assert not folder.exists()
