@@ -31,7 +31,7 @@ from f4d_mmaction.datasets.video_reader import MAX_PIXELS, decode_all, frame_rat
 # followed: a stream must not choose files or hosts of this machine's network.
 PROTOCOLS = {"http": "http,tcp", "https": "https,httpproxy,tls,tcp", "rtsp": "tcp",
              "rtsps": "tls,tcp"}  # fmt: skip
-FORMATS = f"{FILE_FORMATS},live_flv,mpjpeg"
+FORMATS = f"{FILE_FORMATS},mpjpeg"
 PAUSE = 1.0  # seconds before a source is opened again
 
 
@@ -105,8 +105,10 @@ def announced_seconds(video: InputContainer) -> float:
     stream = video.streams.video[0]
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    alone = len(video.streams) == 1  # with sound the duration is that of the longer stream
-    return (video.duration or 0) / av.time_base if alone else 0.0
+    if len(video.streams) > 1:  # with sound the duration is that of the longer stream
+        return 0.0
+    before = max(video.start_time or 0, 0) if "matroska" in video.format.name else 0
+    return ((video.duration or 0) - before) / av.time_base
 
 
 @dataclass
@@ -265,7 +267,8 @@ class Reader(threading.Thread):
             if size not in (None, (frame.width, frame.height)):  # begin anew
                 index = 0
             size, self._heard = (frame.width, frame.height), time.monotonic()
-            shown = index / rate if frame.pts is None else float(frame.pts * unit)
+            following = index / rate if last is None else last + 1 / rate
+            shown = following if frame.pts is None else float(frame.pts * unit)
             if last is not None and shown < last - 1:  # a clock that begins anew
                 index, first = 0, shown - connection.reached
             first, last = shown if first is None else first, shown

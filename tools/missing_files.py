@@ -90,8 +90,8 @@ def _missing_data(dataset: dict, phase: str) -> Iterator[str]:
 
 def _missing_weights(name: str, source: str) -> Iterator[str]:
     if not source.startswith(("http://", "https://")):
-        file = Path(source)  # others are names, as "ViT-B/16"
-        if file.suffix in (".pth", ".pt", ".pkl") and "://" not in source and not file.is_file():
+        is_name = name != "load_from" and not Path(source).suffix  # as "ViT-B/16"
+        if "://" not in source and not Path(source).is_file() and not is_name:
             yield f"{name} {source} is missing; set it to a checkpoint, or to None"
         return
     cached = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(source).path).name)

@@ -52,13 +52,13 @@ def stream_frames(
     reformatter = VideoReformatter()
     with open_video(path, strict=not is_cut, threads=1 if is_cut else threads) as video:
         stream, begin = video.streams.video[0], (video.start_time or 0) / av.time_base
-        stored = video.format.name == "avi" and stream.codec_context.has_b_frames
-        last = float("-inf")
+        is_avi, following = video.format.name == "avi", 0.0  # which says when frames were stored
         for index, frame in enumerate(decode_all(video, path)):
-            time = index / fps  # AVI says when a frame was stored
-            if frame.pts is not None and stream.time_base and not stored:
-                time = float(frame.pts * stream.time_base) - begin
-            if time < last - 1:  # a clock that begins anew, as of files that were joined
-                begin, time = begin + time - last - 1 / fps, last + 1 / fps
-            last, image = time, to_rgb(frame, reformatter, path) if wanted(index) else None
+            time, ticks = following, frame.dts if is_avi else frame.pts
+            if ticks is not None and stream.time_base:
+                time = float(ticks * stream.time_base) - begin
+                if is_avi if index == 0 else time < following - 1:  # a clock begins, or anew
+                    begin, time = begin + time - following, following
+            image = to_rgb(frame, reformatter, path) if wanted(index) else None
+            following = time + 1 / fps
             yield StreamedFrame(index, time, image)

@@ -34,8 +34,9 @@ from .video_errors import (
 _AV_ERRORS = (av.FFmpegError, OSError, ValueError, OverflowError, ZeroDivisionError, EOFError)
 _PYAV = int(av.__version__.split(".")[0])
 # What may be opened as a video: no playlist, which would name other files of this machine.
-FORMATS = "matroska,mov,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,nut,mjpeg,m4v,h264,hevc,vvc,ivf,obu"
-FORMATS += ",av1,dv,gif,mxf,gxf,wtv,rm,yuv4mpegpipe"
+FORMATS = "matroska,mov,avi,mpegts,mpeg,mpegvideo,asf,flv,live_flv,kux,ogg,nut,mjpeg,m4v,h261,h263"
+FORMATS += ",h264,hevc,vvc,vc1,ivf,obu,av1,dirac,cavsvideo,dv,gif,mxf,gxf,wtv,rm,dhav,nsv,nuv,pva"
+FORMATS += ",ty,swf,yuv4mpegpipe"
 _LOCAL = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 _IGNORE: dict = {"metadata_errors": "ignore"} if _PYAV < 19 else {}  # PyAV 19 always does
 # Since version 17 PyAV converts a frame in as many threads as there are cores: slower for frames of
@@ -79,7 +80,7 @@ def open_video(
         if isinstance(error, av.ExitError):
             raise _late(path, time_limit) from error
         if not is_video_header(head):
-            raise bad(BadVideoKind.GARBAGE, path, "no known container") from error
+            raise bad(BadVideoKind.GARBAGE, path, "no container that is read here") from error
         if isinstance(error, av.EOFError):
             raise bad(BadVideoKind.NO_FRAMES, path, "nothing after its header") from error
         raise bad(BadVideoKind.DAMAGED, path, f"its index cannot be read ({error})") from error

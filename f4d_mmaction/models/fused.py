@@ -68,7 +68,7 @@ def pool_frames(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pool_pixels(x: Tensor, gain: Gain) -> tuple[Tensor, Tensor]:
-    """Average and maximum over C of (N, U, C, T, H, W), times a gain (N, U, C, T, 1, 1) if any."""
+    """Average and maximum of ``x * gain`` over C, axis kept; the gain is (N, U, C, T, 1, 1)."""
     if _records(x):
         return _PoolPixels.apply(x, gain)
     x = x if gain is None else x * gain

@@ -59,7 +59,7 @@ class SEAttention(PerUnit):
 class CBAMAttention(PerUnit):
     """CBAM (Woo et al., ECCV 2018): channels of a whole unit, then pixels frame by frame.
 
-    ``kernel_size`` is that over the pixels; ``norm_cfg`` follows it, as in the authors' code.
+    ``kernel_size`` is of the convolution over the pixels, ``norm_cfg`` of the norm after it.
     """
 
     def __init__(

@@ -54,7 +54,7 @@ def conv3d(
 
 
 def _frozen(x: Tensor) -> bool:
-    """Whether a CPU's graph is traced: norm and ReLU join convolutions if no view is between."""
+    """Whether inference on the CPU is traced: views would part a convolution from what joins it."""
     return is_compiling() and x.device.type == "cpu" and not torch.is_grad_enabled()
 
 

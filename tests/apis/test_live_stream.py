@@ -186,6 +186,37 @@ def test_half_a_recording_whose_clock_is_late_is_not_whole(reader, tmp_path):
         assert len(asked) == 3
 
 
+@pytest.mark.parametrize("suffix", [".ts", ".mkv", ".flv"])
+def test_a_recording_whose_first_frame_comes_late_is_whole(reader, tmp_path, suffix):
+    path = write_texture(tmp_path / "a.ts", FRAMES, (64, 64), gop=8)
+    late = copy_streams([path], tmp_path / f"late{suffix}", cut=-125)  # 5 s
+    data = late.read_bytes()
+    with served(give(data, len(data))) as (address, asked):
+        live = reader(address)
+        live.run()
+        assert list(score_live(live))
+        assert live.frames == FRAMES
+        assert len(asked) == 1
+
+
+def test_frames_without_a_time_fill_units(reader, video, monkeypatch):
+    """As of streams with several pictures in a packet, whose clock began long before."""
+    frames = live_stream.decode_all
+
+    def late(*args, **options):
+        for number, frame in enumerate(frames(*args, **options)):
+            frame.pts = None if number % 2 else frame.pts + 90_000_000
+            yield frame
+
+    monkeypatch.setattr(live_stream, "decode_all", late)
+    data = video.read_bytes()
+    with served(give(data, len(data))) as (address, _):
+        live = reader(address, keep_all=True)
+        live.start()
+        found = [result for result in score_live(live, 60) if result]
+    assert len(found) == FRAMES // SECTION - UNITS + 1
+
+
 @pytest.mark.parametrize("share", [0, 0.5])
 def test_silence_ends(reader, video, share):
     held, data = Event(), video.read_bytes()

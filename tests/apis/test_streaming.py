@@ -1,6 +1,7 @@
 """Streaming gives the frames that the random-access reader gives, in any container."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -9,6 +10,7 @@ import pytest
 from encoding import CODECS, cut_at_keyframe, encode, write_texture
 
 from f4d_mmaction.apis import average_fps, stream_frames
+from f4d_mmaction.datasets import streaming
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.datasets.video_errors import BadVideoError
 
@@ -57,12 +59,34 @@ def test_a_recording_begins_at_0_as_players_show_it(tmp_path: Path) -> None:
     assert found == pytest.approx([number / 12 for number in range(24)], abs=2e-3)
 
 
-def test_times_of_avi_with_b_frames_are_those_of_showing(tmp_path: Path) -> None:
-    """AVI says when each frame was stored."""
-    options = dict(codec="libx264", options={"bf": "2"})
-    path = write_texture(tmp_path / "b.avi", 24, (64, 48), **options)
-    found = [frame.time for frame in stream_frames(path)]
-    assert found == pytest.approx([number / average_fps(path) for number in range(24)])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_times_of_avi_with_b_frames_are_those_of_showing(
+    tmp_path: Path, codec: str, threads: int
+) -> None:
+    """AVI says when each frame was stored, and has an empty chunk for each that is left out."""
+    times = [*range(12), *range(72, 96)]
+    path = encode(tmp_path / "b.avi", times, codec=codec, options={"bf": "2"})
+    found = [frame.time for frame in stream_frames(path, threads=threads)]
+    assert found == pytest.approx([time / 12 for time in times], abs=1e-3)
+
+
+def test_a_frame_without_a_time_follows_the_one_before(tmp_path: Path) -> None:
+    """As of streams with several pictures in a packet; after a pause, and a clock that is late."""
+    path = encode(tmp_path / "a.ts", [*range(24), *range(144, 180)], codec="libx264")
+    whole = [frame.time for frame in stream_frames(path)]
+    frames = streaming.decode_all
+
+    def every_other(*args: object) -> Iterator:
+        for number, frame in enumerate(frames(*args)):
+            frame.pts = frame.pts if number % 2 == 0 else None
+            yield frame
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streaming, "decode_all", every_other)
+        found = [frame.time for frame in stream_frames(path)]
+    assert found[::2] == whole[::2]
+    assert np.abs(np.subtract(found, whole)).max() < 1e-3
 
 
 def test_a_clock_that_begins_anew_goes_on(tmp_path: Path) -> None:

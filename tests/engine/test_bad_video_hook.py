@@ -1,6 +1,7 @@
 """Runs over datasets with bad videos: replaced in training, a stop or a wrong answer at test."""
 
 import json
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,12 @@ import torch
 from encoding import write_texture
 from mmaction.registry import MODELS
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
 from f4d_mmaction.datasets.video_errors import BadVideoError
 from f4d_mmaction.engine.hooks import BadVideoHook, TooManyBadVideosError
-from f4d_mmaction.engine.hooks.bad_video import StandIns
 
 CLASSES = 3
 BAD = {"missing.mp4": "missing", "empty.mp4": "empty", "cut.avi": "truncated"}
@@ -35,16 +36,16 @@ class KnowsTheLabels(BaseModel):
         return data_samples
 
 
-def test_a_data_set_without_labels_is_read() -> None:
-    """As the host's of actions by person, which have other keys."""
+def test_answers_without_a_label_cannot_count_as_wrong() -> None:
+    """As in the host's data sets of actions by person, which have other keys."""
 
-    class People(list):
-        """A data set of one sample."""
+    class People(BaseDataset):
+        def load_data_list(self):
+            return [dict(gt_labels=[1])]
 
-        pipeline = staticmethod(dict)
-
-    info = dict(sample_idx=0, gt_labels=[1])
-    assert StandIns(People([info]))(info) == info
+    loop = Namespace(dataloader=Namespace(dataset=People()))
+    with pytest.raises(ValueError, match="test='count' needs a data set with a label"):
+        BadVideoHook(test="count").before_test(Namespace(test_loop=loop))
 
 
 def write_dataset(folder, good, bad):

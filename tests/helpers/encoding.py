@@ -21,6 +21,7 @@ def encode(
     size: tuple[int, int] = (64, 48),
     codec: str | None = None,
     pixels: str = "yuv420p",
+    options: dict | None = None,
 ) -> Path:
     """Write frames shown at multiples of 1 / fps; each has a brightness of its own.
 
@@ -31,11 +32,13 @@ def encode(
         size: (width, height).
         codec: Of FFmpeg.
         pixels: Pixel format, such as 'gray'.
+        options: Of the encoder.
     """
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec or CODECS[path.suffix], fps)
         stream.width, stream.height, stream.pix_fmt = *size, pixels
         stream.codec_context.time_base = Fraction(1, fps)
+        stream.options = options or {}
         for number, time in enumerate(times):
             image = np.full((size[1], size[0], 3), (40 + 8 * number) % 256, np.uint8)
             frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixels)

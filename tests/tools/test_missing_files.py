@@ -124,6 +124,9 @@ def test_a_list_of_another_encoding_is_named(config: Config, tmp_path: Path) -> 
 def test_a_name_of_weights_is_no_file(config: Config) -> None:
     config.model.backbone.pretrained = "ViT-B/16"  # as UniFormerV2 of the host has it
     assert not list(missing_files(config, ["train"]))
+    config.load_from = "work_dirs/gone"
+    (said,) = missing_files(config, ["train"])
+    assert said.startswith("load_from work_dirs/gone is missing")
 
 
 def test_weights_without_a_network(config: Config) -> None:

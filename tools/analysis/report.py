@@ -47,6 +47,7 @@ class Tested:
     # Class (N,) that was best after a change of the units; -1 where it was not tried.
     changed: dict[str, np.ndarray] = field(default_factory=dict)
     bad: dict[int, BadVideoError] = field(default_factory=dict)  # by place
+    lost: int = 0  # videos of a dump that were wanted again and are not to be read here
 
 
 class WithErrors(Dataset):
@@ -107,8 +108,9 @@ def read_dump(path: str, tested: Tested) -> None:
     Raises:
         ValueError: it is of other videos or classes, or no such file.
     """
+    data = Path(path).read_bytes()
     try:
-        samples = pickle.loads(Path(path).read_bytes())
+        samples = pickle.loads(data)
         read = [(path_of(s), s["pred_score"].float().numpy(), s["gt_label"]) for s in samples]
     except Exception as error:  # another file's bytes raise anything
         raise ValueError(f"{path} is no file of `tools/test.py --dump`: {error!r}") from None
@@ -148,7 +150,9 @@ def score_videos(
     )
     for batch in track(loader, "Testing", disable=not indices):
         lost = {i: read for i, read in batch if isinstance(read, BadVideoError)}
-        if not dumped:  # else they were read where the dump was made
+        if dumped:  # and read where the dump was made
+            tested.lost += len(lost.keys() - tested.bad)
+        else:
             tested.bad.update(lost)
         batch = [(i, packed) for i, packed in batch if i not in lost and i not in tested.bad]
         if batch and not dumped:
@@ -269,6 +273,7 @@ def write_report(
         pairs=draw_mistakes(model, dataset, tested, found[:PAIRS]),
         bins=bins.tolist(),
         calibration_error=error,
+        lost=tested.lost,
         order=judge_order(tested, good),
         ordered=sorted((r for r in classes if "lost" in r), key=lambda r: -r["lost"]),
         bad=bad,

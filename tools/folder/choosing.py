@@ -59,7 +59,7 @@ def choose_units(
     reach = (clip_len - 1) * frame_interval / rate
     why.append(
         f"frame_interval {frame_interval}: a unit reaches over {reach:.2f} s, and stands for a "
-        f"section of {section / rate:.2f} s"
+        f"section of {seconds / num_units:.2f} s"
     )
     chosen = dict(num_units=num_units, clip_len=clip_len, frame_interval=frame_interval)
     return chosen, why

@@ -36,6 +36,7 @@ from f4d_mmaction.visualization.attention import attention_video, contact_sheet
 
 SAMPLES = 5
 DRAWN = "drawn_"  # folders of drawings
+PATIENCE = 60.0  # seconds that a visitor waits for runs that were canceled
 INTRO = """# See what a video network attends to
 Upload a video or choose a sample. {name} reads **{units} units of {frames} frames** spread over the
 whole video; warm pixels and high curves are what it weighs most.
@@ -200,13 +201,17 @@ def build_page(
     model: BaseModel, samples: Sequence[str | os.PathLike], limits: Limits, folder: Path
 ) -> gradio.Blocks:
     """Lay out the page; each drawing goes into a folder of its own below ``folder``."""
-    turn = threading.Lock()  # Gradio gives a visitor's place on who cancels, though not at an end
+    turn = threading.Lock()  # Gradio hands on the place of who cancels, while the run goes on
 
     def show(path: str | None) -> list:
         if path is None:
             return [None, None, None]
-        with turn:
+        if not turn.acquire(timeout=PATIENCE):
+            raise gradio.Error("Busy: try again in a minute.", print_exception=False)
+        try:
             return answer(path)
+        finally:
+            turn.release()
 
     def answer(path: str) -> list:
         error = check_video(path, model.cfg, limits)
@@ -275,7 +280,7 @@ def build_page(
                     buttons=["download"],
                 )
         refuse_addresses(upload)
-        # One visitor at a time, who also gets the drawings before the next one's are made.
+        # One visitor at a time.
         shared: dict = dict(api_visibility="private", concurrency_limit=1, concurrency_id="network")
         upload.change(show, upload, [top, overlay, sheet], **shared)
         gallery.select(show_sample, None, [top, overlay, sheet], **shared)

@@ -52,7 +52,7 @@ class StandIns:
         """Return the packed sample of this video or of the one in its place."""
         index, size = data_info["sample_idx"], len(self.dataset)
         testing = self.patience is None
-        kept = {key: data_info[key] for key in ("label",) if testing and key in data_info}
+        kept = {"label": data_info["label"]} if testing else {}
         own = {key: data_info[key] for key in ("filename", "frame_dir") if key in data_info}
         reports: list[dict] = []
         for _ in range(self.patience or size):
@@ -161,6 +161,8 @@ class BadVideoHook(Hook):
 
     def _prepare(self, loop: ValLoop | TestLoop) -> None:
         if self.test == "count":
+            if any("label" not in d.get_data_info(0) for d in unwrapped(loop.dataloader.dataset)):
+                raise ValueError("test='count' needs a data set with a label, which is then missed")
             _stand_in(loop.dataloader)
             metrics = loop.evaluator.metrics
             if not any(isinstance(metric, BadVideoMetric) for metric in metrics):

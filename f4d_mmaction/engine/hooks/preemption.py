@@ -87,10 +87,7 @@ class PreemptionHook(Hook):
 
 
 def _outlive_sigterm(worker_id: int, then: Callable[[int], None] | None) -> None:
-    """Let only the parent end this data-loading worker.
-
-    Slurm and torchrun signal all processes of a job, and without workers no iteration ends.
-    """
+    """Let only the parent end this worker: Slurm and torchrun signal all processes of a job."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
     def wait() -> None:

@@ -143,6 +143,7 @@ def test_a_dump_of_another_machine_needs_no_videos(trained, tmp_path, run_tool, 
         hidden.rename(gone)
     page = (tmp_path / "dumped.html").read_text()
     assert "1 could not be read" in page, "the noise, and not what was read there"
+    assert "1 videos could not be read on this machine" in page
     (first, *_) = csv.DictReader((tmp_path / "dumped.csv").open())
     assert first["videos"] == "8"
     assert first["videos also tried in other orders"] == "7"

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,6 +23,7 @@ from tiny_run import write_config
 
 pytest.importorskip("gradio", reason="the extra `web` is not installed")
 import httpx
+import web_page
 from photograph_webdemo import addresses, shown, upload_video, wait_until
 from untrusted_video import MEGABYTE, Limits, start_processes
 from web_page import check_address, sample_videos, serving
@@ -173,6 +175,36 @@ def test_many_visitors_at_once_are_served_or_told_to_wait(page, client, benchmar
     assert len(answers) - len(told) >= LIMITS.waiting
     assert all("full" in answer["output"]["error"] for answer in told)
     assert client.get("/").status_code == 200
+
+
+def test_the_run_of_a_visitor_who_cancels_ends_before_the_next_begins(
+    model, benchmark, monkeypatch
+) -> None:
+    """Gradio hands the place on at once, but the run goes on."""
+    runs, release, own = [], Event(), web_page.recognize
+
+    def slow(*arguments: object) -> list:
+        runs.append(arguments)
+        if len(runs) == 1:
+            release.wait(60)
+        return own(*arguments)
+
+    monkeypatch.setattr(web_page, "recognize", slow)
+    monkeypatch.setattr(web_page, "PATIENCE", 0.1)
+    with serving(model) as page, visitor(page) as client:
+        (path,) = upload(client, a_video(benchmark)).json()
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        ask = {"data": [file], "fn_index": 0, "session_hash": "first", "trigger_id": 1}
+        ask["event_id"] = client.post("/gradio_api/queue/join", json=ask).json()["event_id"]
+        wait_for(lambda: runs)
+        assert client.post("/gradio_api/cancel", json=ask).status_code == 200
+        answer = recognize(client, path, "second")
+        assert "Busy: try again in a minute." in answer["output"]["error"]
+        assert len(runs) == 1
+        release.set()
+        wait_for(lambda: recognize(client, path, "third")["success"])
+        drawn = {path.parent for path in Path(path).parents[2].glob("drawn_*/attention.png")}
+        assert len(drawn) == len(runs)
 
 
 def test_other_sites_cannot_reach_it_through_a_visitors_browser(client) -> None:
