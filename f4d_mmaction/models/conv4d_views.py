@@ -40,6 +40,7 @@ def conv4d(
     u, t, h, w = kernel_size
     if t == h == w == 1:
         frames, kernel = x.flatten(2, 3).flatten(3), weight.flatten(3)
+        kernel = kernel if T > 1 else kernel.contiguous()  # for bfloat16 on CPUs below AVX512
         y = act(F.conv2d(frames, kernel, bias, padding=(u // 2 * T, 0), dilation=(T, 1)))
         return y.unflatten(3, (H, W)).unflatten(2, (U, T))
     if u == h == w == 1:

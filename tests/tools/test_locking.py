@@ -1,5 +1,6 @@
 """One run at a time in a work directory."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +10,12 @@ from locking import lock
 COMMAND = "import pathlib, sys; from locking import lock; lock(pathlib.Path(sys.argv[1]))"
 
 
-def test_a_second_run_is_refused_until_the_first_has_ended(
-    tmp_path: Path, subprocess_env: dict
-) -> None:
+def test_a_second_run_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
     def other(name: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-c", COMMAND, str(tmp_path / name)]
-        return subprocess.run(command, env=subprocess_env, capture_output=True, text=True)
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
 
     lock(tmp_path / "held")
     refused = other("held")

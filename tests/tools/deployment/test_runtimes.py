@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import runtimes
+import torch
 from export import FramesToScores
 from mmengine.config import Config
+
+from f4d_mmaction.models.inference import best_dtype
 
 pytest.importorskip("onnx", reason="the extra `export` is not installed")
 
@@ -49,7 +52,8 @@ def test_the_table_has_a_row_for_each(config: Config) -> None:
 
 
 def test_a_text_that_no_row_has_is_refused_before_the_work(config: Config) -> None:
+    best = str(best_dtype(torch.device("cpu"))).removeprefix("torch.")
     with pytest.raises(
-        ValueError, match=r"no row has one of \['nothing'\]; rows are inference mode, bfloat16; "
+        ValueError, match=rf"no row has one of \['nothing'\]; rows are inference mode, {best}; "
     ):
         runtimes.compare(config, SHAPE, 1, ["nothing"])
