@@ -110,13 +110,15 @@ def read_dump(path: str, tested: Tested) -> None:
     """
     data = Path(path).read_bytes()
     try:
-        samples = pickle.loads(data)
-        read = [(path_of(s), s["pred_score"].float().numpy(), s["gt_label"]) for s in samples]
+        read = [
+            (path_of(s), s["pred_score"].float().numpy(), s["gt_label"], s.get("bad_videos"))
+            for s in pickle.loads(data)
+        ]
     except Exception as error:  # another file's bytes raise anything
         raise ValueError(f"{path} is no file of `tools/test.py --dump`: {error!r}") from None
-    if len(samples) != len(tested.paths):
-        raise ValueError(f"{path} holds {len(samples)} videos, the test set {len(tested.paths)}")
-    for index, (sample, (name, score, label)) in enumerate(zip(samples, read)):
+    if len(read) != len(tested.paths):
+        raise ValueError(f"{path} holds {len(read)} videos, the test set {len(tested.paths)}")
+    for index, (name, score, label, reports) in enumerate(read):
         differs = name not in ("None", tested.paths[index])
         if differs or label.tolist() != np.atleast_1d(tested.labels[index]).tolist():
             raise ValueError(
@@ -127,7 +129,7 @@ def read_dump(path: str, tested: Tested) -> None:
             raise ValueError(f"{path}: the scores of {tested.paths[index]} are no numbers")
         if score.shape != tested.scores[index].shape:
             raise ValueError(f"{path} has scores {score.shape}, expected {len(tested.names)}")
-        if reports := sample.get("bad_videos"):
+        if reports:
             kind = BadVideoKind(reports[0]["kind"])
             tested.bad[index] = BadVideoError(reports[0]["message"], kind, reports[0]["path"])
         else:

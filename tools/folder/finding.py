@@ -122,9 +122,9 @@ def _in_folders(root: Path, say: Say) -> Iterator[Video]:
             f"{root} holds {sorted(splits)}, which are names of splits, beside "
             f"{sorted(tops - splits)}: rename these, or move them elsewhere"
         )
-    if splits != tops:
-        _refuse_likenesses(inside)
     level = _level_of_splits(inside)
+    if level != 0:
+        _refuse_likenesses(inside)
     if level == 1:
         say("the folders in those of the classes are taken as a given split")
     for path, folders in above.items():

@@ -235,7 +235,7 @@ def split_videos(videos: Sequence[Video], seed: int, kind: str, say: Say) -> lis
             drawn = len(given) == 1 or ("val" not in given and subset != "test")
             why = f": too few {kind}s" if drawn else ", as the split was given"
             say(f"{subset} has no video of {', '.join(missing)}{why}")
-    if not all(any(video.split == subset for video in videos) for subset in SHARES):
+    if not all(subsets.values()):
         raise ValueError(
             f"{len({v.group for v in videos})} {kind}s are too few to split: name smaller groups "
             "by --group or in a CSV"

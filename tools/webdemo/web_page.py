@@ -10,12 +10,11 @@ import os
 import shutil
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Thread
+from threading import Event, Lock, Thread
 from unittest.mock import patch
 
 import gradio
@@ -94,7 +93,7 @@ def serving(
         with patch.dict(os.environ, settings, GRADIO_ANALYTICS_ENABLED="False"):
             page = build_page(model, samples, limits, folder)
             page.queue(max_size=limits.waiting, api_open=False)
-            ended = threading.Event()
+            ended = Event()
             try:
                 page.launch(
                     server_name=host,
@@ -124,7 +123,7 @@ def serving(
                 page.close(verbose=False)
 
 
-def sweep(folder: Path, seconds: float, ended: threading.Event) -> None:
+def sweep(folder: Path, seconds: float, ended: Event) -> None:
     """Delete what Gradio does not, once it is so old: drawings, and uploads that broke off."""
     while not ended.wait(max(seconds / 20, 1)):
         for left in (*folder.glob(f"{DRAWN}*"), *folder.glob("served/tmp*")):
@@ -201,7 +200,7 @@ def build_page(
     model: BaseModel, samples: Sequence[str | os.PathLike], limits: Limits, folder: Path
 ) -> gradio.Blocks:
     """Lay out the page; each drawing goes into a folder of its own below ``folder``."""
-    turn = threading.Lock()  # Gradio hands on the place of who cancels, while the run goes on
+    turn = Lock()  # Gradio hands on the place of who cancels, while the run goes on
 
     def show(path: str | None) -> list:
         if path is None:
