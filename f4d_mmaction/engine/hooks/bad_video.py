@@ -162,7 +162,7 @@ class BadVideoHook(Hook):
     def _prepare(self, loop: ValLoop | TestLoop) -> None:
         if self.test == "count":
             if any("label" not in d.get_data_info(0) for d in unwrapped(loop.dataloader.dataset)):
-                raise ValueError("test='count' needs a data set with a label, which is then missed")
+                raise ValueError("test='count' needs a data set with a label for each video")
             _stand_in(loop.dataloader)
             metrics = loop.evaluator.metrics
             if not any(isinstance(metric, BadVideoMetric) for metric in metrics):
