@@ -34,8 +34,10 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from copy import deepcopy
 from dataclasses import MISSING, dataclass, field, fields
+from multiprocessing import parent_process
 from pathlib import Path
 from statistics import fmean
+from threading import Thread
 
 import torch
 from mmengine.config import Config
@@ -325,6 +327,12 @@ def run_in_process(run: Run, threads: int) -> dict | None:
             return None
 
 
+def _end_with_parent() -> None:
+    """End the run with its sweep, where that is killed: no one would keep the result."""
+    parent_process().join()
+    os._exit(1)
+
+
 def output_of(run: Run) -> Path:
     """Return the file that receives a run's output."""
     return Path(run.config.work_dir) / "output.log"
@@ -337,6 +345,7 @@ def _work(run: Run, threads: int) -> dict | None:
         os.dup2(file.fileno(), 2)
     (Path(run.config.work_dir) / "pid").write_text(str(os.getpid()))
     torch.set_num_threads(threads)
+    Thread(target=_end_with_parent, daemon=True).start()
     try:
         return run.train_and_test()
     except Exception:

@@ -4,8 +4,11 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -162,6 +165,38 @@ def test_a_killed_run_is_not_kept_and_tried_again(study):
         file.write('{"key": "half a li')  # what a killed sweep may leave
     assert sweep(study, only=["f4d", "slowonly"], seeds=[0]) == []
     assert len(study.finished()) == 2
+
+
+@pytest.mark.slow
+def test_a_run_ends_with_a_killed_sweep(study, root, tmp_path):
+    command = [sys.executable, str(root / "tools/experiments/sweep.py")]
+    command += [str(tmp_path / "study/study.py"), "--only", "f4d", "--seeds", "0"]
+    command += ["--cfg-options", "options.train_cfg.max_epochs=1000000"]
+    path = os.pathsep.join(sys.path)
+    sweeping = subprocess.Popen(command, env=dict(os.environ, PYTHONPATH=path))
+    deadline = time.monotonic() + 120
+    while not (logs := list(tmp_path.glob("work_dirs/*/*/vis_data"))):
+        assert sweeping.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    run = int((logs[0].parents[1] / "pid").read_text())
+    sweeping.kill()
+    sweeping.wait()
+    try:
+        while is_running(run) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not is_running(run)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(run, signal.SIGKILL)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_mean_and_spread_over_seeds():
