@@ -9,37 +9,35 @@ from f4d_mmaction.analysis.statistics import Estimate, confusion_of
 DRAWS = 10_000  # of the bootstrap
 
 
-def hits(results: Sequence[dict]) -> dict[int, dict[tuple, bool]]:
-    """Say for each seed which test clips, named by split and place in the list, are right."""
-    found: dict[int, dict[tuple, bool]] = {}
-    for each in results:
-        pairs = zip(each["labels"], each["predictions"])
-        right = {(each["split"], i): label == guess for i, (label, guess) in enumerate(pairs)}
-        found.setdefault(each["seed"], {}).update(right)
-    return found
+def hits(results: Sequence[dict]) -> dict[tuple[int, str], np.ndarray]:
+    """Say for each network, named by seed and split, which of its test clips are right."""
+    return {
+        (each["seed"], each["split"]): np.equal(each["labels"], each["predictions"])
+        for each in results
+    }
 
 
 def paired_difference(first: Sequence[dict], second: Sequence[dict]) -> Estimate | None:
-    """Subtract the second row's runs from the first's, on the seeds and clips that both have.
+    """Subtract the second row's runs from the first's, on the seeds and splits that both have.
 
-    The interval is a bootstrap in which seeds and clips are drawn anew, independently of each
-    other: it covers another draw of the weights and another draw of test clips.
+    The interval is a bootstrap in which networks and clips are drawn anew, independently of each
+    other, for each split on its own: it covers another draw of the weights, which a fold's networks
+    have of their own, and another draw of test clips. With one seed it covers the clips alone.
     """
     one, other = hits(first), hits(second)
-    seeds = sorted(one.keys() & other.keys())
-    if not seeds:
+    splits: dict[str, list[np.ndarray]] = {}
+    for key in sorted(one.keys() & other.keys()):
+        splits.setdefault(key[1], []).append(one[key].astype(int) - other[key])
+    if not splits:
         return None
-    clips = sorted(set.intersection(*({*one[seed]} & {*other[seed]} for seed in seeds)))
-    if not clips:
-        return None
-    table = np.array(
-        [[int(one[seed][clip]) - int(other[seed][clip]) for clip in clips] for seed in seeds]
-    )
-    draw = np.random.default_rng(0)
-    by_seed, by_clip = (draw.multinomial(n, np.full(n, 1 / n), DRAWS) / n for n in table.shape)
-    means = ((by_seed @ table) * by_clip).sum(1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Estimate(float(table.mean()), float(low), float(high))
+    tables = [np.stack(gains) for gains in splits.values()]  # networks, clips
+    draw, drawn = np.random.default_rng(0), np.zeros(DRAWS)
+    for table in tables:
+        by_seed, by_clip = (draw.multinomial(n, np.full(n, 1 / n), DRAWS) for n in table.shape)
+        drawn += ((by_seed @ table) * by_clip).sum(1)
+    count = sum(table.size for table in tables)
+    low, high = np.quantile(drawn / count, (0.025, 0.975))
+    return Estimate(float(sum(table.sum() for table in tables) / count), float(low), float(high))
 
 
 def opposite_share(results: Sequence[dict], opposites: Mapping[int, int]) -> float | None:

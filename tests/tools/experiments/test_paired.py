@@ -41,6 +41,17 @@ def test_seeds_that_disagree_widen_the_interval():
     assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
 
 
+def test_each_fold_has_networks_of_its_own():
+    """The first seed is right in fold 0 alone, the second in fold 1 alone."""
+    right = np.arange(40) < 20
+    found = paired_difference(runs(np.stack([right, ~right]), splits=2), runs(np.zeros((2, 40)), 2))
+    # A fold's two networks drawn anew are both right, one, or neither: 1/4, 1/2, 1/4.
+    assert found.value == 0.5
+    assert (found.low, found.high) == (0, 1)
+    whole = paired_difference(runs(np.stack([right, ~right])), runs(np.zeros((2, 40))))
+    assert 0.3 < whole.low < whole.high < 0.7, "seeds of one fold are right as often, however drawn"
+
+
 def test_only_what_both_rows_ran_is_compared():
     right, wrong = runs(np.ones((2, 40)), splits=2), runs(np.zeros((2, 40)), splits=2)
     assert paired_difference(right[:3], wrong).value == 1
