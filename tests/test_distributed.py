@@ -120,6 +120,27 @@ def test_two_nodes_train_as_one(
     assert same(weights(tmp_path / "epoch_3.pth"), weights(trained))
 
 
+@pytest.mark.slow
+def test_all_processes_validate_the_same_average(
+    config: Path, tmp_path: Path, launch: Launch
+) -> None:
+    averaged = config.with_name("averaged.py")
+    hooks = "dict(type='SyncedEMAHook', update_buffers=True), dict(type='StatisticsHook')"
+    averaged.write_text(
+        config.read_text() + 'custom_imports = dict(imports=["f4d_mmaction", "faults"])\n'
+        f"custom_hooks = [{hooks}]\n"
+    )
+    output_of(launch("dist_train.sh", averaged, 2, "--work-dir", tmp_path))
+    first, second = (torch.load(tmp_path / f"buffers_rank{rank}.pth") for rank in (0, 1))
+    assert any("running_var" in name for name in first)
+    assert same(first, second)
+    kept = weights(tmp_path / "epoch_3.pth")
+    assert same(
+        {name: kept[name] for name in first if name in kept},
+        {name: value for name, value in first.items() if name in kept},
+    )
+
+
 def faulty(config: Path, kind: str) -> Path:
     """The config, with a fault that strikes in the second epoch."""
     path = config.with_name(f"{kind}.py")

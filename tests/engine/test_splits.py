@@ -4,12 +4,16 @@ import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from miniature import make_hmdb51
+from mmaction.registry import HOOKS
 from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from preparation import prepare
-from train_splits import of_split
+from train_splits import of_split, train_and_test
 
 CONFIG = "configs/recognition/f4d/f4d_r50_hmdb51.py"
 
@@ -40,6 +44,7 @@ def small(config: Config, data_root: Path, work_dir: Path) -> Config:
         loader.update(num_workers=0, persistent_workers=False, batch_size=3)
         loader.dataset.update(data_root=str(data_root), pipeline=pipeline)
     config.train_cfg.update(max_epochs=1, val_interval=1)
+    config.test_evaluator = [config.test_evaluator, dict(type="ConfusionMatrix")]  # is no number
     config.work_dir = str(work_dir)
     return config
 
@@ -75,6 +80,31 @@ def test_a_split_that_is_done_is_kept_and_the_mean_is_of_all(
     (log,) = (work_dir / "split2").glob("*/*.log")
     lists = {word for word in log.read_text().split("'") if "_split" in word and ".txt" in word}
     assert lists == {"train_split2.txt", "val_split2.txt"}
+
+
+@HOOKS.register_module(force=True)
+class WeightsSeen(Hook):
+    """Keeps the sum of the weights that each validation and test saw."""
+
+    priority = "LOW"  # behind EMAHook
+    seen: ClassVar[list[float]] = []
+
+    def after_val_iter(self, runner: Runner, *_: object, **__: object) -> None:
+        self.seen.append(sum(p.abs().sum().item() for p in runner.model.parameters()))
+
+    after_test_iter = after_val_iter
+
+
+def test_the_average_of_the_weights_is_tested(root: Path, data_root: Path, tmp_path: Path) -> None:
+    config = small(Config.fromfile(root / CONFIG), data_root, tmp_path / "work_dir")
+    config.launcher = "none"
+    config.custom_hooks = [dict(type="SyncedEMAHook"), dict(type="WeightsSeen")]
+    config.optim_wrapper.optimizer.lr = 1.0
+    WeightsSeen.seen.clear()
+    train_and_test(of_split(config, 2))
+    validated, *tested = WeightsSeen.seen
+    assert len(tested) == 1
+    assert tested[0] == validated
 
 
 def test_wrapped_datasets_and_lists_of_mmaction2_follow() -> None:

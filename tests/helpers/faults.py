@@ -4,9 +4,21 @@ import os
 import signal
 from pathlib import Path
 
+import torch
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+
+
+@HOOKS.register_module(force=True)
+class StatisticsHook(Hook):
+    """Each process keeps the buffers of the network that it validates."""
+
+    priority = "LOW"  # behind EMAHook
+
+    def after_val_iter(self, runner: Runner, *_: object, **__: object) -> None:
+        buffers = dict(runner.model.module.named_buffers())
+        torch.save(buffers, Path(runner.work_dir, f"buffers_rank{runner.rank}.pth"))
 
 
 @HOOKS.register_module(force=True)

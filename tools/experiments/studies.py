@@ -205,11 +205,11 @@ class Run:
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         forward, backward = Scores(), Scores()
         runner.register_hook(forward)
-        runner.test()
+        runner.test_loop.run()  # in runner.test(), EMAHook's average would begin anew
         runner.hooks.remove(forward)
         runner.register_hook(backward)
         runner.model.data_preprocessor.register_forward_pre_hook(reverse_units)
-        runner.test()
+        runner.test_loop.run()
         units, frames, _ = protocol(self.config)
         size = runner.test_dataloader.dataset[0]["inputs"].shape[-1]
         cost = complexity(self.config, units, frames, size)
@@ -329,8 +329,9 @@ def run_in_process(run: Run, threads: int) -> dict | None:
 
 def _end_with_parent() -> None:
     """End the run with its sweep, where that is killed: no one would keep the result."""
-    parent_process().join()
-    os._exit(1)
+    if sweeping := parent_process():
+        sweeping.join()
+        os._exit(1)
 
 
 def output_of(run: Run) -> Path:

@@ -1,5 +1,6 @@
 """MMEngine hooks of this project."""
 
+from .average import SyncedEMAHook
 from .bad_video import BadVideoHook, BadVideoMetric, TooManyBadVideosError
 from .checkpoint import SafeCheckpointHook
 from .fast_inference import FastInferenceHook
@@ -19,5 +20,6 @@ __all__ = [
     "InvalidNumbersHook",
     "PreemptionHook",
     "SafeCheckpointHook",
+    "SyncedEMAHook",
     "TooManyBadVideosError",
 ]

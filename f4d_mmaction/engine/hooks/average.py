@@ -1,0 +1,19 @@
+"""A moving average of the weights that is the same in all processes."""
+
+from mmaction.registry import HOOKS
+from mmengine.dist import all_reduce_params
+from mmengine.hooks import EMAHook
+from mmengine.runner import Runner
+
+
+@HOOKS.register_module()
+class SyncedEMAHook(EMAHook):
+    """MMEngine's EMAHook, with batch statistics averaged over the processes after each epoch.
+
+    The host does so for the network alone: each process would validate another average, and the
+    checkpoint would hold that of the first.
+    """
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Average the buffers of the moving average."""
+        all_reduce_params(self.ema_model.module.buffers(), op="mean")
