@@ -1,6 +1,7 @@
 """Runs over datasets with bad videos: replaced in training, a stop or a wrong answer at test."""
 
 import json
+import logging
 from argparse import Namespace
 from pathlib import Path
 
@@ -155,6 +156,39 @@ def test_too_many_bad_videos_stop_the_training(tmp_path, good, hook, message):
     write_dataset(tmp_path, good, BAD)
     with pytest.raises(TooManyBadVideosError, match=message):
         Runner.from_cfg(config(tmp_path, hook)).train()
+
+
+def test_chance_in_one_of_many_processes_does_not_stop_the_training(tmp_path):
+    draw = torch.Generator().manual_seed(0)
+    logger = logging.getLogger("quiet")
+    logger.setLevel(logging.CRITICAL)
+    runner = Namespace(rank=0, work_dir=tmp_path, _resume=False, logger=logger)
+
+    def train(share, iterations):
+        hook = BadVideoHook(max_share=0.1)
+        hook.before_run(runner)
+        for _ in range(iterations):
+            bad = (torch.rand(8, generator=draw) < share).tolist()
+            report = {"path": "a.mp4", "kind": "empty", "message": "a.mp4: empty video"}
+            samples = [{"bad_videos": [report]} if each else {} for each in bad]
+            hook.after_train_iter(runner, 0, {"data_samples": samples})
+        hook.after_train_epoch(runner)
+
+    for _ in range(64):
+        train(0.06, 400)
+    with pytest.raises(TooManyBadVideosError, match=r"more than max_share=10\.0%"):
+        train(0.3, 100)
+
+
+def test_the_best_by_the_number_of_bad_videos_is_refused(tmp_path):
+    write_dataset(tmp_path, 4, {})
+    cfg = config(tmp_path, {"test": "count"})
+    cfg.default_hooks.checkpoint = dict(type="CheckpointHook", save_best="auto")
+    with pytest.raises(ValueError, match=r"save_best='auto' goes by the first figure"):
+        Runner.from_cfg(cfg).train()
+    cfg.default_hooks.checkpoint.save_best = "acc/top1"
+    cfg.experiment_name = "named"
+    Runner.from_cfg(cfg).train()
 
 
 @pytest.mark.parametrize("hook", [None, {}], ids=["no hook", "default"])
