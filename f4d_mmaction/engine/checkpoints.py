@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -35,10 +36,9 @@ class AtomicBackend(LocalBackend):
             part.unlink(missing_ok=True)
             raise
         folder = os.open(target.parent, os.O_RDONLY)  # or a power cut could undo the renaming
-        try:
+        with suppress(OSError):  # some file systems flush no folder
             os.fsync(folder)
-        finally:
-            os.close(folder)
+        os.close(folder)
 
 
 def check_resumable(path: str | os.PathLike) -> None:
@@ -59,13 +59,22 @@ def check_resumable(path: str | os.PathLike) -> None:
 def last_good_checkpoint(folder: str | os.PathLike) -> Path | None:
     """Find the checkpoint of a run's folder that got furthest, None where there is none.
 
-    Warns of each damaged one met on the way.
+    Those of an earlier training, which got further but were written before the file that
+    ``last_checkpoint`` names, do not count. Warns of each damaged one met on the way.
 
     Raises:
         DamagedCheckpointError: there are checkpoints, and none of them is good.
     """
     paths = [path for path in Path(folder).glob("*.pth") if not path.name.startswith("best_")]
     progress = {path: _progress(path) for path in paths}
+    note = Path(folder, "last_checkpoint")
+    last = Path(folder, Path(note.read_text()).name) if note.is_file() else None
+    if last in progress:
+        written = last.stat().st_mtime
+        old = [p for p in paths if progress[p] > progress[last] and p.stat().st_mtime < written]
+        paths = [path for path in paths if path not in old]
+        for path in sorted(old):
+            print_log(f"passed over {path}: an earlier training than {last.name}'s", "current")
     for path in sorted(paths, key=lambda path: progress[path], reverse=True):
         try:
             check_resumable(path)

@@ -73,11 +73,13 @@ def resume(config: Config, checkpoint: str) -> None:
         DamagedCheckpointError: it is damaged, or all in the folder are.
     """
     if checkpoint == "auto":
-        folder = config.get("default_hooks", {}).get("checkpoint", {}).get("out_dir")
+        hook = config.get("default_hooks", {}).get("checkpoint") or {}
+        given, own = str(hook.get("out_dir") or ""), os.path.abspath(config.work_dir)
         last = Path(config.work_dir, "last_checkpoint")  # the host's, local in any case
-        if "://" in str(folder) and last.is_file():
+        if "://" in given and last.is_file():
             raise ConfigError(f"--resume does not read {last.read_text()}: name a local copy")
-        folder = Path(folder, Path(config.work_dir).name) if folder else Path(config.work_dir)
+        # The host adds the name to a folder that is another one.
+        folder = Path(own) if given in ("", own) else Path(given, Path(own).name)
         found = last_good_checkpoint(folder)
         if found is None:
             print_log(f"nothing to resume in {folder}: starting anew", "current")
@@ -94,7 +96,9 @@ def run(action: Callable[[], object]) -> None:
     try:
         record(action)()
     except USER_ERRORS as error:
-        raise SystemExit(f"{type(error).__name__}: {error}") from error
+        told = str(error)  # of a worker's error, PyTorch tells the traceback, too
+        told = told.rstrip().rpartition("\n")[2] if told.startswith("Caught ") else told
+        raise SystemExit(f"{type(error).__name__}: {told}") from error
     except SystemExit as error:  # PreemptionHook
         _leave_gloo(error.code)
         raise

@@ -1,8 +1,11 @@
 """Runs that are killed, preempted or run out of disk go on as if nothing had happened."""
 
+import errno
+import os
 import random
 import shutil
 import signal
+import stat
 import time
 import zipfile
 from collections.abc import Callable
@@ -13,6 +16,7 @@ import torch
 from tiny_run import ROOT, said, same, start_training, train, wait_for, weights, write_config
 
 from f4d_mmaction.engine.checkpoints import (
+    AtomicBackend,
     DamagedCheckpointError,
     check_resumable,
     last_good_checkpoint,
@@ -212,6 +216,38 @@ def test_resume_without_checkpoint_starts_anew(
     assert f"Load checkpoint from {uninterrupted / LAST}" in output
 
 
+def test_an_earlier_training_in_the_same_folder_is_not_continued(
+    uninterrupted: Path, tmp_path: Path
+) -> None:
+    """As MMEngine's `find_latest_checkpoint`, which follows the note of the last checkpoint."""
+    for name, age in (("epoch_1.pth", 0), ("epoch_2.pth", 2), (LAST, 1)):
+        shutil.copy(uninterrupted / name, tmp_path)
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    assert last_good_checkpoint(tmp_path).name == LAST
+    (tmp_path / "last_checkpoint").write_text(f"/elsewhere/{tmp_path.name}/epoch_1.pth")
+    assert last_good_checkpoint(tmp_path).name == "epoch_1.pth"
+    os.utime(tmp_path / "epoch_2.pth", (1001, 1001))  # killed before its note was written
+    assert last_good_checkpoint(tmp_path).name == "epoch_2.pth"
+    (tmp_path / "epoch_1.pth").unlink()
+    assert last_good_checkpoint(tmp_path).name == LAST
+
+
+def test_a_checkpoint_is_whole_where_folders_cannot_be_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = os.fsync
+
+    def refuse_folders(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    AtomicBackend().put(b"weights", tmp_path / "epoch_1.pth")
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch_1.pth"]
+    assert (tmp_path / "epoch_1.pth").read_bytes() == b"weights"
+
+
 def damage(path: Path, kind: str, place: float = 0.5) -> None:
     """Damage a file as disks, networks and people do."""
     content = bytearray(path.read_bytes())
@@ -278,9 +314,15 @@ def test_mid_epoch_checkpoint_needs_epochs_of_the_same_length(
     train(config, tmp_path / "run")
     for name in ("iter_9.pth", "iter_12.pth"):
         (tmp_path / "run" / name).unlink()
-    option = ("--cfg-options", "train_dataloader.batch_size=8")
-    output = train(config, tmp_path / "run", "--resume", *option, code=1)
-    assert "saved after 2 of 4 batches of an epoch, which now has 2" in output
-    assert "Traceback" not in output
+    lines = (benchmark / "train.txt").read_text().splitlines()
+    (tmp_path / "fewer.txt").write_text("\n".join(lines[:-1]))
+    for option, now in (
+        ("batch_size=8", "2 batches of 16 videos"),
+        (f"dataset.ann_file={tmp_path / 'fewer.txt'}", "4 batches of 15 videos"),
+    ):
+        options = ("--cfg-options", f"train_dataloader.{option}")
+        output = train(config, tmp_path / "run", "--resume", *options, code=1)
+        assert f"saved after 2 batches of an epoch of 4 batches of 16 videos, now {now}" in output
+        assert "Traceback" not in output
     train(config, tmp_path / "run", "--resume")
     assert same(weights(tmp_path / "run" / "iter_12.pth"), weights(uninterrupted / LAST))

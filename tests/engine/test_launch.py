@@ -6,7 +6,9 @@ import pytest
 import torch.distributed
 from mmengine.config import Config
 
+from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind, bad
 from f4d_mmaction.engine.launch import ConfigError, resume, run
+from f4d_mmaction.models.weights import CheckpointError
 
 
 @pytest.mark.parametrize("code", [None, 143])
@@ -25,6 +27,33 @@ def test_run_leaves_its_process_group(tmp_path: Path, code: int | None) -> None:
         with pytest.raises(SystemExit, match=str(code)):
             run(work)
     assert not torch.distributed.is_initialized()
+
+
+class Unreadable(torch.utils.data.Dataset):
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> None:
+        raise bad(BadVideoKind.EMPTY, "videos/a.mp4", "the file has zero bytes")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_bad_video_is_told_in_one_line(workers: int) -> None:
+    loader = torch.utils.data.DataLoader(Unreadable(), num_workers=workers)
+    with pytest.raises(SystemExit) as ended:
+        run(lambda: list(loader))
+    told = str(ended.value)
+    assert told.endswith("videos/a.mp4: empty video: the file has zero bytes")
+    assert told.startswith(BadVideoError.__name__)
+    assert "\n" not in told
+
+
+def test_checkpoints_in_the_work_directory_itself_are_found(tmp_path: Path) -> None:
+    (tmp_path / "epoch_1.pth").write_bytes(b"no checkpoint")
+    for hook in (None, dict(out_dir=None), dict(out_dir=str(tmp_path))):
+        config = Config(dict(work_dir=str(tmp_path), default_hooks=dict(checkpoint=hook)))
+        with pytest.raises(CheckpointError, match="none of the 1 checkpoints"):
+            resume(config, "auto")
 
 
 def test_a_run_whose_checkpoints_are_elsewhere_does_not_start_anew(tmp_path: Path) -> None:
