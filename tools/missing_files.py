@@ -1,6 +1,7 @@
 """Files that a run needs, looked for before anything is built."""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from mmaction.utils import get_str_type
 # Datasets whose lists begin each line with a name, and what data_prefix calls the folder of these.
 LISTS = {"VideoDataset": "video", "RepeatAugDataset": "video", "RawframeDataset": "img"}
 LINES = 100  # of a list, whose videos are looked for
+WAIT = 30.0  # seconds, for the process that tells what is missing
 PAGE = "docs/datasets.md says where the data comes from and how tools/data/prepare.py lists it"
 BENCHMARK = "python tools/data/make_benchmark.py data/phase_order makes it"
 
@@ -34,6 +36,7 @@ def require_files(config: Config, phases: Sequence[str]) -> None:
     on_slurm = config.get("launcher") == "slurm"  # else its variables are of another job
     local = os.environ.get("SLURM_LOCALID", "0") if on_slurm else "0"
     if os.environ.get("LOCAL_RANK", local) != "0":
+        time.sleep(WAIT)  # launchers end all processes with the first one
         raise SystemExit(1)
     raise FileNotFoundError(found)
 
@@ -91,7 +94,7 @@ def _missing_data(dataset: dict, phase: str) -> Iterator[str]:
 def _missing_weights(name: str, source: str) -> Iterator[str]:
     if not source.startswith(("http://", "https://")):
         is_name = name != "load_from" and not Path(source).suffix  # as "ViT-B/16"
-        if "://" not in source and not Path(source).is_file() and not is_name:
+        if "://" not in source and not os.path.isfile(os.path.expanduser(source)) and not is_name:
             yield f"{name} {source} is missing; set it to a checkpoint, or to None"
         return
     cached = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(source).path).name)

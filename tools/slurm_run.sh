@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Start a script under Slurm: slurm_run.sh PARTITION JOB_NAME SCRIPT ARGS...
 # GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS as in MMAction2. Slurm signals a job it is about
-# to stop with SIGTERM; the run then saves, and `--requeue` in SRUN_ARGS lets it go on.
+# to stop with SIGTERM; the run then saves, and goes on where the job is queued anew.
 set -euo pipefail
 [[ $# -ge 3 ]] || { echo "usage: $0 PARTITION JOB_NAME SCRIPT [ARGS...]" >&2; exit 2; }
 

@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import missing_files as missing_files_tool
 import pytest
 from missing_files import missing_files, require_files
 from mmengine.config import Config
@@ -76,6 +77,7 @@ def test_each_missing_thing_is_named(
     assert "make_benchmark.py" in found or "docs/datasets.md" in found
     config.load_from = str(tmp_path / "weights.pth")
     assert "load_from" in list(missing_files(config, ["train"]))[-1]
+    monkeypatch.setattr(missing_files_tool, "WAIT", 0.0)
     for variable, launcher, error in (  # the first process of each machine says it
         ("LOCAL_RANK", "pytorch", SystemExit),
         ("SLURM_LOCALID", "slurm", SystemExit),
@@ -88,6 +90,17 @@ def test_each_missing_thing_is_named(
             patch.setenv(variable, "1")
             with pytest.raises(error):
                 require_files(config, ["train"])
+
+
+def test_weights_may_lie_at_home(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config.load_from = "~/weights.pth"
+    (found,) = missing_files(config, ["train"])
+    assert found.startswith("load_from ~/weights.pth is missing")
+    (tmp_path / "weights.pth").touch()
+    assert list(missing_files(config, ["train"])) == []
 
 
 def test_what_the_host_reads_is_not_missing(config: Config, tmp_path: Path) -> None:

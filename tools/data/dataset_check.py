@@ -24,7 +24,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from f4d_mmaction.datasets.unwrapping import unwrapped
+from f4d_mmaction.datasets.unwrapping import known_names, unwrapped
 from f4d_mmaction.datasets.video_reader import VideoReader, video_file
 from mmaction.datasets import RawframeDataset, VideoDataset
 from mmaction.registry import DATASETS
@@ -233,7 +233,9 @@ def read_entries(
             text = "".join(f"{line}\n" for line in lines)
             Path(dataset.ann_file).write_text(text, encoding="utf-8", newline="\n")
         items = dataset.load_data_list()
-    names = len(dataset.metainfo.get("classes") or ())
+    names = len(known_names(dataset.metainfo) or ())
+    if isinstance(missing := dataset.metainfo.get("classes"), str):
+        report.findings.append(Finding("number of classes", report.ann_file, f"no file {missing}"))
     if names and num_classes not in (None, names):
         told = f"{names} names of classes, the config's head tells {num_classes} apart"
         report.findings.append(Finding("number of classes", report.ann_file, told))

@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from dataset_facts import DATASETS, Dataset, list_name
@@ -159,11 +160,11 @@ def _consistent(
 ) -> list[Entry]:
     """Return the first entry of each video, and note labels and repetitions that contradict."""
     first: dict[str, Entry] = {}
+    near = cache(partial(_nearest, known=numbers))  # slow, and as many entries as videos may ask
     for entry in entries:
         number = numbers.get(entry.label)
         if number is None:
-            near = _nearest(entry.label, numbers)
-            message = f"{entry.source}: {entry.label!r} is no class{near}"
+            message = f"{entry.source}: {entry.label!r} is no class{near(entry.label)}"
             problems["misspelled label"].append(message)
         elif entry.number not in (None, number):
             message = f"{entry.source}: {entry.label!r} is class {number}, labeled {entry.number}"

@@ -132,6 +132,9 @@ def test_videos_of_training_and_missing_classes_are_told(tmp_path: Path) -> None
     (report,) = check(config_of(num_classes=8, train=train))
     assert kinds(report) == {"number of classes": 1}
     assert report.findings[0].message.startswith("2 names of classes")
+    nowhere = {**train, "metainfo": dict(classes=str(tmp_path / "nowhere.txt"))}
+    (report,) = check(config_of(num_classes=8, train=nowhere))
+    assert [finding.message for finding in report.findings] == [f"no file {tmp_path}/nowhere.txt"]
 
 
 def test_usage(tmp_path: Path) -> None:
