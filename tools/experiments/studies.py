@@ -284,14 +284,15 @@ def sweep(
             logger.info(f"{limit_minutes:g} minutes are over: stopped before run {number}")
             break
         make_benchmark(study)
-        logger.info(f"run {number} of {len(runs)}: {run.row} {run.split}, seed {run.seed}")
+        name = f"{run.row}{run.split}, seed {run.seed}"
+        logger.info(f"run {number} of {len(runs)}: {name}")
         result = run_in_process(run, threads)
         if result is None:
-            logger.warning(f"{run.row} {run.split}, seed {run.seed} failed: see {output_of(run)}")
+            logger.warning(f"{name} failed: see {output_of(run)}")
             failed.append(run)
             continue
         study.keep(result)
-        logger.info(f"{run.row} {run.split}, seed {run.seed}: {result['accuracy']:.1%}")
+        logger.info(f"{name}: {result['accuracy']:.1%}")
     return failed
 
 
