@@ -11,7 +11,6 @@ import re
 import statistics
 from collections.abc import Sequence
 from copy import deepcopy
-from numbers import Real
 from pathlib import Path
 
 from mmengine.config import Config
@@ -98,7 +97,8 @@ def train_and_test(config: Config) -> dict[str, float]:
     scale_peaks(runner)
     runner.train()
     found = runner.test_loop.run()  # in runner.test(), EMAHook's average would begin anew
-    metrics = {name: float(value) for name, value in found.items() if isinstance(value, Real)}
+    runner.call_hook("after_run")
+    metrics = {name: float(value) for name, value in found.items() if not getattr(value, "ndim", 0)}
     write(done, as_json(metrics))
     return metrics
 

@@ -56,26 +56,27 @@ def check_resumable(path: str | os.PathLike) -> None:
         )
 
 
-def last_good_checkpoint(folder: str | os.PathLike) -> Path | None:
+def last_good_checkpoint(
+    folder: str | os.PathLike, note: str | os.PathLike | None = None
+) -> Path | None:
     """Find the checkpoint of a run's folder that got furthest, None where there is none.
 
-    Those of an earlier training, which got further but were written before the file that
-    ``last_checkpoint`` names, do not count. Warns of each damaged one met on the way.
+    Those older than the one that the ``note`` names, the folder's ``last_checkpoint``, come after
+    it, the newest first: an earlier training may have got further. Warns of each damaged one met.
 
     Raises:
         DamagedCheckpointError: there are checkpoints, and none of them is good.
     """
     paths = [path for path in Path(folder).glob("*.pth") if not path.name.startswith("best_")]
-    progress = {path: _progress(path) for path in paths}
-    note = Path(folder, "last_checkpoint")
+    note = Path(note or Path(folder, "last_checkpoint"))
     last = Path(folder, Path(note.read_text()).name) if note.is_file() else None
-    if last in progress:
-        written = last.stat().st_mtime
-        old = [p for p in paths if progress[p] > progress[last] and p.stat().st_mtime < written]
-        paths = [path for path in paths if path not in old]
-        for path in sorted(old):
-            print_log(f"passed over {path}: an earlier training than {last.name}'s", "current")
-    for path in sorted(paths, key=lambda path: progress[path], reverse=True):
+    since = last.stat().st_mtime if last in paths else 0.0
+
+    def rank(path: Path) -> tuple[float, ...]:
+        written = path.stat().st_mtime
+        return (1, *_progress(path)) if written >= since else (0, written)
+
+    for path in sorted(paths, key=rank, reverse=True):
         try:
             check_resumable(path)
         except DamagedCheckpointError as error:

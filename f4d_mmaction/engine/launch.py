@@ -80,7 +80,7 @@ def resume(config: Config, checkpoint: str) -> None:
             raise ConfigError(f"--resume does not read {last.read_text()}: name a local copy")
         # The host adds the name to a folder that is another one.
         folder = Path(own) if given in ("", own) else Path(given, Path(own).name)
-        found = last_good_checkpoint(folder)
+        found = last_good_checkpoint(folder, last)
         if found is None:
             print_log(f"nothing to resume in {folder}: starting anew", "current")
             return
@@ -97,7 +97,8 @@ def run(action: Callable[[], object]) -> None:
         record(action)()
     except USER_ERRORS as error:
         told = str(error)  # of a worker's error, PyTorch tells the traceback, too
-        told = told.rstrip().rpartition("\n")[2] if told.startswith("Caught ") else told
+        if told.startswith("Caught "):
+            told = told.rstrip().rpartition("\n")[2].partition(": ")[2]
         raise SystemExit(f"{type(error).__name__}: {told}") from error
     except SystemExit as error:  # PreemptionHook
         _leave_gloo(error.code)

@@ -99,7 +99,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         hub = self.runner.message_hub
         resumed = self._iter > 0
         self._done = hub.get_info("batches_done", 0) if resumed else 0
-        self._check_place(hub.get_info("epoch_size", None) if resumed else None)
+        self._check_place(hub.get_info("epoch_size", "unknown size") if resumed else "")
         hub.update_info("epoch_size", self._epoch_size)
         self._install()
         self.runner.call_hook("before_train")
@@ -132,7 +132,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     def _epoch_size(self) -> str:
         return f"{len(self.dataloader)} batches of {len(self.dataloader.dataset)} videos"
 
-    def _check_place(self, saved: str | None) -> None:
+    def _check_place(self, saved: str) -> None:
         # Rank 0 saves the checkpoints, with its seed.
         states = all_gather_object((self._epoch, self._iter, self._done, self.runner.seed))
         self._seed = states[0][-1]

@@ -2,11 +2,13 @@
 
 import json
 import logging
+import multiprocessing
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from encoding import write_texture
 from mmaction.registry import MODELS
 from mmengine.config import Config
@@ -164,8 +166,8 @@ def test_chance_in_one_of_many_processes_does_not_stop_the_training(tmp_path):
     logger.setLevel(logging.CRITICAL)
     runner = Namespace(rank=0, work_dir=tmp_path, _resume=False, logger=logger)
 
-    def train(share, iterations):
-        hook = BadVideoHook(max_share=0.1)
+    def train(share, iterations, max_share=0.1):
+        hook = BadVideoHook(max_share=max_share, check_after=1 if max_share == 0 else 100)
         hook.before_run(runner)
         for _ in range(iterations):
             bad = (torch.rand(8, generator=draw) < share).tolist()
@@ -176,8 +178,34 @@ def test_chance_in_one_of_many_processes_does_not_stop_the_training(tmp_path):
 
     for _ in range(64):
         train(0.06, 400)
+    with pytest.raises(TooManyBadVideosError, match="8 of 16"):  # nothing is allowed: none is
+        train(1.0, 1, max_share=0)
     with pytest.raises(TooManyBadVideosError, match=r"more than max_share=10\.0%"):
         train(0.3, 100)
+
+
+def epoch_of_one_process(rank, counts, folder):
+    dist.init_process_group("gloo", f"file://{folder}/store{counts}", rank=rank, world_size=2)
+    hook = BadVideoHook(max_share=0.1)
+    hook.before_run(Namespace(rank=rank, work_dir=folder, _resume=False))
+    hook._bad, hook._samples = counts[rank], 20
+    try:
+        hook.after_train_epoch(Namespace(logger=logging.getLogger("quiet")))
+    except TooManyBadVideosError as error:
+        raise SystemExit(7 if "5 of 40 samples (12.5%)" in str(error) else 1) from error
+
+
+@pytest.mark.parametrize(("counts", "code"), [((3, 0), 0), ((5, 0), 7)])
+def test_an_epoch_is_judged_over_all_processes(tmp_path, counts, code):
+    fork = multiprocessing.get_context("fork")
+    started = [
+        fork.Process(target=epoch_of_one_process, args=(rank, counts, tmp_path)) for rank in (0, 1)
+    ]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(60)
+    assert [process.exitcode for process in started] == [code, code]
 
 
 def test_the_best_by_the_number_of_bad_videos_is_refused(tmp_path):

@@ -228,8 +228,14 @@ def test_an_earlier_training_in_the_same_folder_is_not_continued(
     assert last_good_checkpoint(tmp_path).name == "epoch_1.pth"
     os.utime(tmp_path / "epoch_2.pth", (1001, 1001))  # killed before its note was written
     assert last_good_checkpoint(tmp_path).name == "epoch_2.pth"
-    (tmp_path / "epoch_1.pth").unlink()
-    assert last_good_checkpoint(tmp_path).name == LAST
+    (tmp_path / "elsewhere").write_text("epoch_2.pth")  # the work directory's, with out_dir
+    (tmp_path / "last_checkpoint").unlink()
+    assert last_good_checkpoint(tmp_path, tmp_path / "elsewhere").name == "epoch_2.pth"
+    damage(tmp_path / "epoch_2.pth", "truncated")
+    os.utime(tmp_path / "epoch_2.pth", (1001, 1001))
+    assert last_good_checkpoint(tmp_path, tmp_path / "elsewhere").name == "epoch_1.pth"
+    (tmp_path / "epoch_2.pth").unlink()
+    assert last_good_checkpoint(tmp_path, tmp_path / "elsewhere").name == LAST
 
 
 def test_a_checkpoint_is_whole_where_folders_cannot_be_flushed(

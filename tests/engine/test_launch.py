@@ -6,7 +6,7 @@ import pytest
 import torch.distributed
 from mmengine.config import Config
 
-from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind, bad
+from f4d_mmaction.datasets.video_errors import BadVideoKind, bad
 from f4d_mmaction.engine.launch import ConfigError, resume, run
 from f4d_mmaction.models.weights import CheckpointError
 
@@ -42,10 +42,7 @@ def test_a_bad_video_is_told_in_one_line(workers: int) -> None:
     loader = torch.utils.data.DataLoader(Unreadable(), num_workers=workers)
     with pytest.raises(SystemExit) as ended:
         run(lambda: list(loader))
-    told = str(ended.value)
-    assert told.endswith("videos/a.mp4: empty video: the file has zero bytes")
-    assert told.startswith(BadVideoError.__name__)
-    assert "\n" not in told
+    assert str(ended.value) == "BadVideoError: videos/a.mp4: empty video: the file has zero bytes"
 
 
 def test_checkpoints_in_the_work_directory_itself_are_found(tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ def paired_difference(first: Sequence[dict], second: Sequence[dict]) -> Estimate
     """Subtract the second row's runs from the first's, on the seeds and splits that both have.
 
     The interval is a bootstrap in which networks and clips are drawn anew, independently of each
-    other, for each split on its own: it covers another draw of the weights, which a fold's networks
-    have of their own, and another draw of test clips. With one seed it covers the clips alone.
+    other, for each split on its own, whose networks are trained apart: it covers another draw of
+    the weights and another draw of test clips. Of n networks n - 1 are drawn, as few of them would
+    vary too little otherwise (Rao and Wu, 1988). With one seed it covers the clips alone.
     """
     one, other = hits(first), hits(second)
     splits: dict[str, list[np.ndarray]] = {}
@@ -33,7 +34,10 @@ def paired_difference(first: Sequence[dict], second: Sequence[dict]) -> Estimate
     tables = [np.stack(gains) for gains in splits.values()]  # networks, clips
     draw, drawn = np.random.default_rng(0), np.zeros(DRAWS)
     for table in tables:
-        by_seed, by_clip = (draw.multinomial(n, np.full(n, 1 / n), DRAWS) for n in table.shape)
+        seeds, clips = table.shape
+        few = max(seeds - 1, 1)
+        by_seed = draw.multinomial(few, np.full(seeds, 1 / seeds), DRAWS) * (seeds / few)
+        by_clip = draw.multinomial(clips, np.full(clips, 1 / clips), DRAWS)
         drawn += ((by_seed @ table) * by_clip).sum(1)
     count = sum(table.size for table in tables)
     low, high = np.quantile(drawn / count, (0.025, 0.975))

@@ -90,6 +90,27 @@ def whole_pictures(row: dict) -> dict:
     return under(row, **{"model.data_preprocessor": inputs})
 
 
+def less_mean_frame(row: dict) -> dict:
+    """A row that sees its frames less their mean over the video, as EgoGestAR's do."""
+    inputs = dict(
+        _delete_=True,
+        type="ActionUnits",
+        subtract_mean_frame=True,
+        mean=[0, 0, 0],
+        std=[58.395, 57.12, 57.375],
+    )
+    return under(row, **{"model.data_preprocessor": inputs})
+
+
+def trained_for(epochs: int) -> dict[str, int]:
+    """A recipe: this many epochs, with the learning rate's cycle over all of them."""
+    return {
+        "train_cfg.max_epochs": epochs,
+        "train_cfg.val_interval": epochs // 5,
+        "param_scheduler.0.total_steps": epochs,
+    }
+
+
 def crops(smallest: float, shapes: tuple[float, float]) -> dict[str, tuple[float, float]]:
     """A recipe: crops of at least this share of the picture, with a range of shapes."""
     step = "train_dataloader.dataset.pipeline.3"

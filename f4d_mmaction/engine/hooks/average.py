@@ -3,12 +3,12 @@
 from mmaction.registry import HOOKS
 from mmengine.dist import all_reduce_params
 from mmengine.hooks import EMAHook
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 
 
 @HOOKS.register_module()
 class SyncedEMAHook(EMAHook):
-    """MMEngine's EMAHook, with batch statistics averaged over the processes after each epoch.
+    """MMEngine's EMAHook, with batch statistics averaged over the processes.
 
     The host does so for the network alone: each process would validate another average, and the
     checkpoint would hold that of the first.
@@ -17,3 +17,9 @@ class SyncedEMAHook(EMAHook):
     def after_train_epoch(self, runner: Runner) -> None:
         """Average the buffers of the moving average."""
         all_reduce_params(self.ema_model.module.buffers(), op="mean")
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Do so in loops over iterations, too, whose epoch ends with the training."""
+        if isinstance(runner._train_loop, IterBasedTrainLoop):
+            self.after_train_epoch(runner)
+        super().before_val_epoch(runner)

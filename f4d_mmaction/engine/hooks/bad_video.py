@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from mmaction.registry import HOOKS
 from mmengine.dataset import BaseDataset
+from mmengine.dist import all_reduce
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.runner import Runner, TestLoop, ValLoop
@@ -113,7 +114,8 @@ class BadVideoHook(Hook):
     as a wrong answer and report the counts beside the accuracy.
 
     Args:
-        max_share: Share of bad samples in training above which the run stops.
+        max_share: Share of bad samples in training above which the run stops: in all processes
+            after an epoch, in each beyond chance (three standard deviations) within it.
         test: ``'stop'`` or ``'count'``.
         check_after: Samples before the share is checked; also the number of consecutive bad videos
             after which a worker stops.
@@ -190,24 +192,30 @@ class BadVideoHook(Hook):
             self._samples += len(samples) + len(reports)
             self._bad += len(reports)
             if reports and self._samples >= self.check_after:
-                # A process that looks after each batch would meet too many by chance.
-                self._check_share(3 * self._bad**0.5)
+                # One of many processes, asked after each batch, would meet too many by chance.
+                chance = 3 * (self.max_share * self._samples) ** 0.5
+                self._check_share(self._bad, self._samples, chance)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Judge the share, however few samples there are."""
-        if self._bad:
-            runner.logger.warning(f"bad videos replaced: {self._share()}; paths in {self._list}")
-            self._check_share()
+        """Judge the share in all processes, however few samples there are."""
+        counts = torch.tensor([self._bad, self._samples])
+        all_reduce(counts)
+        bad, samples = counts.tolist()
+        if bad:
+            share = _share(bad, samples)
+            runner.logger.warning(f"bad videos replaced: {share}; paths in {self._list}")
+            self._check_share(bad, samples)
 
-    def _check_share(self, chance: float = 0.0) -> None:
-        if self._bad - chance > self.max_share * self._samples:
+    def _check_share(self, bad: int, samples: int, chance: float = 0.0) -> None:
+        if bad > self.max_share * samples + chance:
             raise TooManyBadVideosError(
-                f"{self._share()} are bad videos, more than max_share={self.max_share:.1%}; their "
-                f"paths are in {self._list}. Mend or remove them, or raise max_share."
+                f"{_share(bad, samples)} are bad videos, more than max_share={self.max_share:.1%}; "
+                f"their paths are in {self._list}. Mend or remove them, or raise max_share."
             )
 
-    def _share(self) -> str:
-        return f"{self._bad} of {self._samples} samples ({self._bad / self._samples:.1%})"
+
+def _share(bad: int, samples: int) -> str:
+    return f"{bad} of {samples} samples ({bad / samples:.1%})"
 
 
 def _stand_in(dataloader: DataLoader, patience: int | None = None) -> None:
