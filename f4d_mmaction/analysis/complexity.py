@@ -75,6 +75,7 @@ def complexity(
     init_default_scope(config.get("default_scope", "mmaction"))
     settings = deepcopy(config.model)
     settings.get("data_preprocessor", {}).pop("blending", None)  # not for the meta device
+    settings.get("backbone", {}).pop("compile", None)
     with torch.device("meta"):
         model = MODELS.build(settings).to("meta").eval()
         video = torch.empty(1, num_units, 3, clip_len, size, size, dtype=torch.uint8)
@@ -101,6 +102,8 @@ def count_macs(model: BaseModel, video: torch.Tensor) -> dict[str, int]:
     except ImportError as error:
         raise ValueError("counting multiply-adds needs PyTorch 2.1 or newer") from error
     counter = FlopCounterMode(display=False)
+    if not hasattr(counter, "mod_tracker"):  # PyTorch below 2.4 follows the modules it is given
+        counter = FlopCounterMode(model, display=False)
     batch = model.data_preprocessor(dict(inputs=[video], data_samples=None))
     with counter, torch.no_grad():
         model(batch["inputs"], mode="tensor", stage="head")

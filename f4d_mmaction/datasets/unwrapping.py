@@ -66,4 +66,10 @@ def names_of(label: int | Tensor, names: Sequence[str] | None) -> str:
 def known_names(metainfo: Mapping | None) -> list[str] | None:
     """Return the class names in a dataset's metainfo; None for the path of a missing file."""
     classes = (metainfo or {}).get("classes")
-    return None if classes is None or isinstance(classes, str) else list(classes)
+    if classes is None or isinstance(classes, str):
+        return None
+    # MMEngine keeps a file's byte order mark and the blank lines at its end.
+    names = [name.removeprefix("\ufeff") for name in classes]
+    while names and not names[-1].strip():
+        names.pop()
+    return names

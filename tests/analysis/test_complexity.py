@@ -87,6 +87,13 @@ def test_refuses_empty_videos(wrong):
         complexity(small("f4d"), **wrong)
 
 
+def test_a_compiled_network_costs_what_it_costs():
+    config = Config.fromfile(small("f4d"))
+    plain = complexity(config, U, T, SIZE)
+    config.model.backbone.compile = True
+    assert complexity(config, U, T, SIZE) == plain
+
+
 def test_a_size_that_the_network_does_not_take_is_told():
     with pytest.raises(ValueError, match="not on U4 x T2 at 64: num_segments"):
         complexity(CONFIGS / "tsm" / "tsm_r18_phase_order.py", 4, 2, 64)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from copy import deepcopy
 
 import av
 import numpy as np
@@ -13,6 +14,7 @@ from mmaction.apis import init_recognizer
 from mmengine.config import Config
 
 from f4d_mmaction.apis import SlidingWindow
+from f4d_mmaction.datasets.unwrapping import find_sampler
 from f4d_mmaction.datasets.video_errors import BadVideoError
 
 FPS, FRAMES, SECTION = 10, 83, 8  # ten whole sections and three frames
@@ -78,6 +80,13 @@ def test_what_cannot_slide_is_told(model, video, tmp_path):
         SlidingWindow(model, FPS).timeline(short)
     with pytest.raises(ValueError, match="fewer than its 4 units"):
         SlidingWindow(model, FPS, seconds=0.3)
+    overlapping = deepcopy(model)
+    sampler = find_sampler(overlapping.cfg.test_dataloader.dataset.pipeline)
+    sampler.update(short="overlap", frame_interval=4)
+    seconds = sampler["num_units"] * (sampler["clip_len"] * 4 - 3) / FPS
+    SlidingWindow(overlapping, FPS, seconds=seconds)
+    with pytest.raises(ValueError, match=r"short='overlap' lets units of \d+ frames reach beyond"):
+        SlidingWindow(overlapping, FPS, seconds=seconds - sampler["num_units"] / FPS)
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(video.read_bytes()[:-500])
     with pytest.raises(BadVideoError, match="missing"):
