@@ -21,6 +21,7 @@ from f4d_mmaction.apis import SlidingWindow, Timeline, average_fps, load_recogni
 from f4d_mmaction.apis.recognition import predict
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.visualization import draw_timeline, timeline_video
+from folder.finding import printable
 from live_stream import Reader, StreamError, is_live, score_live
 from mmaction.structures import ActionDataSample
 
@@ -88,9 +89,9 @@ def main() -> int:
             f"{1000 * sliding:.1f} ms ({alone / sliding:.2f} times as fast); scores differ by at "
             f"most {np.abs(np.stack(scores) - timeline.scores[chosen]).max():.1e}"
         )
-    print(draw_timeline(timeline, out / "timeline.png"))
+    print(printable(draw_timeline(timeline, out / "timeline.png")))
     if not args.no_video:
-        print(timeline_video(timeline, out / "annotated.mp4"))
+        print(printable(timeline_video(timeline, out / "annotated.mp4")))
     return 0
 
 

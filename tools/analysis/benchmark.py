@@ -89,7 +89,8 @@ class Case:
         if torch.device(self.device).type == "cuda":
             hardware = torch.cuda.get_device_name(self.device)
         else:
-            instructions = torch.backends.cpu.get_cpu_capability()
+            cpu = getattr(torch.backends, "cpu", None)  # not in PyTorch 2.0
+            instructions = cpu.get_cpu_capability() if cpu else "instructions unknown"
             threads = torch.get_num_threads()
             hardware = f"{platform.machine()} CPU ({instructions}), {threads} threads"
             hardware += f", memory: {self.memory}"

@@ -21,7 +21,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from f4d_mmaction.analysis.report import markdown_table
-from f4d_mmaction.engine.launch import build_runner, load_config, run
+from f4d_mmaction.engine.launch import ConfigError, build_runner, load_config, run
 
 TRUNK = "trunk and head"
 HEADER = "epoch", "block", "branch / input", "gain", "its deviation", "gradient / weight"
@@ -41,8 +41,11 @@ class LayerWatch(Hook):
         self.batch = next(iter(runner.val_dataloader))
         scaler = getattr(runner.optim_wrapper, "loss_scaler", None)  # of mixed precision
         self.scale = scaler.get_scale if scaler else self.scale
+        if not getattr(runner.model.backbone, "blocks4d", None):
+            raise ConfigError("the network has no 4D blocks to look at")
         for name, weight in runner.model.named_parameters():
-            weight.register_hook(partial(self.keep_gradient, block_of(name)))
+            if weight.requires_grad:
+                weight.register_hook(partial(self.keep_gradient, block_of(name)))
         self.steps = 0
         self.look(runner.model, 0)
 

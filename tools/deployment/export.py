@@ -199,7 +199,8 @@ def export_program(
     network = copy.deepcopy(network)
     for module in network.modules():
         is_one = isinstance(getattr(module, "conv", None), (nn.Conv2d, nn.Conv3d))
-        if isinstance(module, ConvModule) and module.with_norm and is_one:
+        is_plain = isinstance(getattr(module, "norm", None), nn.modules.batchnorm._BatchNorm)
+        if isinstance(module, ConvModule) and is_one and is_plain:
             module.conv = fuse_conv_bn_eval(module.conv, module.norm)
             setattr(module, module.norm_name, nn.Identity())
     axes = range(2 if fixed_units else 3)

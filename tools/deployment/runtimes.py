@@ -148,7 +148,8 @@ def compare(
     ]
     packages = [p for p in ("torch", "onnxruntime", "openvino") if find_spec(p)]
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
-    instructions = torch.backends.cpu.get_cpu_capability()
+    cpu = getattr(torch.backends, "cpu", None)  # not in PyTorch 2.0
+    instructions = cpu.get_cpu_capability() if cpu else "instructions unknown"
     header = [
         "runtime, convolutions, type",
         "seconds, median (range)",

@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from .finding import Say, Video, digest_of
 
@@ -122,14 +120,13 @@ def find_scenes(videos: Sequence[Video], limit: float = SAME_SCENE) -> list[int]
     would be one scene, only closer ones count as the same.
     """
     frames = _standardized(videos)
-    near, neighbors = [], find_neighbors([video.path for video in videos])
-    for frame, next_to_it in zip(frames, neighbors):
+    scenes = np.arange(len(frames))
+    for frame, next_to_it in zip(frames, find_neighbors([video.path for video in videos])):
         apart = np.abs(frames - frame).mean(1)
         apart[next_to_it] /= NEXT_NUMBER
-        near.append(np.flatnonzero(apart < limit))
-    rows = np.repeat(np.arange(len(near)), [len(row) for row in near])
-    graph = coo_array((np.ones(len(rows)), (rows, np.concatenate(near))), [len(near)] * 2)
-    scenes = connected_components(graph, directed=False)[1]
+        joined = np.unique(scenes[apart < limit])
+        scenes[np.isin(scenes, joined)] = joined[0]
+    scenes = np.unique(scenes, return_inverse=True)[1]
     if limit > SAME_SCENE / 8 and np.bincount(scenes).max() > len(videos) / 3:
         return find_scenes(videos, limit / 2)
     return scenes.tolist()

@@ -1,10 +1,14 @@
 """The table of how blocks begin to learn, against figures taken by hand from the same network."""
 
+from argparse import Namespace
+
 import pytest
 import torch
 from learning_by_layer import TRUNK, LayerWatch
 from mmaction.registry import MODELS
 from torch import nn
+
+from f4d_mmaction.engine.launch import ConfigError
 
 
 class Network(nn.Module):
@@ -17,6 +21,20 @@ class Network(nn.Module):
 
     def data_preprocessor(self, batch: dict) -> dict:
         return batch
+
+
+def test_frozen_weights_are_passed_over_and_networks_without_blocks_told():
+    network = Network()
+    network.backbone.conv1.requires_grad_(False)
+    runner = Namespace(model=network, optim_wrapper=None, val_dataloader=[dict(inputs=None)])
+    watch = LayerWatch(1)
+    watch.look = lambda *args: None
+    watch.before_train(runner)
+    network.backbone(torch.rand(2, 2, 3, 4, 32, 32)).sum().backward()
+    assert set(watch.squares) == {TRUNK, "layer2_1"}
+    network.backbone.blocks4d = nn.ModuleDict()
+    with pytest.raises(ConfigError, match="no 4D blocks"):
+        watch.before_train(runner)
 
 
 def test_rows_hold_branch_gain_and_gradient():

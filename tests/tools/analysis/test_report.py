@@ -12,12 +12,28 @@ import pytest
 import report
 import torch
 from mmaction.apis import init_recognizer
+from mmaction.structures import ActionDataSample
 from mmengine.dataset import pseudo_collate
 from photograph_webdemo import addresses
 from tiny_run import finish, start, write_config
 
 from f4d_mmaction.analysis.statistics import confusion_of, wilson
 from f4d_mmaction.datasets.video_errors import BadVideoError
+
+
+def test_videos_of_two_sizes_are_scored_as_each_alone(benchmark, tmp_path):
+    model = init_recognizer(str(write_config(tmp_path, benchmark)), None, "cpu")
+    draw = torch.Generator().manual_seed(0)
+    sizes = [(64, 112), (112, 64), (64, 112)]
+    packed = [
+        dict(
+            inputs=torch.randint(256, (1, 4, 3, 4, *size), dtype=torch.uint8, generator=draw),
+            data_samples=ActionDataSample(),
+        )
+        for size in sizes
+    ]
+    alone = np.concatenate([report.scores_of(model, [each]) for each in packed])
+    np.testing.assert_allclose(report.scores_of(model, packed), alone, atol=1e-5)
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 5), (5, 5), (3, 7), (8123, 24777)])

@@ -128,15 +128,20 @@ def test_only_kernels_over_time_and_space_are_left_in_3d(exported) -> None:
     assert all(t > 1 and h > 1 for t, h, w in three["net"])
 
 
+NOT_SINGLE = dict(
+    type="ResNet2Plus1d4d",
+    conv_cfg=dict(type="Conv2plus1d"),
+    pretrained2d=False,
+    temporal_strides=(1, 2, 2, 2),
+)
+GROUPS = dict(norm_cfg=dict(type="GN", num_groups=2), norm_eval=False)
+
+
 @pytest.mark.end_to_end
-def test_a_trunk_whose_convolutions_are_no_single_ones_is_exported(root, tmp_path) -> None:
+@pytest.mark.parametrize("trunk", [NOT_SINGLE, GROUPS], ids=["(2+1)d", "group norm"])
+def test_a_trunk_whose_norms_fold_into_no_convolution_is_exported(root, tmp_path, trunk) -> None:
     config = read_config(root, "SlowOnly")
-    config.model.backbone.update(
-        type="ResNet2Plus1d4d",
-        conv_cfg=dict(type="Conv2plus1d"),
-        pretrained2d=False,
-        temporal_strides=(1, 2, 2, 2),
-    )
+    config.model.backbone.update(trunk)
     network, frames = FramesToScores(trained(config)).eval(), random_frames(2, 1, 3)
     program = export_program(network, random_frames(1, 1, 4))
     with torch.no_grad():
