@@ -64,10 +64,11 @@ class SlidingWindow:
                 f"a window of {seconds} s has {seconds * fps:.1f} frames, fewer than its "
                 f"{self.units} units"
             )
-        if sampler.short == "overlap" and self.section < reach - sampler.frame_interval + 1:
+        span = reach - sampler.frame_interval + 1
+        if sampler.short == "overlap" and self.section < span:
             raise ValueError(
-                f"short='overlap' lets units of {reach} frames reach beyond their sections of "
-                f"{self.section}, which windows share: choose a longer window, or short='spread'"
+                f"short='overlap' lets units of {span} frames reach beyond their sections of "
+                f"{self.section}, which windows share: choose a longer window, or short='shrink'"
             )
         self.offsets = replace(sampler, num_units=1, test_mode=True).sample(self.section)[0]
         after = steps[kinds.index(DecodeUnits) + 1 : kinds.index(FormatActionUnits) + 1]

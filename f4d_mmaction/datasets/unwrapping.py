@@ -69,7 +69,7 @@ def known_names(metainfo: Mapping | None) -> list[str] | None:
     if classes is None or isinstance(classes, str):
         return None
     # MMEngine keeps a file's byte order mark and the blank lines at its end.
-    names = [name.removeprefix("\ufeff") for name in classes]
+    names = [str(name).removeprefix("\ufeff") for name in classes]
     while names and not names[-1].strip():
         names.pop()
     return names

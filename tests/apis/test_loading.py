@@ -27,6 +27,8 @@ def test_names_come_from_the_file_then_the_checkpoint_then_the_dataset(
     assert class_names(model, None, meta)[3] == "saved 3"
     meta["dataset_meta"]["classes"] = ["\ufeffsaved 0", *names[1:], "", " "]  # as the host reads
     assert class_names(model, None, meta) == ["saved 0", *names[1:]]
+    meta["dataset_meta"]["classes"] = range(8)
+    assert class_names(model, None, meta)[3] == "3"
     meta["dataset_meta"]["classes"] = [f"saved {i}" for i in range(8)]
     assert class_names(model)[3] == "class 3"
     model.cfg.test_dataloader.dataset.ann_file = str(tmp_path / "test.txt")
