@@ -4,7 +4,7 @@ import copy
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -98,15 +98,19 @@ def run_in_batches(
         waiting = reader.submit(read_batch)
         while batch := waiting.result():
             waiting = reader.submit(read_batch)
-            results, sizes = {}, defaultdict(list)
-            for place, (_, read) in enumerate(batch):
-                if isinstance(read, Recognition):
-                    results[place] = read
-                else:
-                    sizes[read["inputs"].shape].append(place)
-            for places in sizes.values():
+            results = {place: read for place, (_, read) in enumerate(batch)}
+            good = {i: read for i, read in results.items() if not isinstance(read, Recognition)}
+            for places in group_by_size(good):
                 results.update(zip(places, run(*zip(*(batch[place] for place in places)))))
-            yield from (results[place] for place in range(len(batch)))
+            yield from results.values()
+
+
+def group_by_size(packed: Mapping[int, dict]) -> Iterable[list[int]]:
+    """Put the places of packed samples of one size together: the host pads those of several."""
+    sizes = defaultdict(list)
+    for place, sample in packed.items():
+        sizes[sample["inputs"].shape].append(place)
+    return sizes.values()
 
 
 def video_pipeline(config: Config) -> Compose:

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from f4d_mmaction.analysis.statistics import Estimate, confusion_of, wilson
 from f4d_mmaction.apis import load_recognizer
-from f4d_mmaction.apis.recognition import predict, recognize_packed
+from f4d_mmaction.apis.recognition import group_by_size, predict, recognize_packed
 from f4d_mmaction.datasets.unwrapping import pack_also
 from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
 from f4d_mmaction.visualization.attention import draw_sheet
@@ -158,24 +158,20 @@ def score_videos(
             tested.bad.update(lost)
         batch = [(i, packed) for i, packed in batch if i not in lost and i not in tested.bad]
         if batch and not dumped:
-            tested.scores[[i for i, _ in batch]] = scores_of(model, [p for _, p in batch])
+            tested.scores[[i for i, _ in batch]] = scores_by_size(model, [p for _, p in batch])
         batch = [(i, p) for i, p in batch if i in ordered and p["inputs"].ndim == 6]
         for name, order in changes(batch[0][1]["inputs"].shape[1] if batch else 0).items():
             changed = [dict(p, inputs=p["inputs"][:, order]) for _, p in batch]
             taken = tested.changed.setdefault(name, np.full(len(dataset), -1))
-            taken[[i for i, _ in batch]] = scores_of(model, changed).argmax(1)
+            taken[[i for i, _ in batch]] = scores_by_size(model, changed).argmax(1)
 
 
-def scores_of(model: BaseModel, packed: list[dict]) -> np.ndarray:
-    """Scores (videos, classes), of videos of one size at a time: the host would pad others."""
-    shapes = [each["inputs"].shape for each in packed]
-    scores = [np.empty(0)] * len(packed)
-    for shape in set(shapes):
-        places = [place for place, each in enumerate(shapes) if each == shape]
-        found = predict(model, [packed[place] for place in places], False)[0]
-        for place, score in zip(places, found):
-            scores[place] = score
-    return np.stack(scores)
+def scores_by_size(model: BaseModel, packed: list[dict]) -> np.ndarray:
+    """Scores (videos, classes), of videos of one size at a time."""
+    scores: dict[int, np.ndarray] = {}
+    for places in group_by_size(dict(enumerate(packed))):
+        scores.update(zip(places, predict(model, [packed[i] for i in places], False)[0]))
+    return np.stack([scores[place] for place in range(len(packed))])
 
 
 def draw_mistakes(

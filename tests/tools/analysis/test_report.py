@@ -32,8 +32,8 @@ def test_videos_of_two_sizes_are_scored_as_each_alone(benchmark, tmp_path):
         )
         for size in sizes
     ]
-    alone = np.concatenate([report.scores_of(model, [each]) for each in packed])
-    np.testing.assert_allclose(report.scores_of(model, packed), alone, atol=1e-5)
+    alone = np.concatenate([report.scores_by_size(model, [each]) for each in packed])
+    np.testing.assert_allclose(report.scores_by_size(model, packed), alone, atol=1e-5)
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 5), (5, 5), (3, 7), (8123, 24777)])
