@@ -1,7 +1,11 @@
 """What the studies on real videos share: rows and tables on the configs of one dataset."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from mmengine.config import Config
+
+MOVING = Path(__file__).resolve().parents[2] / "configs/_base_/models/f4d_r18_moving.py"
 TA, CA, STA = "TemporalAttention", "ChannelAttention", "SpatioTemporalAttention"
 _LOADER = dict(num_workers=0, persistent_workers=False)
 OPTIONS = dict(
@@ -92,14 +96,8 @@ def whole_pictures(row: dict) -> dict:
 
 def less_mean_frame(row: dict) -> dict:
     """A row that sees its frames less their mean over the video, as EgoGestAR's do."""
-    inputs = dict(
-        _delete_=True,
-        type="ActionUnits",
-        subtract_mean_frame=True,
-        mean=[0, 0, 0],
-        std=[58.395, 57.12, 57.375],
-    )
-    return under(row, **{"model.data_preprocessor": inputs})
+    inputs = Config.fromfile(MOVING).model.data_preprocessor
+    return under(row, **{"model.data_preprocessor": dict(inputs, _delete_=True)})
 
 
 def trained_for(epochs: int) -> dict[str, int]:
