@@ -99,8 +99,11 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         hub = self.runner.message_hub
         resumed = self._iter > 0
         self._done = hub.get_info("batches_done", 0) if resumed else 0
-        self._check_place(hub.get_info("epoch_size", "unknown size") if resumed else "")
-        hub.update_info("epoch_size", self._epoch_size)
+        sizes = dict(
+            batches_per_epoch=len(self.dataloader), videos_per_epoch=len(self.dataloader.dataset)
+        )
+        self._check_place(sizes, {name: hub.get_info(name, size) for name, size in sizes.items()})
+        hub.update_info_dict(sizes)
         self._install()
         self.runner.call_hook("before_train")
         if resumed and not self._done and hub.get_info("epoch_validated", 0) != self._epoch:
@@ -128,11 +131,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
 
-    @property
-    def _epoch_size(self) -> str:
-        return f"{len(self.dataloader)} batches of {len(self.dataloader.dataset)} videos"
-
-    def _check_place(self, saved: str) -> None:
+    def _check_place(self, sizes: dict[str, int], saved: dict[str, int]) -> None:
         # Rank 0 saves the checkpoints, with its seed.
         states = all_gather_object((self._epoch, self._iter, self._done, self.runner.seed))
         self._seed = states[0][-1]
@@ -141,11 +140,12 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
                 f"the processes stand at different (epoch, iteration, batch): {states}. The work "
                 "directory must lie on a file system that all of them see."
             )
-        if self._done and saved != self._epoch_size:
+        if self._done and saved != sizes:
+            then, now = ("{} batches of {} videos".format(*s.values()) for s in (saved, sizes))
             raise ResumeError(
-                f"the checkpoint was saved after {self._done} batches of an epoch of {saved}, now "
-                f"{self._epoch_size}: go on with the same batch size, number of processes and "
-                "dataset, or from a checkpoint of a whole epoch"
+                f"the checkpoint was saved after {self._done} batches of an epoch of {then}, now "
+                f"{now}: go on with the same batch size, number of processes and dataset, or from "
+                "a checkpoint of a whole epoch"
             )
 
     def _install(self) -> None:

@@ -330,5 +330,9 @@ def test_mid_epoch_checkpoint_needs_epochs_of_the_same_length(
         output = train(config, tmp_path / "run", "--resume", *options, code=1)
         assert f"saved after 2 batches of an epoch of 4 batches of 16 videos, now {now}" in output
         assert "Traceback" not in output
+    path = tmp_path / "run" / "iter_6.pth"
+    checkpoint = torch.load(path, weights_only=False)
+    del checkpoint["message_hub"]["runtime_info"]["videos_per_epoch"]  # as version 0.1.0 saved
+    torch.save(checkpoint, path)
     train(config, tmp_path / "run", "--resume")
     assert same(weights(tmp_path / "run" / "iter_12.pth"), weights(uninterrupted / LAST))
