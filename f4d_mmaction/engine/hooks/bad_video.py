@@ -203,14 +203,19 @@ class BadVideoHook(Hook):
         bad, samples = counts.tolist()
         if bad:
             share = _share(bad, samples)
-            runner.logger.warning(f"bad videos replaced: {share}; paths in {self._list}")
+            runner.logger.warning(f"bad videos replaced: {share}; paths in {self._lists}")
             self._check_share(bad, samples)
+
+    @property
+    def _lists(self) -> str:
+        """Those of all processes; a process without bad videos has none."""
+        return ", ".join(map(str, sorted(self._list.parent.glob("bad_videos*.jsonl"))))
 
     def _check_share(self, bad: int, samples: int, chance: float = 0.0) -> None:
         if bad > self.max_share * samples + chance:
             raise TooManyBadVideosError(
                 f"{_share(bad, samples)} are bad videos, more than max_share={self.max_share:.1%}; "
-                f"their paths are in {self._list}. Mend or remove them, or raise max_share."
+                f"their paths are in {self._lists}. Mend or remove them, or raise max_share."
             )
 
 
