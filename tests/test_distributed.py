@@ -120,20 +120,32 @@ def test_two_nodes_train_as_one(
     assert same(weights(tmp_path / "epoch_3.pth"), weights(trained))
 
 
+ITERATIONS = """
+train_cfg = dict(_delete_=True, type="IterBasedTrainLoop", max_iters=6, val_interval=3)
+_base_.train_dataloader.sampler = dict(type="InfiniteSampler")
+_base_.default_hooks.checkpoint.by_epoch = False
+log_processor = dict(_delete_=True, by_epoch=False)
+param_scheduler = None
+"""
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("loop", ["", ITERATIONS], ids=["epochs", "iterations"])
 def test_all_processes_validate_the_same_average(
-    config: Path, tmp_path: Path, launch: Launch
+    config: Path, tmp_path: Path, launch: Launch, loop: str
 ) -> None:
     averaged = config.with_name("averaged.py")
     hooks = "dict(type='SyncedEMAHook', update_buffers=True), dict(type='StatisticsHook')"
     averaged.write_text(
         config.read_text() + 'custom_imports = dict(imports=["f4d_mmaction", "faults"])\n'
-        f"custom_hooks = [{hooks}]\n"
+        f"custom_hooks = [{hooks}]\n{loop}"
     )
     output_of(launch("dist_train.sh", averaged, 2, "--work-dir", tmp_path))
     first, second = (torch.load(tmp_path / f"buffers_rank{rank}.pth") for rank in (0, 1))
     assert any("running_var" in name for name in first)
     assert same(first, second)
+    if loop:
+        return
     kept = weights(tmp_path / "epoch_3.pth")
     assert same(
         {name: kept[name] for name in first if name in kept},

@@ -36,8 +36,8 @@ class SlidingWindow:
         fps: Of the videos, to count ``seconds`` in frames.
 
     Raises:
-        ValueError: a network or config that does not work in units, or a window of less than a
-            frame for each unit.
+        ValueError: a network or config that does not work in units, a window of less than a frame
+            for each unit, or one in which units overlap.
     """
 
     def __init__(self, model: BaseModel, fps: float, seconds: float | None = None) -> None:
@@ -65,10 +65,11 @@ class SlidingWindow:
                 f"{self.units} units"
             )
         span = reach - sampler.frame_interval + 1
-        if sampler.short == "overlap" and self.section < span:
+        if sampler.short == "overlap" and self.section < span and self.units > 1:
             raise ValueError(
                 f"short='overlap' lets units of {span} frames reach beyond their sections of "
-                f"{self.section}, which windows share: choose a longer window, or short='shrink'"
+                f"{self.section}, and so into other windows: choose a longer window, or "
+                "short='shrink'"
             )
         self.offsets = replace(sampler, num_units=1, test_mode=True).sample(self.section)[0]
         after = steps[kinds.index(DecodeUnits) + 1 : kinds.index(FormatActionUnits) + 1]

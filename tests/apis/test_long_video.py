@@ -87,6 +87,9 @@ def test_what_cannot_slide_is_told(model, video, tmp_path):
     SlidingWindow(overlapping, FPS, seconds=seconds)
     with pytest.raises(ValueError, match=r"short='overlap' lets units of \d+ frames reach beyond"):
         SlidingWindow(overlapping, FPS, seconds=seconds - sampler["num_units"] / FPS)
+    seconds = (seconds - 1) / sampler["num_units"]
+    sampler["num_units"] = 1  # has no neighbor to reach into
+    SlidingWindow(overlapping, FPS, seconds=seconds)
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(video.read_bytes()[:-500])
     with pytest.raises(BadVideoError, match="missing"):

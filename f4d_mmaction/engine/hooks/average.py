@@ -11,7 +11,8 @@ class SyncedEMAHook(EMAHook):
     """MMEngine's EMAHook, with batch statistics averaged over the processes.
 
     The host does so for the network alone: each process would validate another average, and the
-    checkpoint would hold that of the first.
+    checkpoint would hold that of the first. In loops over iterations all but the best checkpoint
+    still do: they are saved before the validation.
     """
 
     def after_train_epoch(self, runner: Runner) -> None:
