@@ -8,13 +8,28 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
 INK, MUTED, GRID = "#22303c", "#8a97a3", "#e6eaee"
 BLUE, ORANGE, GREEN = "#2f6fb0", "#e07b39", "#3d9970"
 DPI = 110
+# Class names may be in any script. DejaVu Sans comes with matplotlib; what it lacks is drawn in the
+# first of these that the machine has.
+FONTS = ["DejaVu Sans", "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Microsoft YaHei",
+         "PingFang SC", "Hiragino Sans GB", "WenQuanYi Zen Hei", "SimHei", "Noto Sans CJK JP",
+         "Yu Gothic", "Malgun Gothic", "Noto Sans Devanagari", "Nirmala UI", "Noto Sans Thai",
+         "Arial Unicode MS"]  # fmt: skip
+
+
+def installed_fonts() -> list[str]:
+    """List those of ``FONTS`` that there are; matplotlib warns of each that there is not."""
+    there = {font.name for font in fontManager.ttflist}
+    return [name for name in FONTS if name in there]
+
+
 with_style = rc_context(
     {  # a decorator for functions that draw
-        "font.family": "DejaVu Sans",  # comes with matplotlib
+        "font.family": installed_fonts(),
         "font.size": 9,
         "text.color": INK,
         "axes.labelcolor": INK,

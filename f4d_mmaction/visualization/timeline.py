@@ -2,18 +2,19 @@
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import chain, pairwise
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 from PIL import Image, ImageDraw, ImageFont
 
 from ..datasets.streaming import StreamedFrame, average_fps, stream_frames
 from ..structures import Timeline
-from .style import DPI, INK, MUTED, new_figure, save, shorten, with_style
+from .style import DPI, INK, MUTED, installed_fonts, new_figure, save, shorten, with_style
 from .video import Stage, write_video
 
 ROWS = 8  # classes shown
@@ -116,10 +117,18 @@ def _caption(picture: np.ndarray, name: str, told: str) -> np.ndarray:
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
     left, right, y = int(0.3 * DPI), int(6.9 * DPI), int(0.34 * DPI)
-    draw.text((left, y), name, INK, _font("DejaVuSans-Bold.ttf", 18), anchor="ls")
-    draw.text((right, y), told, MUTED, _font("DejaVuSans.ttf", 15), anchor="rs")
+    draw.text((left, y), name, INK, _font(name, "bold", 18), anchor="ls")
+    draw.text((right, y), told, MUTED, _font("", "normal", 15), anchor="rs")
     return np.asarray(image)
 
 
-def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf", name), size)
+@lru_cache
+def _font(text: str, weight: str, size: int) -> ImageFont.FreeTypeFont:
+    """The first of the installed fonts that has most of a text's characters."""
+
+    def known(file: str) -> int:
+        characters = get_font(file).get_charmap()
+        return sum(ord(character) in characters for character in text)
+
+    fonts = (FontProperties(family=name, weight=weight) for name in installed_fonts())
+    return ImageFont.truetype(max(map(findfont, fonts), key=known), size)
