@@ -53,7 +53,7 @@ class UnitsAsFrames(ActionUnits):
     """
 
     def __init__(self, num_segments: int | None = None, **kwargs: Any) -> None:
-        super().__init__(format_shape="NCHW", **kwargs)
+        super().__init__(**{**kwargs, "format_shape": "NCHW"})
         self.num_segments = num_segments
 
     def regroup(self, video: Tensor, training: bool) -> Tensor:

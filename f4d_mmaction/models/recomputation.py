@@ -12,9 +12,7 @@ from .compiling import is_compiling
 from .f4d import Residual4d
 
 
-def recomputed(
-    path: Callable[[Residual4d, Tensor], Tensor], block: Residual4d, x: Tensor
-) -> Tensor:
+def recomputed(path: Callable[[nn.Module, Tensor], Tensor], block: nn.Module, x: Tensor) -> Tensor:
     """Return ``path(block, x)``, keeping only ``x`` for the backward pass.
 
     Random numbers repeat, and batch statistics of ``block`` are counted once.

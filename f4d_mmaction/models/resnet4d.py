@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from .blocks import build_module
 from .compiling import compile_each_shape
 from .f4d import check_shape
 from .inference import use_channels_last
+from .recomputation import recomputed
 from .view_conv3d import ViewConv3d
 from .weights import ForeignCheckpointError
 
@@ -104,8 +106,9 @@ class Blocks4dMixin(nn.Module):
             self._insert(STEM, 0, stem, self.base_channels, stages_cp[0])
         expansion = getattr(self.block, "expansion", 1)
         for i, (layer, config, where) in enumerate(zip(stages, per_stage, placement)):
-            for residual in layer:
-                residual.with_cp = stages_cp[i]
+            for residual in layer if stages_cp[i] else ():
+                # The host's own way counts batch statistics twice.
+                residual.forward = partial(recomputed, type(residual).forward, residual)
             for j, wanted in enumerate(expand_placement(where, len(layer), stage=i)):
                 if wanted and config is not None:
                     channels = self.base_channels * 2**i * expansion
@@ -120,7 +123,11 @@ class Blocks4dMixin(nn.Module):
         self, location: str, stage: int, config: dict, channels: int, with_cp: bool
     ) -> None:
         self.blocks4d[location] = build_module(
-            config, pass_on=True, channels=channels, norm_cfg=self.norm_cfg, with_cp=with_cp
+            config,
+            pass_on=True,
+            channels=channels,
+            norm_cfg={**self.norm_cfg, "requires_grad": True},  # the trunk's may be trained already
+            with_cp=with_cp,
         )
         self.block_stage[location] = stage
 
@@ -131,7 +138,10 @@ class Blocks4dMixin(nn.Module):
 
         Raises:
             ForeignCheckpointError: the file has no kernel for the stem; the host only logs that.
+            ValueError: the file is named in ``init_cfg``, where the host reads none of a trunk.
         """
+        if getattr(self, "init_cfg", None):
+            raise ValueError(f"init_cfg={self.init_cfg} is not read: name the file by pretrained")
         blocks, kernel = self.blocks4d, next(getattr(self, self.stem[0]).parameters())
         loads = bool(self.pretrained or any(args))
         if not loads:

@@ -68,7 +68,9 @@ def test_views_are_averaged_and_sliced_as_whole_crops(views_at_once: int | None)
 
 def test_units_as_frames_keep_time_order_and_as_a_clip_are_joined() -> None:
     videos = noise(2, 3)
-    frames = MODELS.build(dict(type="UnitsAsFrames"))(batch(videos))["inputs"]
+    # A config inherits the form of the preprocessor that it replaces.
+    kind = dict(type="UnitsAsFrames", format_shape="NCTHW")
+    frames = MODELS.build(kind)(batch(videos))["inputs"]
     clips = MODELS.build(dict(type="UnitsAsClip"))(batch(videos))["inputs"]
     assert frames.shape == (2, 3 * U * T, 3, SIZE, SIZE)
     assert clips.shape == (2, 3, 3, U * T, SIZE, SIZE)

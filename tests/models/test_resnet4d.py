@@ -129,15 +129,16 @@ def gradients(model: nn.Module, x: Tensor, times: int = 1) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("with_cp", [True, (True, False, False, True)])
-def test_recomputation_gives_the_same_loss_and_gradients(with_cp: object) -> None:
+def test_recomputation_gives_the_same_loss_gradients_and_statistics(with_cp: object) -> None:
     x = videos()
-    model = build(with_cp=with_cp)
-    torch.testing.assert_close(gradients(model, x), gradients(build(), x))
+    model, kept = build(with_cp=with_cp), build()
+    torch.testing.assert_close(gradients(model, x), gradients(kept, x))
+    torch.testing.assert_close([*model.buffers()], [*kept.buffers()])
     stage_flags = with_cp if isinstance(with_cp, tuple) else (True,) * 4
     for i, flag in enumerate(stage_flags):
         fast = model.blocks4d[f"layer{i + 1}_1"].path.args[0]
         assert (getattr(fast, "func", fast) is recomputed) is flag
-        assert model.get_submodule(f"layer{i + 1}.0").with_cp is flag
+        assert ("forward" in vars(model.get_submodule(f"layer{i + 1}.0"))) is flag
 
 
 @pytest.mark.parametrize("name", TRUNKS)
@@ -253,12 +254,24 @@ def test_frozen_stages_train_in_a_distributed_run(tmp_path: Path) -> None:
         torch.distributed.destroy_process_group()
 
 
+def test_a_file_that_the_trunk_would_not_read_is_refused() -> None:
+    with pytest.raises(ValueError, match="is not read: name the file by pretrained"):
+        build(init_cfg=dict(type="Pretrained", checkpoint="trunk.pth"))
+
+
 def test_norm_eval_holds_in_blocks_and_frozen_norms_of_a_trunk_do_not() -> None:
     model = build("CSN4d", norm_eval=True, bn_frozen=True).train()
     assert not model.layer1[0].conv1.bn.weight.requires_grad
     assert all(p.requires_grad for p in model.blocks4d.parameters())
     norms = [m for m in model.blocks4d.modules() if isinstance(m, nn.BatchNorm3d)]
     assert norms
+    fixed = build(norm_cfg=dict(type="BN3d", requires_grad=False))
+    assert not any(
+        norm.weight.requires_grad
+        for norm in fixed.layer1.modules()
+        if isinstance(norm, nn.BatchNorm3d)
+    )
+    assert all(p.requires_grad for p in fixed.blocks4d.parameters())
     assert not any(norm.training for norm in norms)
     assert model.training
     first, second, *_ = model.blocks4d.values()
