@@ -88,6 +88,21 @@ def test_overlap_keeps_the_interval_and_the_video(
             assert (indices == shrink.sample(total)).all()
 
 
+def test_overlapping_units_differ_and_reach_every_place_alike() -> None:
+    np.random.seed(0)
+    test = SampleActionUnits(4, 8, 4, short="overlap", test_mode=True)
+    for total in range(32, 117):
+        starts = test.sample(total)[:, 0]
+        assert (np.diff(starts) > 0).all()
+        assert abs(starts.mean() - (total - 29) / 2) <= 1, "in the middle of the video"
+    train = SampleActionUnits(4, 8, 4, short="overlap")
+    draws = np.array([train.sample(60)[:, 0] for _ in range(3200)])  # 32 places, 8 for each unit
+    for i, starts in enumerate(draws.T):
+        counts = np.bincount(starts, minlength=32)
+        assert set(np.flatnonzero(counts)) == set(range(8 * i, 8 * i + 8))
+        assert abs(counts[8 * i : 8 * i + 8] - 400).max() < 100  # five standard deviations
+
+
 def test_training_reaches_every_place_of_a_section_and_no_other() -> None:
     np.random.seed(0)
     sampler = SampleActionUnits(2, 4, 2)

@@ -41,10 +41,11 @@ def unit_indices(
         frame_interval = min(frame_interval, int(size.min() - 1) // max(clip_len - 1, 1))
     reach = (clip_len - 1) * frame_interval
     room = size - 1 - reach
-    start = np.round((edges[:-1] + edges[1:] - 1) / 2 - reach / 2)
-    start = np.clip(start, first + np.minimum(room, 0), first + np.maximum(room, 0))
-    if reach < total:
-        start = np.clip(start, 0, total - 1 - reach)
+    if room.min() < 0:  # units overlap: equal parts of the places that a unit may have
+        low, high = sorted((0, total - 1 - reach))
+        start = low + np.floor((np.arange(num_units) + 0.5) * (high - low + 1) / num_units)
+    else:
+        start = np.clip(np.round((edges[:-1] + edges[1:] - 1) / 2 - reach / 2), first, first + room)
     indices = start[:, None] + np.arange(clip_len) * frame_interval
     return np.clip(indices, 0, total - 1).astype(int)
 

@@ -19,8 +19,9 @@ class SampleActionUnits(BaseTransform):
 
     - ``'shrink'``: the interval of that video shrinks until a unit fits its section; where even T
       consecutive frames do not fit, T indices are spread evenly over the section, with repeats;
-    - ``'overlap'``: the interval stays and units reach into their neighbors' sections, moved
-      inside the video; indices of a unit longer than the whole video are clamped.
+    - ``'overlap'``: the interval stays and units reach into their neighbors' sections: the places
+      where a unit lies inside the video are cut into U equal parts, one for each; indices of a
+      unit longer than the whole video are clamped.
 
     Required keys: ``total_frames``, ``start_index``. Added keys: ``frame_inds`` (U*T,) in time
     order of the units, ``clip_len`` (T), ``frame_interval`` (nominal), ``num_clips`` (U), as
@@ -63,17 +64,16 @@ class SampleActionUnits(BaseTransform):
             interval = min(interval, int(size.min() - 1) // max(self.clip_len - 1, 1))
 
         reach = (self.clip_len - 1) * interval  # from the first frame of a unit to its last
-        room = size - 1 - reach  # negative where an overlapping unit outgrows its section
-        if self.test_mode:
-            offset = np.round(center - reach / 2)
-            offset = np.clip(offset, first + np.minimum(room, 0), first + np.maximum(room, 0))
-        else:
-            offset = first + np.where(
-                room >= 0, np.floor(place * (room + 1)), np.ceil(place * (room - 1))
+        room = size - 1 - reach
+        if room.min() < 0:  # units overlap: each has its share of the places within the video
+            low, high = sorted((0, total_frames - 1 - reach))  # or those that hold all of it
+            offset = low + np.floor(
+                (np.arange(self.num_units) + place) * (high - low + 1) / self.num_units
             )
-            offset = np.sort(offset)  # overlapping units may be drawn out of order
-        if reach < total_frames:
-            offset = np.clip(offset, 0, total_frames - 1 - reach)
+        elif self.test_mode:
+            offset = np.clip(np.round(center - reach / 2), first, first + room)
+        else:
+            offset = first + np.floor(place * (room + 1))
         indices = offset[:, None] + np.arange(self.clip_len) * interval
         return np.clip(indices, 0, total_frames - 1).astype(np.int64)
 
