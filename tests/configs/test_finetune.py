@@ -12,6 +12,7 @@ from dataset_check import check
 from miniature import write_video
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from outcomes import Outcomes
@@ -81,6 +82,21 @@ def test_trains_and_validates(name: str, trained: Callable) -> None:
     assert len(outcomes.right) == 2 * CLASSES
     accuracy = run.message_hub.get_scalar("val/acc/top1").current()
     assert accuracy == pytest.approx(outcomes.accuracy)
+
+
+def test_rungs_fit_other_configs_than_the_first(tmp_path: Path) -> None:
+    """As docs/your_own_data.md says: copied, with another config in ``_base_``."""
+    config = RECOGNITION / "f4d" / "f4d_r18_utd_mhad.py"
+    for name in ("randaugment", "mixup-cutmix"):
+        text = (FINETUNE / f"{name}.py").read_text()
+        (tmp_path / f"{name}.py").write_text(text.replace("f4d_r50_finetune.py", str(config)))
+    augmented = Config.fromfile(tmp_path / "randaugment.py")
+    steps = [step["type"] for step in augmented.train_dataloader.dataset.pipeline]
+    assert steps.index("FormatActionUnits") - steps.index("RandAugmentUnits") == 1
+    assert steps.index("RandAugmentUnits") > max(i for i, s in enumerate(steps) if s == "Resize")
+    blended = Config.fromfile(tmp_path / "mixup-cutmix.py").model
+    kinds = blended.data_preprocessor.blending.augments
+    assert {kind.num_classes for kind in kinds} == {blended.cls_head.num_classes} == {27}
 
 
 def test_learning_rate_follows_the_batch(trained: Callable) -> None:

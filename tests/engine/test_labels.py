@@ -47,6 +47,24 @@ def test_labels_that_the_host_takes_are_in_range() -> None:
         assert not in_range(label, 3), label
 
 
+def test_a_flip_that_would_leave_several_labels_as_they_are_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("a 3 0\nb 3 1\n")
+    flip = dict(type="Flip", flip_ratio=1.0, flip_label_map={0: 1, 1: 0})
+    many = dict(multi_class=True, num_classes=2)
+    for steps, options in (([flip], many), ([dict(type="Flip")], many), ([flip], {})):
+        dataset = RawframeDataset(str(tmp_path / "list.txt"), steps, **options)
+        loop = Namespace(dataloader=Namespace(dataset=dataset))
+        network = Namespace(cls_head=Namespace(num_classes=2))
+        runner = Namespace(model=network, train_loop=loop, val_loop=None)
+        if options and "flip_label_map" in steps[0]:
+            with pytest.raises(
+                LabelError, match="flip_label_map, which MMAction2 applies to single"
+            ):
+                CheckLabelsHook().before_train(runner)
+        else:
+            CheckLabelsHook().before_train(runner)
+
+
 def test_several_labels_that_are_not_known_are_none(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a 3\nb 3\n")
     dataset = RawframeDataset(str(tmp_path / "list.txt"), [], multi_class=True, num_classes=3)

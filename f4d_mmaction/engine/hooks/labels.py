@@ -19,7 +19,8 @@ class CheckLabelsHook(Hook):
     """Check that every label of a dataset is one of the head's classes, 0 to ``num_classes - 1``.
 
     Raises:
-        LabelError: names the annotation file, the first wrong sample and how many there are.
+        LabelError: names the annotation file, the first wrong sample and how many there are; or
+            mirrored videos would keep labels that ``flip_label_map`` exchanges.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -37,6 +38,12 @@ class CheckLabelsHook(Hook):
         if num_classes is None:
             return  # another kind of model has rules of its own
         for dataset in unwrapped(loop.dataloader.dataset):
+            several, steps = getattr(dataset, "multi_class", False), dataset.pipeline.transforms
+            if several and any(getattr(step, "flip_label_map", None) for step in steps):
+                raise LabelError(
+                    f"Flip of {dataset.ann_file} has a flip_label_map, which MMAction2 applies to "
+                    "single labels alone: remove Flip where the labels depend on the side"
+                )
             # MMEngine's: MMAction2 makes a vector of several labels, where -1 is the last class.
             infos = (BaseDataset.get_data_info(dataset, i) for i in range(len(dataset)))
             wrong = [info for info in infos if not in_range(info.get("label"), num_classes)]

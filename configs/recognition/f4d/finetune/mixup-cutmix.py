@@ -1,7 +1,7 @@
 _base_ = "f4d_r50_finetune.py"
 
 # Videos of a batch are blended, and their labels with them.
-num_classes = _base_.num_classes
+num_classes = _base_.model.cls_head.num_classes
 model = dict(
     data_preprocessor=dict(
         blending=dict(

@@ -10,5 +10,6 @@ train_dataloader = dict(
     dataset=dict(type="RepeatAugDataset", num_repeats=2),
 )
 _base_.default_hooks.pop("bad_video")
-# The host counts videos, not samples: a step of 4 videos is one of 8 samples.
+# The host counts videos, not samples: a step of 4 videos is one of 8 samples. So both numbers here
+# are half of those in the config above.
 auto_scale_lr = dict(base_batch_size=64)
