@@ -3,6 +3,7 @@
 import copy
 import os
 import re
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,8 @@ from ..structures import Prediction, Recognition
 from .loading import read_lines
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".webm", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".3gp",
-                  ".flv", ".wmv", ".ogv")  # fmt: skip
+                  ".flv", ".wmv", ".ogv", ".mts", ".m2ts", ".vob", ".mxf", ".asf", ".3g2",
+                  ".f4v")  # fmt: skip
 TOO_SHORT = "too_short"  # beside the kinds of BadVideoKind
 
 
@@ -200,8 +202,11 @@ def predict(
     as_packed = inputs.shape[1:3] == packed[0]["inputs"].shape[:2]
     has_blocks = isinstance(model.backbone, Blocks4dMixin) and not model.with_neck
     if attention and as_packed and has_blocks:
-        features = model.backbone(inputs.flatten(0, 1), maps)
-        samples = model.cls_head.predict(features, samples)
+        views = inputs.flatten(0, 1)
+        at_once = (model.test_cfg or {}).get("max_testing_views") or len(views)
+        first, *others = views.split(at_once)
+        features = [model.backbone(first, maps), *map(model.backbone, others)]
+        samples = model.cls_head.predict(torch.cat(features), samples)
     else:
         samples = model(inputs, samples, mode="predict")
     found = {
@@ -253,15 +258,7 @@ def list_videos(source: str | os.PathLike) -> list[str]:
     if not source.exists():
         raise FileNotFoundError(f"{source} does not exist")
     if source.is_dir():
-        inside: list[Path] = []
-        for folder, inner, names in os.walk(source, followlinks=True):
-            if os.path.realpath(folder) in map(os.path.realpath, Path(folder).parents):
-                inner.clear()  # a link that leads back
-                continue
-            inner[:] = [name for name in inner if name[0] != "."]
-            inside += [Path(folder, name) for name in names if name[0] != "."]
-        found = [str(path) for path in sorted(inside) if path.suffix.lower() in VIDEO_SUFFIXES]
-        if not found:
+        if not (found := videos_below(source)):
             raise ValueError(f"{source} holds no file that ends in {', '.join(VIDEO_SUFFIXES)}")
         return found
     if source.suffix.lower() not in (".txt", ".lst", ".list"):
@@ -276,7 +273,30 @@ def list_videos(source: str | os.PathLike) -> list[str]:
     return found
 
 
+def videos_below(folder: Path) -> list[str]:
+    """List the files in a folder, and those in it, that have a video's suffix and are not hidden.
+
+    Folders that cannot be read are left out with a warning.
+    """
+
+    def warn(error: OSError) -> None:
+        warnings.warn(f"left out {error.filename}: {error.strerror}", stacklevel=2)
+
+    inside: list[Path] = []
+    for where, inner, names in os.walk(folder, onerror=warn, followlinks=True):
+        if os.path.realpath(where) in map(os.path.realpath, Path(where).parents):
+            inner.clear()  # a link that leads back
+            continue
+        inner[:] = [name for name in inner if name[0] != "."]
+        inside += [Path(where, name) for name in names if name[0] != "."]
+    return [str(path) for path in sorted(inside) if path.suffix.lower() in VIDEO_SUFFIXES]
+
+
 def beside(source: Path, name: str) -> str | None:
-    """Find a file that a list names: beside the list or in ``videos``, as prepared data lie."""
-    paths = (video_file(source.parent / folder / name) for folder in ("", "videos"))
+    """Find a file that a list names: beside the list or in ``videos``, as prepared data lie.
+
+    A list may have been written on Windows.
+    """
+    names = name, name.replace("\\", "/")
+    paths = (video_file(source.parent / f / n) for n in names for f in ("", "videos"))
     return next(filter(os.path.exists, paths), None)

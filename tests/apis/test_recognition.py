@@ -1,5 +1,6 @@
 """Recognition against MMAction2's own inference, on good and bad files."""
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from mmengine.config import Config
 
 from demo import save_attention, show
 from f4d_mmaction.apis import Recognition, list_videos, load_recognizer, recognize
-from f4d_mmaction.apis.recognition import video_pipeline
+from f4d_mmaction.apis.recognition import read_video, recognize_packed, video_pipeline
 from f4d_mmaction.datasets.transforms import VideoReader
 from f4d_mmaction.models.inference import prepare_for_inference
 
@@ -61,6 +62,24 @@ def test_a_batch_equals_its_videos_one_at_a_time_whatever_their_sizes(model, vid
         for location, maps in alone.maps.items():
             for name, weights in maps.items():
                 np.testing.assert_allclose(result.maps[location][name], weights, atol=1e-5)
+
+
+def test_no_more_views_run_at_once_than_the_config_allows(config_path, checkpoint, videos):
+    model = load_recognizer(config_path, checkpoint, "cpu")
+    packed = read_video(video_pipeline(model.cfg), str(videos[0]))
+    view = packed["inputs"]
+    packed["inputs"] = torch.cat([view, view.flip(-1), view.flip(-2)])
+    (expected,) = recognize_packed(model, ["a"], [packed])
+    sizes = []
+    model.backbone.register_forward_hook(lambda module, args, out: sizes.append(len(args[0])))
+    model.test_cfg = dict(max_testing_views=2)
+    (result,) = recognize_packed(model, ["a"], [packed])
+    assert sizes == [2, 1]
+    np.testing.assert_allclose(result.scores, expected.scores, atol=1e-6)
+    assert result.maps.keys() == expected.maps.keys() != set()
+    for location, maps in expected.maps.items():
+        for name, weights in maps.items():
+            np.testing.assert_allclose(result.maps[location][name], weights, atol=1e-6)
 
 
 def test_the_result_holds_names_frames_and_maps(model, tmp_path):
@@ -172,7 +191,7 @@ def test_arguments_out_of_range_are_refused(model, videos, name):
         recognize(model, videos, **{name: 0})
 
 
-def test_sources_are_a_video_a_folder_or_a_list(benchmark, tmp_path):
+def test_sources_are_a_video_a_folder_or_a_list(benchmark, tmp_path, monkeypatch):
     files = [str(path) for path in sorted((benchmark / "test").glob("*.mp4"))]
     assert list_videos(files[0]) == [files[0]]
     assert list_videos(benchmark / "test") == files
@@ -193,6 +212,8 @@ def test_sources_are_a_video_a_folder_or_a_list(benchmark, tmp_path):
     assert list_videos(prepared) == [str(prepared.parent / "videos" / "in.mp4")]
     prepared.write_text("in 3\n")  # as lists of MMAction2 may name an .mp4
     assert list_videos(prepared) == [str(prepared.parent / "videos" / "in.mp4")]
+    prepared.write_text("videos\\in.mp4 3\n")  # as Windows writes it
+    assert list_videos(prepared) == [str(prepared.parent / "videos" / "in.mp4")]
     linked = tmp_path / "linked"
     linked.mkdir()
     for name, target in (("a", prepared.parent), ("b", prepared.parent), ("back", linked)):
@@ -200,6 +221,16 @@ def test_sources_are_a_video_a_folder_or_a_list(benchmark, tmp_path):
     assert list_videos(linked) == [str(linked / name / "videos" / "in.mp4") for name in "ab"]
     with pytest.raises(FileNotFoundError):
         list_videos(tmp_path / "none")
+    scan = os.scandir
+
+    def refuse(path):
+        if os.path.basename(path) == "a":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.warns(UserWarning, match=f"left out {linked}/a: Permission denied"):
+        assert list_videos(linked) == [str(linked / "b" / "videos" / "in.mp4")]
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no file that ends in"):
         list_videos(tmp_path / "empty")
