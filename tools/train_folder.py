@@ -26,8 +26,8 @@ from f4d_mmaction.engine.checkpoints import AtomicBackend
 from f4d_mmaction.models.weights import WHAT_MOVES
 from folder import page, recipe, verdict
 from folder.choosing import choose_units
-from folder.finding import Say, Video, class_names, find_videos, printable
-from folder.looking import look
+from folder.finding import LISTS, Say, Video, class_names, find_videos, printable
+from folder.looking import changed, look
 from folder.splitting import (
     group_by_name,
     group_by_scene,
@@ -39,7 +39,7 @@ from folder.training import measure, score, train
 from locking import lock
 
 FEW_EPOCHS, MOST_EPOCHS, LEAST_WIDTH = 10, 150, 8
-LOOK = {"videos", "size", "short_side", "time_limit", "memory"}  # options that shape the look
+LOOK = {"videos", "size", "short_side"}  # options that shape the copies
 SHARE = 0.85  # of the minutes left, to train in; the rest is validation and test
 
 
@@ -94,7 +94,7 @@ class Work:
 
     def __init__(self, args: argparse.Namespace) -> None:
         source = args.videos.resolve()
-        name = source.stem if source.suffix.lower() in (".csv", ".txt") else source.name
+        name = source.stem if source.suffix.lower() in LISTS else source.name
         self.folder = (args.work_dir or Path("work_dirs", name)).resolve()
         if source in (self.folder, *self.folder.parents):
             raise ValueError(f"{self.folder} would lie among the videos: give another --work-dir")
@@ -126,7 +126,10 @@ class Work:
         self.videos = [Video(**video) for video in self.content["videos"]]
 
     def refuse_new(self, source: Path) -> None:
-        """Refuse videos that the run does not know; it may need none of those that are gone."""
+        """Refuse videos that the run does not know; it may need none of those that are gone.
+
+        One of another content would be another video: it may be of another class or subset.
+        """
         videos = find_videos(source, lambda _: None, 0) if source.exists() else []
         there = listing([video for video in videos if os.path.exists(video.path)], source)
         known = set(map(tuple, self.content.get("listing", there)))
@@ -134,6 +137,11 @@ class Work:
             raise ValueError(
                 f"{self.folder} was begun without {len(new)} of the videos, or with another class, "
                 f"group or split of them, first {new[0]}: give another --work-dir, or delete it"
+            )
+        if others := changed(self.folder):
+            raise ValueError(
+                f"{len(others)} videos have changed since {self.folder} was begun, first "
+                f"{others[0]}: give another --work-dir, or delete it"
             )
 
     def say(self, text: str) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from f4d_mmaction.apis.recognition import VIDEO_SUFFIXES, beside
+from f4d_mmaction.apis.recognition import VIDEO_SUFFIXES, beside, videos_below
 
 NAMES = {"train": "train training", "test": "test testing",
          "val": "val valid validate validation dev eval evaluation"}  # fmt: skip
 SPLITS = {f"{start}{name}": split for split, names in NAMES.items() for name in names.split()
           for start in ("", "videos_")}  # fmt: skip
 LIKE_SPLIT = re.compile(r"(?:^|[^a-z])(train|test|val)(?:ing|id|idation)?(?=[^a-z]|set|$)")
+LISTS = ".csv", ".tsv", ".txt", ".lst", ".list"
 SHOWN = 20  # classes in a sentence
 Say = Callable[[str], None]
 
@@ -28,6 +29,14 @@ def printable(text: object) -> str:
 def digest_of(file: str) -> str:
     """Return what the name of a copy ends in: the first eight digits of its content's sha1."""
     return os.path.splitext(file)[0][-8:]
+
+
+def stamp(path: str) -> list[int]:
+    """What changes when a file does; nothing where there is none."""
+    if not os.path.exists(path):
+        return []
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns]
 
 
 @dataclass
@@ -62,9 +71,13 @@ def find_videos(source: Path, say: Say, fewest: int = 2) -> list[Video]:
         raise FileNotFoundError(f"{source} does not exist")
     lists = [source]
     if source.is_dir():
-        lists = [p for p in sorted(source.glob("*.*")) if p.suffix.lower() in (".csv", ".txt")]
+        lists = [p for p in sorted(source.glob("*.*")) if p.suffix.lower() in LISTS]
         lists = [path for path in lists if path.stem.lower() in SPLITS]
+    elif source.suffix.lower() not in LISTS:
+        raise ValueError(f"{source} is no {' or '.join(LISTS)} file; expected a folder, or a list")
     videos = [video for path in lists for video in _listed(path)]
+    if videos and source.is_dir():
+        _tell_lists(source, lists, videos, say)
     videos = videos or list(_in_folders(source, say))
     spelled: dict[str, str] = {}
     for video in videos:  # names of other systems may hold line ends, and bytes that are no text
@@ -91,6 +104,15 @@ def find_videos(source: Path, say: Say, fewest: int = 2) -> list[Video]:
     return videos
 
 
+def _tell_lists(root: Path, lists: Sequence[Path], videos: Sequence[Video], say: Say) -> None:
+    """Say that lists count and folders do not, and how many videos no list names."""
+    named = {os.path.realpath(video.path) for video in videos}
+    others = [path for path in videos_below(root) if os.path.realpath(path) not in named]
+    say(f"the classes and splits are those of {', '.join(path.name for path in lists)}")
+    if others:
+        say(f"left out {len(others)} videos that no list names, first {others[0]}")
+
+
 def _in_folders(root: Path, say: Say) -> Iterator[Video]:
     """Videos by class folder; a level train/, val/, test/ above or below them is a given split.
 
@@ -98,20 +120,26 @@ def _in_folders(root: Path, say: Say) -> Iterator[Video]:
         ValueError: train/ lies beside videos of folders that are no split, or what looks like
             splits has none of their names.
     """
-    seen, found, others = set(), [], Counter[str]()
+    seen, found, others, told = set(), [], Counter[str](), set()
+
+    def leave_out(folder: str, why: str) -> None:
+        say(f"left out {folder}: {why}")
+        told.add(folder)
 
     def unreadable(error: OSError) -> None:
-        say(f"left out {error.filename}: {error.strerror}")
+        leave_out(error.filename, error.strerror or "unreadable")
 
     for folder, inner, files in os.walk(root, onerror=unreadable, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:
-            say(f"left out {folder}: a link to a folder that was read before")
+            leave_out(folder, "a link to a folder that was read before")
             inner.clear()
             continue
         seen.add(real)
-        inner[:] = sorted(name for name in inner if name[0] != ".")
+        inner[:] = [name for name in inner if name[0] != "."]
+        inner.sort(key=lambda name: (os.path.islink(os.path.join(folder, name)), name))
         found += [Path(folder, name) for name in sorted(files) if name[0] != "."]
+    found.sort()
     videos = {path for path in found if path.suffix.lower() in VIDEO_SUFFIXES}
     above = {path: list(path.relative_to(root).parts[:-1]) for path in found}
     inside = [folders for path, folders in above.items() if path in videos and folders]
@@ -136,9 +164,10 @@ def _in_folders(root: Path, say: Say) -> Iterator[Video]:
         else:
             kind = path.suffix.lower() or "without suffix" if folders else "in no class folder"
             others[kind] += 1
-    there = {path.name for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
-    for name in sorted(there - tops):
-        say(f"left out folder {name!r}: no video in it")
+    there = [path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] != "."]
+    for path in there:
+        if path.name not in tops and str(path) not in told:
+            say(f"left out folder {path.name!r}: no video in it")
     for kind, count in others.most_common():
         say(f"left out {count} files {kind}: no videos of a class")
 
@@ -197,7 +226,8 @@ def _listed(path: Path) -> Iterator[Video]:
     if "" in classes:
         raise ValueError(f"{named}, line {classes.index('') + 1} is blank: name a class in each")
     head = ["path", "label"]
-    is_csv = path.suffix.lower() == ".csv"
+    is_csv = path.suffix.lower() in (".csv", ".tsv")
+    is_csv = is_csv or {"path", "label"} <= {*re.split("[,;\t]", "".join(lines[:1]).lower())}
     rows: list[list[str]] = []
     if is_csv:
         delimiter = max(",;\t", key=lines[0].count) if lines else ","
@@ -226,8 +256,7 @@ def _listed(path: Path) -> Iterator[Video]:
             )
         if numbered:
             label = classes[place] if classes else f"class {label:0>3}"
-        there = beside(path, name) or beside(path, name.replace("\\", "/"))  # as Windows writes it
-        found = there or str(path.parent / name)
+        found = beside(path, name) or str(path.parent / name)
         yield Video(
             found, label, cells.get("group", ""), SPLITS.get(split.lower(), ""), number=place
         )

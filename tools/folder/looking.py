@@ -21,7 +21,7 @@ from f4d_mmaction.datasets.video_reader import VideoReader
 from f4d_mmaction.json_lines import read_json_lines
 from f4d_mmaction.visualization.video import write_video
 
-from .finding import Say, Video, printable
+from .finding import Say, Video, printable, stamp
 
 BACKGROUND = 16, 16  # pixels of the frame that describes the background
 SAMPLES = 15  # frames whose median it is
@@ -51,7 +51,9 @@ def look(
     """
     kept, bad = folder / "looked.jsonl", folder / "bad_videos.jsonl"
     known = {found["path"]: found for found in read_json_lines(kept)}
-    new = [video for video in videos if known.get(video.path, {}).get("stamp") != _stamp(video)]
+    # Bad ones again: rights, memory and time may be others now.
+    sound = {path for path, found in known.items() if "error" not in found}
+    new = [v for v in videos if v.path not in sound or known[v.path]["stamp"] != stamp(v.path)]
     jobs = [(v.path, folder / "videos" / _safe(v.label), short_side, gigabytes) for v in new]
     pool = ProcessPool(workers, initializer=_silence)
     try:
@@ -65,13 +67,16 @@ def look(
                 except Exception as error:  # of any decoder; of a worker that hung or crashed
                     reason = str(error).removeprefix(f"{video.path}: ")
                     if isinstance(error, TimeoutError):
-                        reason = f"not decoded within {time_limit:g} s"
+                        reason = f"not decoded within {time_limit:g} s (--time-limit)"
                     elif isinstance(error, ProcessExpired):
                         reason = "crashes the decoder, perhaps for want of memory"
                     elif isinstance(error, MemoryError) or NO_MEMORY.search(reason):
-                        reason = f"needs more memory than {gigabytes:g} GiB, or a thread too many"
+                        reason = (
+                            f"needs more memory than {gigabytes:g} GiB (--memory), or a thread "
+                        )
+                        reason += "too many"
                     found = {"error": f"{video.path}: {reason}"}
-                known[video.path] = {"path": video.path, "stamp": _stamp(video), **found}
+                known[video.path] = {"path": video.path, "stamp": stamp(video.path), **found}
                 # A killed look leaves half a line.
                 file.write("\n" + json.dumps(known[video.path]))
                 file.flush()
@@ -125,10 +130,7 @@ def _inspect(job: tuple[str, Path, int, float]) -> dict:
     most = pages * resource.getpagesize() + int(gigabytes * 2**30)
     limit(resource.RLIMIT_AS, most)
     reader = VideoReader(path)
-    sha1 = hashlib.sha1()
-    with open(path, "rb") as file:
-        while block := file.read(2**20):
-            sha1.update(block)
+    digest = sha1_of(path)
     height, width = reader.read([0])[0].shape[:2]
     scale = short_side / min(height, width)
     shrinks = SPARE * scale < 1
@@ -145,14 +147,16 @@ def _inspect(job: tuple[str, Path, int, float]) -> dict:
                 continue
             if shrinks:
                 image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+            elif image.shape[:2] != (height, width):  # which the reader of a training refuses
+                raise ValueError(f"{path}: frames differ in size")
             if decoded % every == 0:
                 samples.append(cv2.resize(image, BACKGROUND, interpolation=cv2.INTER_AREA))
             decoded += 1
             yield image
 
     stem, suffix = os.path.splitext(os.path.basename(path))
-    suffix = ".mp4" if shrinks else suffix
-    target = folder / f"{_safe(stem)}-{sha1.hexdigest()[:8]}{suffix}"
+    suffix = ".mp4" if shrinks else _safe(suffix)
+    target = folder / f"{_safe(stem)}-{digest[:8]}{suffix}"
     part = folder / f"~{os.getpid()}{suffix}"  # no name that `_safe` makes
     try:  # errors of reading are no OSError here: the reader makes its own of them
         folder.mkdir(parents=True, exist_ok=True)
@@ -175,7 +179,7 @@ def _inspect(job: tuple[str, Path, int, float]) -> dict:
         part.unlink(missing_ok=True)
     background = np.median(samples, axis=0).astype(np.uint8).tobytes().hex()
     return {"frames": decoded, "fps": reader.average_fps, "size": (height, width),
-            "digest": sha1.hexdigest(), "background": background,
+            "digest": digest, "background": background,
             "file": f"{folder.name}/{target.name}"}  # fmt: skip
 
 
@@ -184,9 +188,17 @@ def _safe(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", printable(name))[:80]
 
 
-def _stamp(video: Video) -> list[int]:
-    """What changes when a file does."""
-    if not os.path.exists(video.path):
-        return []
-    status = os.stat(video.path)
-    return [status.st_size, status.st_mtime_ns]
+def changed(folder: Path) -> list[str]:
+    """List the videos that were looked at and have other content now."""
+    known = {found["path"]: found for found in read_json_lines(folder / "looked.jsonl")}
+    touched = [path for path in known if stamp(path) not in ([], known[path]["stamp"])]
+    return [path for path in touched if sha1_of(path) != known[path].get("digest")]
+
+
+def sha1_of(path: str) -> str:
+    """The digest of a file's content."""
+    sha1 = hashlib.sha1()
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            sha1.update(block)
+    return sha1.hexdigest()

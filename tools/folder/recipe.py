@@ -1,5 +1,6 @@
 """A plain config made from the recipe for small videos, with the data and the choices filled in."""
 
+import os
 import re
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -103,19 +104,22 @@ def config_of(checkpoint: str) -> str:
 
 def trained_on(checkpoint: str, say: Say) -> set[str]:
     """Digests, as in the names of the copies, of what trained a network of `train_folder.py`."""
-    named = re.search(r"""ann_file=(['"])(.*?/train\.txt)\1""", config_of(checkpoint))
-    if named is None:  # of another tool
+    lists = re.findall(r"""ann_file\w*\s*=\s*(['"])(.*?)\1""", config_of(checkpoint))
+    named = next((name for _, name in lists if "train" in name), None)
+    if named is None:
         return set()
-    paths = Path(named[2]), Path(checkpoint).resolve().parent.with_name("train.txt")
+    paths = Path(named), Path(checkpoint).resolve().parent.with_name("train.txt")
     path = next(filter(Path.is_file, paths), None)
-    if path is None:
-        say(f"--from was trained on the videos of {named[2]}, which is gone: what is tested here "
-            "may be among them")  # fmt: skip
+    lines = path.read_text(encoding="utf-8").splitlines() if path else []
+    copies = [line.rpartition(" ")[0] for line in lines]  # before the label
+    if path is None or not all(re.search("-[0-9a-f]{8}$", os.path.splitext(c)[0]) for c in copies):
+        why = "a list of another tool" if path else "which is gone"
+        say(f"--from was trained on the videos of {named}, {why}: what is tested here may be among "
+            "them")  # fmt: skip
         return set()
-    lines = path.read_text(encoding="utf-8").splitlines()
     earlier = path.with_name(KNOWN)
     known = earlier.read_text().split() if earlier.is_file() else []
-    return {digest_of(line.rpartition(" ")[0]) for line in lines}.union(known)  # before the label
+    return {*map(digest_of, copies), *known}
 
 
 def start_from(config: Config, checkpoint: str, trunk: Path, averaged: bool) -> None:

@@ -34,7 +34,8 @@ def group_by_name(videos: Sequence[Video], root: Path, pattern: str | None, say:
         ValueError: the pattern finds nothing.
     """
     if any(video.group for video in videos):
-        say(f"{len({video.group for video in videos} - {''})} groups, as the CSV says")
+        more = "; --group is not used" if pattern else ""
+        say(f"{len({video.group for video in videos} - {''})} groups, as the CSV says{more}")
         return "group"
     names = [os.path.splitext(os.path.relpath(video.path, root))[0] for video in videos]
     for kind, wanted in {"group": pattern}.items() if pattern else PATTERNS.items():

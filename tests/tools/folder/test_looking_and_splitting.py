@@ -8,10 +8,11 @@ import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
-from encoding import encode, write_texture
+from encoding import CODECS, encode, write_texture
 from folder import looking
 from folder.finding import Video, class_names, find_videos
 from folder.looking import look
@@ -31,6 +32,7 @@ from mmengine.config import Config
 from train_folder import parse_args, see_moving
 
 from f4d_mmaction.apis.recognition import read_video, video_pipeline
+from f4d_mmaction.datasets.video_reader import VideoReader
 
 
 def test_odd_names_and_files_are_handled_or_said(tmp_path: Path) -> None:
@@ -65,7 +67,8 @@ def test_odd_names_and_files_are_handled_or_said(tmp_path: Path) -> None:
     seen = (tmp_path / "looked.jsonl").read_text()
     again = look(find_videos(root, said.append), tmp_path, 16, 1, 60, 2, said.append)
     assert again == good
-    assert (tmp_path / "looked.jsonl").read_text() == seen, "nothing is looked at twice"
+    new = (tmp_path / "looked.jsonl").read_text().removeprefix(seen).split("\n")[1:]
+    assert ["broken.mp4: " in line for line in new] == [True], "only bad ones are looked at twice"
 
 
 def test_a_network_sees_the_originals_like_the_copies_it_learns_from(tmp_path: Path) -> None:
@@ -94,6 +97,92 @@ def test_a_full_disk_is_no_fault_of_the_video(
         with pytest.raises(OSError, match=r"the copy of .*a.mp4, cannot be written: .*No space"):
             look(videos, tmp_path, 16, 1, 60, 2, print)
     assert look(videos, tmp_path, 16, 1, 60, 2, print) == videos
+
+
+def test_a_bad_video_that_is_sound_now_is_taken(tmp_path: Path) -> None:
+    """Rights, memory and time leave no trace in the file."""
+    video = Video(str(write_texture(tmp_path / "a.mp4", 20, (640, 480))), "x")
+    assert look([video], tmp_path, 16, 1, 0.001, 2, print) == []
+    assert "(--time-limit)" in (tmp_path / "bad_videos.jsonl").read_text()
+    assert look([video], tmp_path, 16, 1, 60, 2, print) == [video]
+    assert (tmp_path / "bad_videos.jsonl").read_text() == ""
+
+
+def test_frames_of_two_sizes_are_bad_in_a_link_as_the_reader_says(tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed.webm"  # each keyframe of VP8 tells its size
+    with av.open(str(mixed), "w") as out:
+        for number, size in enumerate([(64, 48), (96, 72)]):
+            part = write_texture(tmp_path / f"{number}.webm", 12, size, CODECS[".webm"])
+            with av.open(str(part)) as source:
+                if number == 0:
+                    stream = out.add_stream_from_template(source.streams.video[0])
+                for packet in source.demux():
+                    if packet.pts is not None:
+                        packet.pts = packet.dts = packet.pts + number * 12 * packet.duration
+                        packet.stream = stream
+                        out.mux(packet)
+    assert look([Video(str(mixed), "x")], tmp_path, 64, 1, 60, 2, print) == []
+    assert "frames differ in size" in (tmp_path / "bad_videos.jsonl").read_text()
+    (copy,) = look([Video(str(mixed), "y")], tmp_path / "small", 16, 1, 60, 2, print)
+    frames = VideoReader(tmp_path / "small" / "videos" / copy.file).read([0, copy.frames - 1])
+    assert frames[0].shape == frames[1].shape
+
+
+def test_blanks_behind_the_point_stay_out_of_lists(tmp_path: Path) -> None:
+    """As downloads of one name have them, in a CSV."""
+    write_video(tmp_path / "a.mp4", 20)
+    name = os.fspath((tmp_path / "a.mp4").rename(tmp_path / "a.mp4 (1), new"))
+    (video,) = look([Video(name, "x")], tmp_path, 64, 1, 60, 2, print)
+    assert not set(video.file) & set(" ,()")
+    assert len(VideoReader(tmp_path / "videos" / video.file)) == 20
+
+
+def test_what_a_list_beside_the_folders_leaves_out_is_said(tmp_path: Path) -> None:
+    touch(tmp_path, "walk/a.mp4", "walk/b.mp4", "run/c.mp4", "sit/d.mp4")
+    (tmp_path / "Test.txt").write_text("walk\\a.mp4 0\nrun/c.mp4 1\n")
+    said: list[str] = []
+    videos = find_videos(tmp_path, said.append)
+    assert [video.path for video in videos] == [f"{tmp_path}/walk/a.mp4", f"{tmp_path}/run/c.mp4"]
+    assert "the classes and splits are those of Test.txt" in said
+    assert f"left out 2 videos that no list names, first {tmp_path}/sit/d.mp4" in said
+
+
+def test_a_folder_is_left_out_for_one_reason_and_no_link_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "walk/a.mp4", "run/b.mp4", "closed/c.mp4")
+    (tmp_path / "a link").symlink_to(tmp_path / "walk")
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if os.path.basename(path) == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    said: list[str] = []
+    videos = find_videos(tmp_path, said.append)
+    assert [(v.path, v.label) for v in videos] == [
+        (f"{tmp_path}/run/b.mp4", "run"),
+        (f"{tmp_path}/walk/a.mp4", "walk"),
+    ]
+    assert [text for text in said if text.startswith("left out")] == [
+        f"left out {tmp_path}/closed: Permission denied",
+        f"left out {tmp_path}/a link: a link to a folder that was read before",
+    ]
+
+
+@pytest.mark.parametrize("name", ["mine.tsv", "mine.txt"])
+def test_a_table_is_known_by_its_head(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("path\tlabel\na b.mp4\twalk\nc.mp4\trun\n")
+    videos = find_videos(tmp_path / name, print)
+    assert [(Path(v.path).name, v.label) for v in videos] == [("a b.mp4", "walk"), ("c.mp4", "run")]
+
+
+def test_one_video_is_no_folder_of_them(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", 2)
+    with pytest.raises(ValueError, match=r"a.mp4 is no \.csv or \.tsv or .* expected a folder"):
+        find_videos(tmp_path / "a.mp4", print)
 
 
 def test_a_remark_with_a_line_end_stays_a_comment(tmp_path: Path) -> None:
@@ -452,6 +541,14 @@ def test_what_a_network_was_trained_on_is_no_test_of_it(tmp_path: Path) -> None:
     train = (tmp_path / "train.txt").rename(tmp_path / "elsewhere" / "train.txt")
     assert trained_on(moved, said.append) == set()
     assert "which is gone: what is tested here may be among them" in said[-1]
+    by_hand = "train_dataloader = dict(dataset=dict(ann_file='train.txt'))"
+    torch.save({"meta": {"cfg": by_hand}, "state_dict": {}}, tmp_path / "run" / "hand.pth")
+    for lines, why in (("a/person07.mp4 0\n", "a list of another tool"), (None, "which is gone")):
+        (tmp_path / "train.txt").unlink(missing_ok=True)
+        if lines:
+            (tmp_path / "train.txt").write_text(lines)
+        assert trained_on(str(tmp_path / "run" / "hand.pth"), said.append) == set()
+        assert f"on the videos of train.txt, {why}: what is tested here may be" in said[-1]
     beside = str(Path(moved).parent.rename(train.parent / "run") / "a.pth")
     assert trained_on(beside, print) == known
     (train.parent / KNOWN).write_text("0000000a\n")  # of the network that this one began from

@@ -22,6 +22,7 @@ import torch
 import train_folder
 from folder import page, training
 from folder.finding import Video, find_videos
+from folder.looking import look
 from folder.recipe import SUBSETS, base, make_config, start_from
 from folder.training import measure, train
 from folder.verdict import RIVALS, aligned, judge, lead, place_tells
@@ -190,8 +191,9 @@ def test_what_is_refused_before_the_look_can_be_corrected(
         with pytest.raises(ValueError, match=sentence):
             train_folder.look_and_split(wrong, work)
     train_folder.Work(args).save()
-    with pytest.raises(ValueError, match="begun with another memory"):
-        train_folder.Work(Namespace(**{**vars(args), "memory": 1.0}))
+    train_folder.Work(Namespace(**{**vars(args), "memory": 1.0}))
+    with pytest.raises(ValueError, match="begun with another short_side"):
+        train_folder.Work(Namespace(**{**vars(args), "short_side": 100}))
     (tmp_path / "w" / "config.py").touch()
     with pytest.raises(ValueError, match="begun with another seed"):
         train_folder.Work(Namespace(**{**vars(args), "seed": 1}))
@@ -215,6 +217,22 @@ def test_videos_that_are_new_ask_for_another_work_dir(tmp_path: Path) -> None:
     assert train_folder.Work(args).videos == work.videos
     mine.write_text("path,label\na,x\n")
     assert train_folder.Work(args).videos == work.videos
+
+
+def test_videos_that_have_changed_ask_for_another_work_dir(tmp_path: Path) -> None:
+    """A link would bring one of the test into the training."""
+    root = tmp_path / "mine"
+    for seed, name in enumerate(["x/a.mp4", "y/b.mp4"]):
+        write_video(root / name, 20, seed)
+    args = parse_args([str(root), "--work-dir", str(tmp_path / "w")])
+    work = train_folder.Work(args)
+    work.videos = look(find_videos(root, print), work.folder, 64, 1, 60, 2, print)
+    work.save()
+    os.utime(root / "x" / "a.mp4", (1, 1))  # copied anew
+    assert train_folder.Work(args).videos == work.videos
+    shutil.copy(root / "y" / "b.mp4", root / "x" / "a.mp4")
+    with pytest.raises(ValueError, match=r"1 videos have changed since .*first .*x/a.mp4: give"):
+        train_folder.Work(args)
 
 
 @pytest.mark.parametrize(
