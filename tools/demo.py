@@ -45,7 +45,10 @@ def main() -> int:
     try:
         videos = list_videos(args.source)
         bad = recognize(videos, args)
-    except (OSError, ValueError) as error:
+    except BrokenPipeError:  # `| head` has seen enough; Python would write the rest at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (OSError, ImportError, ValueError) as error:
         parser.error(str(error))
     if bad:
         print(f"{bad} of {len(videos)} videos could not be used", file=sys.stderr)

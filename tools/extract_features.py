@@ -1,7 +1,7 @@
 """Write the features of a video, the videos of a folder, or those of a list or annotation file.
 
 OUT is a folder, for one .npy file a video and `index.jsonl`, or a .h5 file, with its index beside
-it. A second run goes on where the first one stopped, and tries bad videos again.
+it. A second run goes on where the first one stopped, and takes again what was bad or has changed.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from arguments import count
 from f4d_mmaction.apis import Features, extract_features, list_videos, load_recognizer
 from f4d_mmaction.engine.checkpoints import AtomicBackend
 from f4d_mmaction.json_lines import read_json_lines
-from folder.finding import printable
+from folder.finding import printable, stamp
 from locking import lock
 
 CHUNK = 4  # batches handed to a process at once
@@ -97,11 +97,14 @@ def finished(index: Path, settings: dict, out: Path) -> set[str]:
     Raises:
         ValueError: it is of another network or of other features.
     """
-    done = [
-        entry
-        for entry in read_json_lines(index)
-        if "features" in entry and (out if out.suffix in HDF5 else out / entry["features"]).exists()
-    ]
+
+    def is_done(entry: dict) -> bool:
+        before, now = entry.get("stamp"), stamp(entry["path"])
+        if "features" not in entry or (before and now and before != now):
+            return False
+        return (out if out.suffix in HDF5 else out / entry["features"]).exists()
+
+    done = [entry for entry in read_json_lines(index) if is_done(entry)]
     for entry in done:
         if {key: entry.get(key) for key in settings} != settings:
             raise ValueError(f"{index} is of {entry}, not of {settings}; choose another --out")
@@ -146,6 +149,7 @@ def extract(videos: Sequence[str], args: argparse.Namespace) -> int:
                 name = f"{stem.decode(errors='ignore')}_{mark}" + ("" if one_file else ".npy")
                 write(name, features.values)
                 entry.update(features=name, shape=features.values.shape, **settings)
+                entry.update(stamp=stamp(entry["path"]))
             lines.write(json.dumps(entry) + "\n")
             lines.flush()
             progress.advance(bar)

@@ -71,6 +71,8 @@ def main() -> int:
         model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
         window = SlidingWindow(model, fps, args.window)
         out = Path(args.out_dir or Path("long_video", Path(args.video).stem))
+        if not args.out_dir and (other := path_of(out)) not in ("", args.video):
+            raise ValueError(f"{out} holds the scores of {other}: give an --out-dir")
         out.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=out).close()  # before hours of scoring
         timeline = window.timeline(args.video, args.batch)
@@ -171,6 +173,12 @@ def score_alone(window: SlidingWindow, video: str, index: int) -> tuple[np.ndarr
     packed = dict(inputs=inputs, data_samples=ActionDataSample())
     scores, _ = predict(window.model, [packed], attention=False)
     return scores[0], time.perf_counter() - started
+
+
+def path_of(folder: Path) -> str:
+    """The video whose scores a folder holds, if any."""
+    kept = folder / "scores.json"
+    return json.loads(kept.read_text(encoding="utf-8"))["path"] if kept.exists() else ""
 
 
 def write_scores(timeline: Timeline, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from copy import deepcopy
 
 import av
@@ -124,6 +125,11 @@ def test_the_tool_writes_scores_timeline_and_a_video_that_plays(
     with av.open(str(tmp_path / "annotated.mp4")) as container:
         frames = sum(1 for _ in container.decode(video=0))
     assert abs(frames - FRAMES) <= 1
+    for folder, code in (("a", 0), ("a", 0), ("b", 2)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        shutil.copy(video, tmp_path / folder / "cam.mp4")
+        said = run_tool("long_video.py", f"{folder}/cam.mp4", *network, "--no-video", code=code)
+    assert "long_video/cam holds the scores of a/cam.mp4: give an --out-dir" in said
     taken = ("--out-dir", tmp_path / "timeline.png")
     assert "File exists" in run_tool("long_video.py", video, *network, *taken, code=2)
 

@@ -27,7 +27,9 @@ def main() -> None:
     args = parser.parse_args()
     try:
         from web_page import check_address, serving
-
+    except ImportError as error:
+        parser.error(f'{error}; it needs: pip install "f4d_mmaction[web]"')
+    try:
         port = check_address(args.host, args.port)
         asked = {f.name: getattr(args, f"max_{f.name}") for f in dataclasses.fields(Limits)}
         model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
@@ -37,9 +39,7 @@ def main() -> None:
         with suppress(KeyboardInterrupt), page as running:
             print(f"open {running.local_url} (Ctrl+C ends)", flush=True)
             signal.pause()
-    except ImportError as error:
-        parser.error(f'{error}; it needs: pip install "f4d_mmaction[web]"')
-    except (ValueError, OSError) as error:
+    except (ImportError, ValueError, OSError) as error:
         parser.error(str(error))
 
 

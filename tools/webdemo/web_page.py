@@ -83,9 +83,9 @@ def serving(
     limits = limits or Limits()
     samples = sample_videos(model.cfg) if samples is None else samples
     middleware = [Middleware(KeepToItself)]
-    if host in ("localhost", "::1") or host.startswith("127."):
+    if host == "localhost" or host.startswith("127."):
         # Another site's name that resolves to this machine is refused.
-        names = ["127.0.0.1", "localhost", "[::1]", host]
+        names = ["127.0.0.1", "localhost", host]
         middleware.append(Middleware(TrustedHostMiddleware, names, www_redirect=False))
     with tempfile.TemporaryDirectory(prefix="f4d_web_") as temporary:
         folder = Path(temporary).resolve()
@@ -136,11 +136,12 @@ def check_address(host: str, port: int) -> int:
     """Return the port, a free one for 0, before anything slow happens.
 
     Raises:
-        ValueError: it is in use, or not an address of this machine.
+        ValueError: it is in use, or not an address of this machine, or one of IPv6.
     """
+    if ":" in host:
+        raise ValueError(f"Gradio serves no IPv6 address, got --host {host}: give one of IPv4")
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.create_server((host, port), family=family) as listener:
+        with socket.create_server((host, port)) as listener:
             return listener.getsockname()[1]
     except (OSError, OverflowError) as error:
         raise ValueError(

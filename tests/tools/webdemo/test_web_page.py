@@ -258,6 +258,8 @@ def test_a_port_in_use_is_told(run_tool) -> None:
     assert "--port" in said
     with pytest.raises(ValueError, match="cannot listen on no"):
         check_address("no.such.host.invalid", 0)
+    with pytest.raises(ValueError, match="no IPv6 address, got --host ::1"):
+        check_address("::1", 0)
 
 
 @pytest.mark.end_to_end
