@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +12,10 @@ from torch.utils.checkpoint import checkpoint
 from .compiling import is_compiling
 from .f4d import Residual4d
 
+Block = TypeVar("Block", bound=nn.Module)
 
-def recomputed(path: Callable[[nn.Module, Tensor], Tensor], block: nn.Module, x: Tensor) -> Tensor:
+
+def recomputed(path: Callable[[Block, Tensor], Tensor], block: Block, x: Tensor) -> Tensor:
     """Return ``path(block, x)``, keeping only ``x`` for the backward pass.
 
     Random numbers repeat, and batch statistics of ``block`` are counted once.
