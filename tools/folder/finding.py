@@ -71,7 +71,7 @@ def find_videos(source: Path, say: Say, fewest: int = 2) -> list[Video]:
         raise FileNotFoundError(f"{source} does not exist")
     lists = [source]
     if source.is_dir():
-        lists = [p for p in sorted(source.glob("*.*")) if p.suffix.lower() in LISTS]
+        lists = [p for p in sorted(source.glob("*.*")) if p.suffix.lower() in (".csv", ".txt")]
         lists = [path for path in lists if path.stem.lower() in SPLITS]
     elif source.suffix.lower() not in LISTS:
         raise ValueError(f"{source} is no {' or '.join(LISTS)} file; expected a folder, or a list")
@@ -132,7 +132,7 @@ def _in_folders(root: Path, say: Say) -> Iterator[Video]:
     for folder, inner, files in os.walk(root, onerror=unreadable, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:
-            leave_out(folder, "a link to a folder that was read before")
+            leave_out(folder, "the same folder as one that was read before")
             inner.clear()
             continue
         seen.add(real)
@@ -227,7 +227,8 @@ def _listed(path: Path) -> Iterator[Video]:
         raise ValueError(f"{named}, line {classes.index('') + 1} is blank: name a class in each")
     head = ["path", "label"]
     is_csv = path.suffix.lower() in (".csv", ".tsv")
-    is_csv = is_csv or {"path", "label"} <= {*re.split("[,;\t]", "".join(lines[:1]).lower())}
+    first = re.split(r"\s*[,;\t]\s*", "".join(lines[:1]).strip().lower())
+    is_csv = is_csv or {"path", "label"} <= set(first)
     rows: list[list[str]] = []
     if is_csv:
         delimiter = max(",;\t", key=lines[0].count) if lines else ","

@@ -189,10 +189,11 @@ def _safe(name: str) -> str:
 
 
 def changed(folder: Path) -> list[str]:
-    """List the videos that were looked at and have other content now."""
+    """List the sound videos that have other content now than when they were looked at."""
     known = {found["path"]: found for found in read_json_lines(folder / "looked.jsonl")}
-    touched = [path for path in known if stamp(path) not in ([], known[path]["stamp"])]
-    return [path for path in touched if sha1_of(path) != known[path].get("digest")]
+    sound = [path for path, found in known.items() if "error" not in found]
+    touched = [path for path in sound if stamp(path) not in ([], known[path]["stamp"])]
+    return [path for path in touched if sha1_of(path) != known[path]["digest"]]
 
 
 def sha1_of(path: str) -> str:

@@ -104,13 +104,14 @@ def config_of(checkpoint: str) -> str:
 
 def trained_on(checkpoint: str, say: Say) -> set[str]:
     """Digests, as in the names of the copies, of what trained a network of `train_folder.py`."""
-    lists = re.findall(r"""ann_file\w*\s*=\s*(['"])(.*?)\1""", config_of(checkpoint))
-    named = next((name for _, name in lists if "train" in name), None)
-    if named is None:
+    loader = re.search(r"^train_dataloader\s*=.*?(?=^\w|\Z)", config_of(checkpoint), re.M | re.S)
+    found = re.search(r"""ann_file=\s*(['"])(.*?)\1""", loader[0]) if loader else None
+    if found is None:
         return set()
+    named = found[2]
     paths = Path(named), Path(checkpoint).resolve().parent.with_name("train.txt")
     path = next(filter(Path.is_file, paths), None)
-    lines = path.read_text(encoding="utf-8").splitlines() if path else []
+    lines = path.read_text("utf-8", "replace").splitlines() if path else []
     copies = [line.rpartition(" ")[0] for line in lines]  # before the label
     if path is None or not all(re.search("-[0-9a-f]{8}$", os.path.splitext(c)[0]) for c in copies):
         why = "a list of another tool" if path else "which is gone"

@@ -54,7 +54,7 @@ def test_odd_names_and_files_are_handled_or_said(tmp_path: Path) -> None:
         "folder 'nothing'",
         "2 classes: jump, run fast",
         "1 files .doc",
-        "circle: a link",
+        "circle: the same folder",
         "1 bad videos",
         "1 files with",
     ):
@@ -139,6 +139,7 @@ def test_blanks_behind_the_point_stay_out_of_lists(tmp_path: Path) -> None:
 
 def test_what_a_list_beside_the_folders_leaves_out_is_said(tmp_path: Path) -> None:
     touch(tmp_path, "walk/a.mp4", "walk/b.mp4", "run/c.mp4", "sit/d.mp4")
+    (tmp_path / "eval.tsv").write_text("run\tacc\n")  # of something else
     (tmp_path / "Test.txt").write_text("walk\\a.mp4 0\nrun/c.mp4 1\n")
     said: list[str] = []
     videos = find_videos(tmp_path, said.append)
@@ -168,13 +169,15 @@ def test_a_folder_is_left_out_for_one_reason_and_no_link_takes_its_place(
     ]
     assert [text for text in said if text.startswith("left out")] == [
         f"left out {tmp_path}/closed: Permission denied",
-        f"left out {tmp_path}/a link: a link to a folder that was read before",
+        f"left out {tmp_path}/a link: the same folder as one that was read before",
     ]
 
 
 @pytest.mark.parametrize("name", ["mine.tsv", "mine.txt"])
 def test_a_table_is_known_by_its_head(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("path\tlabel\na b.mp4\twalk\nc.mp4\trun\n")
+    tab = ", " if name.endswith("txt") else "\t"
+    rows = [("path", "label"), ("a b.mp4", "walk"), ("c.mp4", "run")]
+    (tmp_path / name).write_text("".join(f"{tab.join(row)}\n" for row in rows))
     videos = find_videos(tmp_path / name, print)
     assert [(Path(v.path).name, v.label) for v in videos] == [("a b.mp4", "walk"), ("c.mp4", "run")]
 
@@ -512,8 +515,12 @@ def test_val_that_is_cut_from_a_given_train_is_of_other_groups() -> None:
 
 
 def test_what_a_network_was_trained_on_is_no_test_of_it(tmp_path: Path) -> None:
+    tmp_path /= "my training"
+    tmp_path.mkdir()
     (tmp_path / "train.txt").write_text("x/a-00000001.mp4 0\nx/b-00000003.avi 1\n")
-    text = f"train_dataloader = dict(dataset=dict(ann_file='{tmp_path}/train.txt'))"
+    (tmp_path / "test.txt").write_text("x/c-00000004.mp4 0\n")
+    lists = {name: dict(dataset=dict(ann_file=f"{tmp_path}/{name}.txt")) for name in SHARES}
+    text = Config({f"{name}_dataloader": loader for name, loader in lists.items()}).pretty_text
     torch.save({"meta": {"cfg": text}, "state_dict": {}}, tmp_path / "a.pth")
     torch.save({"meta": {}, "state_dict": {}}, tmp_path / "b.pth")
     said: list[str] = []
@@ -543,10 +550,14 @@ def test_what_a_network_was_trained_on_is_no_test_of_it(tmp_path: Path) -> None:
     assert "which is gone: what is tested here may be among them" in said[-1]
     by_hand = "train_dataloader = dict(dataset=dict(ann_file='train.txt'))"
     torch.save({"meta": {"cfg": by_hand}, "state_dict": {}}, tmp_path / "run" / "hand.pth")
-    for lines, why in (("a/person07.mp4 0\n", "a list of another tool"), (None, "which is gone")):
+    for lines, why in (
+        (b"a/person07.mp4 0\n", "a list of another tool"),
+        (b"\x80\x04a pickle", "a list of another tool"),
+        (None, "which is gone"),
+    ):
         (tmp_path / "train.txt").unlink(missing_ok=True)
         if lines:
-            (tmp_path / "train.txt").write_text(lines)
+            (tmp_path / "train.txt").write_bytes(lines)
         assert trained_on(str(tmp_path / "run" / "hand.pth"), said.append) == set()
         assert f"on the videos of train.txt, {why}: what is tested here may be" in said[-1]
     beside = str(Path(moved).parent.rename(train.parent / "run") / "a.pth")
