@@ -94,7 +94,10 @@ def test_overlapping_units_differ_and_reach_every_place_alike() -> None:
     for total in range(32, 117):
         starts = test.sample(total)[:, 0]
         assert (np.diff(starts) > 0).all()
-        assert abs(starts.mean() - (total - 29) / 2) <= 1, "in the middle of the video"
+        assert (starts[0], starts[-1] + 28) == (0, total - 1)
+        assert np.ptp(np.diff(starts)) <= 1
+    alone = SampleActionUnits(1, 8, 4, short="overlap", test_mode=True).sample(11)
+    assert (alone[0] + alone[0][::-1] == 10).all(), "in the middle"
     train = SampleActionUnits(4, 8, 4, short="overlap")
     draws = np.array([train.sample(60)[:, 0] for _ in range(3200)])  # 32 places, 8 for each unit
     for i, starts in enumerate(draws.T):

@@ -43,7 +43,9 @@ def unit_indices(
     room = size - 1 - reach
     if room.min() < 0:  # units overlap: equal parts of the places that a unit may have
         low, high = sorted((0, total - 1 - reach))
-        start = low + np.floor((np.arange(num_units) + 0.5) * (high - low + 1) / num_units)
+        start = np.round(np.linspace(low, high, num_units))
+        if num_units == 1:
+            start[:] = low + (high - low + 1) // 2
     else:
         start = np.clip(np.round((edges[:-1] + edges[1:] - 1) / 2 - reach / 2), first, first + room)
     indices = start[:, None] + np.arange(clip_len) * frame_interval

@@ -20,8 +20,9 @@ class SampleActionUnits(BaseTransform):
     - ``'shrink'``: the interval of that video shrinks until a unit fits its section; where even T
       consecutive frames do not fit, T indices are spread evenly over the section, with repeats;
     - ``'overlap'``: the interval stays and units reach into their neighbors' sections: the places
-      where a unit lies inside the video are cut into U equal parts, one for each; indices of a
-      unit longer than the whole video are clamped.
+      where a unit lies inside the video are cut into U equal parts, one for each, and in
+      ``test_mode`` units are spread from its first to its last frame; indices of a unit longer
+      than the whole video are clamped.
 
     Required keys: ``total_frames``, ``start_index``. Added keys: ``frame_inds`` (U*T,) in time
     order of the units, ``clip_len`` (T), ``frame_interval`` (nominal), ``num_clips`` (U), as
@@ -67,9 +68,10 @@ class SampleActionUnits(BaseTransform):
         room = size - 1 - reach
         if room.min() < 0:  # units overlap: each has its share of the places within the video
             low, high = sorted((0, total_frames - 1 - reach))  # or those that hold all of it
-            offset = low + np.floor(
-                (np.arange(self.num_units) + place) * (high - low + 1) / self.num_units
-            )
+            parts = (np.arange(self.num_units) + place) / self.num_units
+            offset = low + np.floor(parts * (high - low + 1))
+            if self.test_mode and self.num_units > 1:  # the first and the last frame are tested
+                offset = np.round(np.linspace(low, high, self.num_units))
         elif self.test_mode:
             offset = np.clip(np.round(center - reach / 2), first, first + room)
         else:
