@@ -204,9 +204,12 @@ def predict(
     if attention and as_packed and has_blocks:
         views = inputs.flatten(0, 1)
         at_once = (model.test_cfg or {}).get("max_testing_views") or len(views)
-        first, *others = views.split(at_once)
-        features = [model.backbone(first, maps), *map(model.backbone, others)]
-        samples = model.cls_head.predict(torch.cat(features), samples)
+        if at_once < len(views) and len(packed) == 1:
+            first, *others = views.split(at_once)
+            features = torch.cat([model.backbone(first, maps), *map(model.backbone, others)])
+        else:
+            features = model.backbone(views, maps)
+        samples = model.cls_head.predict(features, samples)
     else:
         samples = model(inputs, samples, mode="predict")
     found = {

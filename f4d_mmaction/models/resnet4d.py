@@ -126,7 +126,8 @@ class Blocks4dMixin(nn.Module):
             config,
             pass_on=True,
             channels=channels,
-            norm_cfg={**self.norm_cfg, "requires_grad": True},  # the trunk's may be trained already
+            # Frozen norms are those of a trained trunk.
+            norm_cfg=self.norm_cfg and {**self.norm_cfg, "requires_grad": True},
             with_cp=with_cp,
         )
         self.block_stage[location] = stage
@@ -138,10 +139,10 @@ class Blocks4dMixin(nn.Module):
 
         Raises:
             ForeignCheckpointError: the file has no kernel for the stem; the host only logs that.
-            ValueError: the file is named in ``init_cfg``, where the host reads none of a trunk.
+            ValueError: there is an ``init_cfg``, which the host does not read in these trunks.
         """
         if getattr(self, "init_cfg", None):
-            raise ValueError(f"init_cfg={self.init_cfg} is not read: name the file by pretrained")
+            raise ValueError(f"init_cfg={self.init_cfg} is not read; pretrained names a file")
         blocks, kernel = self.blocks4d, next(getattr(self, self.stem[0]).parameters())
         loads = bool(self.pretrained or any(args))
         if not loads:

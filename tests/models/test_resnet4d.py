@@ -255,7 +255,7 @@ def test_frozen_stages_train_in_a_distributed_run(tmp_path: Path) -> None:
 
 
 def test_a_file_that_the_trunk_would_not_read_is_refused() -> None:
-    with pytest.raises(ValueError, match="is not read: name the file by pretrained"):
+    with pytest.raises(ValueError, match="is not read; pretrained names a file"):
         build(init_cfg=dict(type="Pretrained", checkpoint="trunk.pth"))
 
 
