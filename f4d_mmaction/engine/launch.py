@@ -19,7 +19,7 @@ from ..models.weights import CheckpointError
 from .checkpoints import check_resumable, last_good_checkpoint
 from .hooks import InvalidLossError, TooManyBadVideosError
 from .hooks.labels import LabelError
-from .loops import ResumeError
+from .loops import EmptyEpochError, ResumeError
 
 
 class ConfigError(ValueError):
@@ -31,6 +31,7 @@ USER_ERRORS = (
     BadVideoError,
     CheckpointError,
     ConfigError,
+    EmptyEpochError,
     FileNotFoundError,
     InvalidLossError,
     LabelError,

@@ -9,6 +9,7 @@ import random
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,6 +82,10 @@ class ResumeError(RuntimeError):
     """A run that cannot go on where it was."""
 
 
+class EmptyEpochError(ValueError):
+    """A list of fewer videos than a batch, where an epoch has whole batches only."""
+
+
 @LOOPS.register_module()
 class ResumableEpochLoop(EpochBasedTrainLoop):
     """MMEngine's loop over epochs, which resumes at any iteration as if never interrupted.
@@ -92,7 +97,19 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     Raises:
         ResumeError: processes stand at different iterations, or the checkpoint was saved inside
             an epoch of another length.
+        EmptyEpochError: no batch is whole, of which the host only says that an epoch has no length.
     """
+
+    def __init__(
+        self, runner: Runner, dataloader: DataLoader | dict, *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(runner, dataloader, *args, **kwargs)
+        if not len(self.dataloader):
+            raise EmptyEpochError(
+                f"{len(self.dataloader.dataset)} training videos make no whole batch on "
+                f"{get_dist_info()[1]} processes: give a smaller train_dataloader.batch_size, and "
+                "--auto-scale-lr"
+            )
 
     def run(self) -> nn.Module:
         """Train."""

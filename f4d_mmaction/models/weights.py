@@ -61,7 +61,8 @@ def _reason(error: Exception, path: str | os.PathLike) -> str:
 def load_whole(network: nn.Module, checkpoint: dict, name: str, others: bool = False) -> None:
     """Load the checkpoint of that name, whose weights fit a network key by key.
 
-    ``others`` allows weights that the network does not know, such as those of a removed head.
+    ``others`` allows weights that the network does not know, such as those of a removed head, but
+    for those of 4D blocks.
 
     Raises:
         ForeignCheckpointError: it is another network's, or of one that saw other frames.
@@ -78,7 +79,7 @@ def load_whole(network: nn.Module, checkpoint: dict, name: str, others: bool = F
     except RuntimeError as error:
         _, *problems = str(error).splitlines()
         if others:
-            problems = [line for line in problems if "Unexpected key" not in line]
+            problems = [p for p in problems if "Unexpected key" not in p or "blocks4d." in p]
         if not problems:
             return
         shown = [_shorten(line) for line in problems[:SHOWN_KEYS]]

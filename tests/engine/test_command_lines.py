@@ -59,6 +59,10 @@ def test_checkpoint_of_another_model_is_refused(
     assert "in current model is torch.Size([16, 3, 1, 7, 7])" in output
     output = run_tool("train.py", wider, "--resume", checkpoint, *where, code=1)
     assert "is a checkpoint of another model" in output
+    bare = ("--cfg-options", "model.backbone.placement=(0,0,0,0)")
+    output = run_tool("test.py", config, checkpoint, "--work-dir", "bare", *bare, code=1)
+    assert "is a checkpoint of another model" in output
+    assert 'Unexpected key(s) in state_dict: "backbone.blocks4d.layer1_1.' in output
     stranger = tmp_path / "stranger.pth"
     torch.save({"state_dict": {"layer.weight": torch.zeros(1)}}, stranger)
     for foreign in (stranger, checkpoint):  # nothing fits; of the narrow one counters alone do
@@ -72,13 +76,19 @@ def test_checkpoint_of_another_model_is_refused(
     [
         ("model.backbone.placement=[0,1]", "placement must have one entry for each of the trunk's"),
         ("model.cls_head.num_classes=3", "have a label outside 0 to 2"),
+        (
+            "train_dataloader.batch_size=99 train_dataloader.drop_last=True",
+            "training videos make no whole batch on 1 processes",
+        ),
         ("train_dataloader.dataset.ann_file=nowhere.txt", "nowhere.txt"),
     ],
 )
 def test_wrong_configs_are_told_in_one_sentence(
     config: Path, run_tool: Callable, option: str, message: str
 ) -> None:
-    output = run_tool("train.py", config, "--work-dir", ".", "--cfg-options", option, code=1)
+    output = run_tool(
+        "train.py", config, "--work-dir", ".", "--cfg-options", *option.split(), code=1
+    )
     assert message in output.splitlines()[-1]
 
 
