@@ -45,6 +45,7 @@ def main() -> int:
     try:
         videos = list_videos(args.source)
         bad = recognize(videos, args)
+        sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough; Python would write the rest at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -126,6 +126,7 @@ def extract(videos: Sequence[str], args: argparse.Namespace) -> int:
     lock(index.with_suffix(".lock"))
     done = finished(index, settings, out)
     todo = [video for video in videos if os.path.abspath(video) not in done]
+    stamps = {os.path.abspath(video): stamp(video) for video in todo}
     step = args.batch * CHUNK
     tasks = [(todo[i : i + step], args.of, args.batch) for i in range(0, len(todo), step)]
     with (
@@ -149,7 +150,7 @@ def extract(videos: Sequence[str], args: argparse.Namespace) -> int:
                 name = f"{stem.decode(errors='ignore')}_{mark}" + ("" if one_file else ".npy")
                 write(name, features.values)
                 entry.update(features=name, shape=features.values.shape, **settings)
-                entry.update(stamp=stamp(entry["path"]))
+                entry.update(stamp=stamps[entry["path"]])
             lines.write(json.dumps(entry) + "\n")
             lines.flush()
             progress.advance(bar)

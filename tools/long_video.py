@@ -20,6 +20,7 @@ from arguments import amount, count
 from f4d_mmaction.apis import SlidingWindow, Timeline, average_fps, load_recognizer
 from f4d_mmaction.apis.recognition import predict
 from f4d_mmaction.datasets.transforms import VideoReader
+from f4d_mmaction.engine.checkpoints import AtomicBackend
 from f4d_mmaction.visualization import draw_timeline, timeline_video
 from folder.finding import printable
 from live_stream import Reader, StreamError, is_live, score_live
@@ -67,12 +68,12 @@ def main() -> int:
     try:
         if is_live(args.video):
             return watch(args)
+        out = Path(args.out_dir or Path("long_video", Path(args.video).stem))
+        if not args.out_dir:
+            keep_others(out, args.video)
         fps = average_fps(args.video)
         model = load_recognizer(args.config, args.checkpoint, args.device, args.labels)
         window = SlidingWindow(model, fps, args.window)
-        out = Path(args.out_dir or Path("long_video", Path(args.video).stem))
-        if not args.out_dir and (other := path_of(out)) not in ("", args.video):
-            raise ValueError(f"{out} holds the scores of {other}: give an --out-dir")
         out.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=out).close()  # before hours of scoring
         timeline = window.timeline(args.video, args.batch)
@@ -175,10 +176,13 @@ def score_alone(window: SlidingWindow, video: str, index: int) -> tuple[np.ndarr
     return scores[0], time.perf_counter() - started
 
 
-def path_of(folder: Path) -> str:
-    """The video whose scores a folder holds, if any."""
+def keep_others(folder: Path, video: str) -> None:
+    """Refuse a folder that holds the scores of another video, under the same name."""
     kept = folder / "scores.json"
-    return json.loads(kept.read_text(encoding="utf-8"))["path"] if kept.exists() else ""
+    if kept.exists():
+        path = json.loads(kept.read_text(encoding="utf-8"))["path"]
+        if os.path.realpath(path) != os.path.realpath(video):
+            raise ValueError(f"{folder} holds the scores of {path}: give an --out-dir")
 
 
 def write_scores(timeline: Timeline, folder: Path) -> None:
@@ -193,7 +197,7 @@ def write_scores(timeline: Timeline, folder: Path) -> None:
         windows.append(dict(start=start, end=end, label=label, name=name, scores=scores))
         rows.append([start, end, name, scores[label], *scores])
     document = dict(path=timeline.path, classes=timeline.classes, windows=windows)
-    (folder / "scores.json").write_text(json.dumps(document), encoding="utf-8")
+    AtomicBackend().put(json.dumps(document).encode(), folder / "scores.json")
     with open(folder / "scores.csv", "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
 
