@@ -196,13 +196,11 @@ def test_other_weights_under_the_same_name_are_refused_and_lost_features_made_ag
     (array,) = (tmp_path / "out").glob("*.npy")
     before = np.load(array)
     array.unlink()
-    shutil.copy(videos[0], video)
-    for _ in range(2):  # of a file that is lost, and of a video that is another one
-        run_tool(*command, config_path, "--out", "out")
-        assert np.load(array).shape == before.shape == (128,)
-        assert (np.load(array) != before).any()
-        before = np.load(array)
-        shutil.copy(videos[1], video)
+    run_tool(*command, config_path, "--out", "out")
+    assert np.load(array).shape == before.shape == (128,)
+    shutil.copy(videos[0], video)  # another one
+    run_tool(*command, config_path, "--out", "out")
+    assert (np.load(array) != before).any()
     saved = torch.load(weights)
     saved["state_dict"]["cls_head.fc_cls.bias"] += 1
     torch.save(saved, weights)
