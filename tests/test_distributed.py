@@ -64,7 +64,8 @@ def trained(config: Path, launch: Launch) -> Path:
 def accuracies_in(folder: Path) -> dict[str, float]:
     """What `tools/test.py` measured, from its log in JSON."""
     (path,) = folder.glob("*/2*.json")
-    measured = json.loads(path.read_text().splitlines()[-1])
+    # Every process of MMEngine writes this one file; one that comes later may leave its tail.
+    measured, _ = json.JSONDecoder().raw_decode(path.read_text().splitlines()[-1])
     return {name: value for name, value in measured.items() if name.startswith("acc/")}
 
 

@@ -39,9 +39,11 @@ def train_splits(config: Config, splits: Sequence[int]) -> dict:
 
     Raises:
         ConfigError: a list is not of one split, or a split was begun with another config.
+        FileNotFoundError: what any split needs is missing; none was trained.
     """
     configs = {split: of_split(config, split) for split in splits}
-    found = {str(split): train_and_test(configs[split]) for split in splits}
+    begun_with = {split: make_ready(configs[split]) for split in splits}  # before days of training
+    found = {str(split): train_and_test(configs[split], begun_with[split]) for split in splits}
     names = dict.fromkeys(name for metrics in found.values() for name in metrics)
     # Only a kind of bad videos that a split does not have is missing.
     columns = {name: [metrics.get(name, 0.0) for metrics in found.values()] for name in names}
@@ -77,7 +79,8 @@ def of_split(config: Config, split: int) -> Config:
     return config
 
 
-def train_and_test(config: Config) -> dict[str, float]:
+def make_ready(config: Config) -> str | None:
+    """Look for what a split needs and where it goes on; return its config, None if it is done."""
     done, begun = (Path(config.work_dir) / name for name in (METRICS, BEGUN))
     text = without_place(config)
     if begun.is_file() and begun.read_text(encoding="utf-8") != text:
@@ -86,14 +89,21 @@ def train_and_test(config: Config) -> dict[str, float]:
             "another --work-dir, or delete that folder"
         )
     if done.is_file():
-        print_log(f"kept, not run again: {done}", "current")
-        return json.loads(done.read_text(encoding="utf-8"))
+        return None
     resume(config, "auto")
     phases = ["train", "val", "test"]
     require_files(config, phases)
     require_one_size(config, phases)
+    return text
+
+
+def train_and_test(config: Config, begun_with: str | None) -> dict[str, float]:
+    done = Path(config.work_dir) / METRICS
+    if begun_with is None:
+        print_log(f"kept, not run again: {done}", "current")
+        return json.loads(done.read_text(encoding="utf-8"))
     runner = build_runner(config)  # from here on, all processes know the main one
-    write(begun, text)
+    write(Path(config.work_dir) / BEGUN, begun_with)
     scale_peaks(runner)
     runner.train()
     found = runner.test_loop.run()  # in runner.test(), EMAHook's average would begin anew

@@ -30,13 +30,18 @@ def read_errors(work_dir: str | os.PathLike) -> Errors:
     mean under this project's ``log_processor`` (a single batch's under MMEngine's own).
 
     Raises:
-        FileNotFoundError: there is no log.
+        FileNotFoundError: there is no log, or the folder holds those of several runs.
         ValueError: the log holds no top-1 accuracy.
     """
-    logs = sorted(Path(work_dir).glob("**/vis_data/scalars.json"))
+    work_dir, name = Path(work_dir), "vis_data/scalars.json"
+    logs = sorted([*work_dir.glob(name), *work_dir.glob(f"*/{name}")])  # of a start, or of all
     if not logs:
+        if runs := sorted({str(log.parents[2]) for log in work_dir.glob(f"*/**/{name}")}):
+            raise FileNotFoundError(
+                f"{work_dir} is no run's work directory, but holds some: name {' or '.join(runs)}"
+            )
         raise FileNotFoundError(
-            f"{work_dir} holds no vis_data/scalars.json: is it the work directory of a run whose "
+            f"{work_dir} holds no {name}: is it the work directory of a run whose "
             "visualizer has the LocalVisBackend?"
         )
     errors = Errors()

@@ -22,9 +22,12 @@ FONTS = ["DejaVu Sans", "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC"
 
 
 def installed_fonts() -> list[str]:
-    """List those of ``FONTS`` that there are; matplotlib warns of each that there is not."""
+    """List those of ``FONTS`` that there are; matplotlib warns of each that there is not.
+
+    The first, which matplotlib falls back to, is listed though its cache has lost it.
+    """
     there = {font.name for font in fontManager.ttflist}
-    return [name for name in FONTS if name in there]
+    return [name for name in FONTS if name in there or name == FONTS[0]]
 
 
 with_style = rc_context(

@@ -1,6 +1,7 @@
 """Labels outside the classes stop a run before its first step."""
 
 import copy
+import logging
 from argparse import Namespace
 from pathlib import Path
 
@@ -65,13 +66,18 @@ def test_a_flip_that_would_leave_several_labels_as_they_are_is_refused(tmp_path:
             CheckLabelsHook().before_train(runner)
 
 
-def test_several_labels_that_are_not_known_are_none(tmp_path: Path) -> None:
+def test_several_labels_that_are_not_known_are_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "list.txt").write_text("a 3\nb 3\n")
     dataset = RawframeDataset(str(tmp_path / "list.txt"), [], multi_class=True, num_classes=3)
     network = Namespace(cls_head=Namespace(num_classes=3))
     loop = Namespace(dataloader=Namespace(dataset=dataset))
-    runner = Namespace(model=network, test_loop=loop, train_loop=loop, val_loop=None)
-    CheckLabelsHook().before_test(runner)
+    loops = dict(test_loop=loop, train_loop=loop, val_loop=None)
+    runner = Namespace(model=network, logger=logging.getLogger("labels"), **loops)
+    with caplog.at_level("WARNING"):
+        CheckLabelsHook().before_test(runner)
+    assert "list.txt has no labels: metrics of it say nothing" in caplog.text
     with pytest.raises(LabelError, match=r"2 of 2 samples .* first a with \[-1\]"):
         CheckLabelsHook().before_train(runner)
 

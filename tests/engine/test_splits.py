@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from preparation import prepare
-from train_splits import of_split, train_and_test
+from train_splits import of_split, train_splits
 
 CONFIG = "configs/recognition/f4d/f4d_r50_hmdb51.py"
 
@@ -77,6 +77,9 @@ def test_a_split_that_is_done_is_kept_and_the_mean_is_of_all(
     said = run_tool("train_splits.py", "config.py", "--seed", "7", code=1)
     assert f"{work_dir / 'split2'} was begun with another config, seed or option" in said
     assert json.loads((work_dir / "metrics.json").read_text()) == result
+    said = run_tool("train_splits.py", "config.py", "--splits", "2", "4", "--work-dir", "w", code=1)
+    assert "train_split4.txt of train_dataloader is missing" in said
+    assert not Path(tmp_path, "w/split2").exists(), "no split before all are there"
     (log,) = (work_dir / "split2").glob("*/*.log")
     lists = {word for word in log.read_text().split("'") if "_split" in word and ".txt" in word}
     assert lists == {"train_split2.txt", "val_split2.txt"}
@@ -101,7 +104,7 @@ def test_the_average_of_the_weights_is_tested(root: Path, data_root: Path, tmp_p
     config.custom_hooks = [dict(type="SyncedEMAHook"), dict(type="WeightsSeen")]
     config.optim_wrapper.optimizer.lr = 1.0
     WeightsSeen.seen.clear()
-    train_and_test(of_split(config, 2))
+    train_splits(config, [2])
     validated, *tested = WeightsSeen.seen
     assert len(tested) == 1
     assert tested[0] == validated

@@ -55,6 +55,10 @@ def test_a_run_begun_anew_in_the_same_folder_replaces_the_longer_one(tmp_path):
 def test_missing_and_foreign_logs_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="LocalVisBackend"):
         read_errors(tmp_path)
+    for run in "ab":
+        write_log(tmp_path / f"{run}/20260101_000000", [1])
+    with pytest.raises(FileNotFoundError, match=f"name {tmp_path}/a or {tmp_path}/b"):
+        read_errors(tmp_path)
     (tmp_path / "vis_data").mkdir()
     (tmp_path / "vis_data/scalars.json").write_text('{"loss": 1.0, "step": 1}\n')
     with pytest.raises(ValueError, match="top1_acc"):

@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 from matplotlib import rc_context
+from matplotlib.font_manager import FontManager
 
 from f4d_mmaction.visualization import style
 
@@ -22,7 +23,11 @@ def draw(text: str, fonts: list[str]) -> None:
 def test_what_the_first_font_lacks_is_drawn_in_another_that_is_installed(monkeypatch, caplog):
     with pytest.raises(UserWarning, match="missing from font"):
         draw(CHARACTER, ["DejaVu Sans"])
+    fonts = FontManager()  # of matplotlib's own and the machine's, not of a cache
+    monkeypatch.setattr(style, "fontManager", fonts)
     monkeypatch.setattr(style, "FONTS", ["DejaVu Sans", "No such font", ITS_FONT])
     assert style.installed_fonts() == ["DejaVu Sans", ITS_FONT]
-    draw(f"one {CHARACTER}", style.installed_fonts())
+    fonts.ttflist.clear()
+    assert style.installed_fonts() == ["DejaVu Sans"]
+    draw(f"one {CHARACTER}", ["DejaVu Sans", ITS_FONT])
     assert not caplog.records  # which is where matplotlib tells of fonts that there are not

@@ -6,6 +6,7 @@ any config's test set, the tenth of a frame's pixels that changes most from fram
 
 import argparse
 import json
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -68,11 +69,15 @@ def measure_focus(
         location.
 
     Raises:
-        ValueError: a video that cannot be read, or a network with no such map.
+        ValueError: no video can be read, or a network with no such map; where some videos can,
+            those that cannot are left out and told.
     """
     focus: dict[str, list[Focus]] = defaultdict(list)
-    change, weights = [], defaultdict(list)
+    change, weights, bad = [], defaultdict(list), []
     for result in results:
+        if result.error:
+            bad.append(result.error)
+            continue
         frames_seen = frames_of(result)
         if frames_seen.shape[1] > 1:
             change.append(change_of(frames_seen))
@@ -82,7 +87,9 @@ def measure_focus(
             if (frames := frame_weights(result, location)) is not None:
                 weights[location].append(frames.ravel())
     if not focus and not weights:
-        raise ValueError("no block of this network weighs pixels or frames")
+        raise ValueError(bad[0] if bad else "no block of this network weighs pixels or frames")
+    for error in bad:
+        warnings.warn(f"left out: {error}", stacklevel=2)
     found = {location: Focus(*np.mean(rows, axis=0)) for location, rows in focus.items() if rows}
     # Units of one frame have nothing that changes from one to the next.
     return found, {location: pace(change, rows) for location, rows in weights.items() if change}
@@ -118,7 +125,7 @@ def rank_correlation(change: np.ndarray, weights: np.ndarray) -> float:
 def frames_of(result: Recognition) -> np.ndarray:
     """The frames (U, T, H, W, 3) that the network saw; ``ValueError`` where there are none."""
     if result.frames is None:
-        raise ValueError(result.error or f"{result.path}: the network takes no units")
+        raise ValueError(f"{result.path}: the network takes no units")
     return result.frames
 
 

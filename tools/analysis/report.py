@@ -21,13 +21,12 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.model import BaseModel
 from rich.progress import track
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from f4d_mmaction.analysis.statistics import Estimate, confusion_of, wilson
 from f4d_mmaction.apis import load_recognizer
 from f4d_mmaction.apis.recognition import group_by_size, predict, recognize_packed
-from f4d_mmaction.datasets.unwrapping import pack_also
+from f4d_mmaction.datasets.unwrapping import pack_also, unwrapped
 from f4d_mmaction.datasets.video_errors import BadVideoError, BadVideoKind
 from f4d_mmaction.visualization.attention import draw_sheet
 from mmaction.registry import DATASETS
@@ -85,15 +84,20 @@ def read_test_set(config: Config, names: list[str]) -> tuple[BaseDataset, Tested
     """
     pack_also(config.test_dataloader.dataset, ["frame_inds", "avg_fps", "total_frames"])
     dataset = DATASETS.build(config.test_dataloader.dataset)
+    for part in unwrapped(dataset):
+        several = getattr(part, "multi_class", False) and part.num_classes == len(names)
+        for index in range(len(part)):
+            # As listed: of -1, which stands for none, the host makes the last of several classes.
+            info = BaseDataset.get_data_info(part, index)
+            for label in info["label"] if several else [info["label"]]:
+                if not isinstance(label, int) or not 0 <= label < len(names):
+                    raise ValueError(
+                        f"{path_of(info)}: expected labels from 0 to {len(names) - 1}, got {label}"
+                    )
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
-    for info in infos:
-        label = info["label"]
-        several = isinstance(label, Tensor) and len(label) == len(names)
-        if not several and (not isinstance(label, int) or not 0 <= label < len(names)):
-            raise ValueError(
-                f"{path_of(info)}: expected labels from 0 to {len(names) - 1}, got {label}"
-            )
     labels = np.array([np.asarray(info["label"]) for info in infos])
+    if labels.ndim == 2 and not labels.any():
+        raise ValueError("the test set's list names no class of any video: nothing to judge")
     scores = np.full((len(infos), len(names)), np.nan, np.float32)
     return dataset, Tested([path_of(info) for info in infos], labels, names, scores)
 

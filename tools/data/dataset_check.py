@@ -158,7 +158,7 @@ def check(
             f"it has {', '.join(present) or 'none'}"
         )
     num_classes = config.get("model", {}).get("cls_head", {}).get("num_classes")
-    reports, trained = [], set[Video | Frames]()
+    found, trained = [], set[Video | Frames]()
     for name in (name for name in present if name in wanted or name == "train"):
         for dataset_config in unwrapped(config[f"{name}_dataloader"]["dataset"]):
             try:
@@ -172,17 +172,18 @@ def check(
                 continue
             if name == "train":
                 trained.update(entries)
-            if name not in wanted:  # read for what the others share with it
-                continue
-            media = look(entries, report)
-            if name != "train":  # not a list of val in test, which many configs have
-                shared = [item.path for item in media if item in trained]
-                report.findings += [Finding("also in train", path, AGAIN) for path in shared]
-            if sample is not None:
-                media = random.Random(0).sample(media, min(sample, len(media)))
-            decode_all(media, workers, time_limit, report)
-            reports.append(report)
-    return reports
+            if name in wanted:  # else read for what the others share with it
+                found.append((entries, report))
+    outcomes: dict[Video | Frames, tuple] = {}  # many configs test on the list of val
+    for entries, report in found:  # all lists are there: what follows may take hours
+        media = look(entries, report)
+        if report.subset != "train":  # not a list of val in test, which many configs have
+            shared = [item.path for item in media if item in trained]
+            report.findings += [Finding("also in train", path, AGAIN) for path in shared]
+        if sample is not None:
+            media = random.Random(0).sample(media, min(sample, len(media)))
+        decode_all(media, workers, time_limit, report, outcomes)
+    return [report for _, report in found]
 
 
 def build(config: dict) -> BaseDataset:
@@ -270,11 +271,19 @@ def look(media: list[Video | Frames], report: SubsetReport) -> list[Video | Fram
 
 
 def decode_all(
-    media: list[Video | Frames], workers: int, time_limit: float, report: SubsetReport
+    media: list[Video | Frames],
+    workers: int,
+    time_limit: float,
+    report: SubsetReport,
+    outcomes: dict[Video | Frames, tuple],
 ) -> None:
-    outcomes = run_isolated(methodcaller("decode"), media, workers, time_limit)
-    shown = progress(outcomes, f"{report.subset}: decoding", len(media))
-    for (kind, value), item in zip(shown, media):
+    """Decode what no earlier list had, keep its outcome, and report those of all media."""
+    new = [item for item in media if item not in outcomes]
+    decoded = run_isolated(methodcaller("decode"), new, workers, time_limit)
+    shown = progress(decoded, f"{report.subset}: decoding", len(new))
+    outcomes.update({item: outcome for outcome, item in zip(shown, new)})
+    for item in media:
+        kind, value = outcomes[item]
         if kind != "value":
             report.findings.append(Finding(LOST[kind], item.path, value))
             continue

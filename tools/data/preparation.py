@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from dataset_facts import DATASETS, Dataset, list_name
 from official_files import READERS, Entry, numbered_lines
@@ -246,12 +246,13 @@ def _frame_finder(filename_tmpl: str, media: Path) -> Locate:
 
 def _video_finder(facts: Dataset, media: Path, names: set[str]) -> Locate:
     """Videos lie at most four folders down; where copies differ only the stem of a name counts."""
-    sizes = {
-        path.relative_to(media): path.stat().st_size
-        for depth in range(5)
-        for path in media.glob("*/" * depth + "*")
-        if path.suffix.lower() in facts.extensions and path.is_file()
-    }
+    sizes, others = {}, {}
+    for depth in range(5):
+        for path in media.glob("*/" * depth + "*"):
+            if path.suffix.lower() in facts.extensions and path.is_file():
+                sizes[path.relative_to(media)] = path.stat().st_size
+            else:
+                others[path.stem] = path.relative_to(media)
 
     def rank(path: Path) -> tuple[bool, bool, Path]:
         """Of two copies one with content comes first, then one that replaces a damaged one."""
@@ -266,12 +267,15 @@ def _video_finder(facts: Dataset, media: Path, names: set[str]) -> Locate:
         if name in known:
             path = known[name]
             return ("", path.as_posix()) if sizes[path] else ("empty", ": 0 bytes")
-        hint = ""
-        if next(hints, None) is not None:  # a file that is in no list may be this video, misspelled
+        stem = PurePath(name).stem if facts.uniform else name
+        if stem in others and next(hints, None) is not None:
+            return "missing", f"; expected {' or '.join(facts.extensions)}: {others[stem]} is there"
+        # A file that is in no list may be this video, misspelled; a number is near to any other.
+        if not stem.isdecimal() and next(hints, None) is not None:
             folder = os.path.dirname(name)
             near = [other for other in unlisted if os.path.dirname(other) == folder]
-            hint = _nearest(name, near[:5000], cutoff=0.9)
-        return "missing", hint
+            return "missing", _nearest(name, near[:5000], cutoff=0.9)
+        return "missing", ""
 
     return locate
 

@@ -48,7 +48,11 @@ class CheckLabelsHook(Hook):
             infos = (BaseDataset.get_data_info(dataset, i) for i in range(len(dataset)))
             wrong = [info for info in infos if not in_range(info.get("label"), num_classes)]
             lacking = [i for i in wrong if np.array(i.get("label"), ndmin=1).tolist() == [-1]]
-            if wrong and not (may_lack_labels and len(lacking) == len(dataset)):
+            if wrong and may_lack_labels and len(lacking) == len(dataset):
+                runner.logger.warning(
+                    f"{dataset.ann_file} has no labels: metrics of it say nothing"
+                )
+            elif wrong:
                 name = wrong[0].get("filename") or wrong[0].get("frame_dir")
                 raise LabelError(
                     f"{len(wrong)} of {len(dataset)} samples of {dataset.ann_file} have a label "

@@ -94,6 +94,11 @@ def test_in_any_video_a_spot_that_moves_is_found_in_space_and_its_speed_in_time(
     assert pace["layer2_1"].still == pytest.approx(0.5)
     assert pace["layer2_1"].rank > 0.9
     assert pace["layer2_1"].chance < 0  # the video before runs the other way
+    bad = Recognition("noise.mp4", error="noise.mp4: garbage video")
+    with pytest.warns(UserWarning, match="left out: noise"):
+        assert measure_focus([bad, *results], moving_pixels) == (focus, pace)
+    with pytest.raises(ValueError, match="garbage video"):
+        measure_focus([bad], moving_pixels)
     for result in results:  # flat maps follow nothing
         result.maps["layer2_1"]["TemporalAttention"][:] = 0.5
     _, pace = measure_focus(results, moving_pixels)

@@ -13,6 +13,7 @@ import report
 import torch
 from mmaction.apis import init_recognizer
 from mmaction.structures import ActionDataSample
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from photograph_webdemo import addresses
 from tiny_run import finish, start, write_config
@@ -181,6 +182,18 @@ def test_units_are_reversed_and_left_out(trained):
             packed["inputs"] = torch.stack([packed["inputs"][:, unit] for unit in order], 1)
             (sample,) = model.test_step(pseudo_collate([packed]))
             assert tested.changed[name][index] == sample.pred_label
+
+
+@pytest.mark.parametrize("labels", [["0 1", ""], ["0", "-1"], ["3", "0"], ["", ""]])
+def test_several_labels_that_are_no_classes_are_refused(labels, tmp_path):
+    """MMAction2 makes the last class of a missing one, and every network would be right."""
+    (tmp_path / "list.txt").write_text("".join(f"{k} 9 {some}\n" for k, some in enumerate(labels)))
+    dataset = dict(type="RawframeDataset", ann_file=str(tmp_path / "list.txt"), pipeline=[])
+    config = Config(
+        dict(test_dataloader=dict(dataset=dict(dataset, multi_class=True, num_classes=3)))
+    )
+    with pytest.raises(ValueError, match=r"expected labels from 0 to 2, got (-1|3)"):
+        report.read_test_set(config, list("abc"))
 
 
 def synthetic(classes: int, videos: int = 4000) -> report.Tested:

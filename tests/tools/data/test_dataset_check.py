@@ -4,8 +4,10 @@ import os
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dataset_check
 import pytest
 from dataset_check import SubsetReport, Video, check
 from miniature import config_of, rawframe_dataset, video_dataset, write_frames, write_video
@@ -135,6 +137,29 @@ def test_videos_of_training_and_missing_classes_are_told(tmp_path: Path) -> None
     nowhere = {**train, "metainfo": dict(classes=str(tmp_path / "nowhere.txt"))}
     (report,) = check(config_of(num_classes=8, train=nowhere))
     assert [finding.message for finding in report.findings] == [f"no file {tmp_path}/nowhere.txt"]
+
+
+def test_a_video_of_several_lists_is_decoded_once_when_all_lists_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded, run = [], dataset_check.run_isolated
+
+    def count(action: Callable, items: list, *options: object) -> Iterator:
+        decoded.extend(items)
+        return run(action, items, *options)
+
+    monkeypatch.setattr(dataset_check, "run_isolated", count)
+    for name in "ab":
+        write_video(tmp_path / f"{name}.mp4", 20)
+    (tmp_path / "c.mp4").write_bytes(b"no video")
+    val = video_dataset(tmp_path, ["a.mp4 0", "c.mp4 0", "b.mp4 1"])
+    gone = {**val, "ann_file": str(tmp_path / "gone.txt")}
+    with pytest.raises(FileNotFoundError, match=r"gone\.txt"):
+        check(config_of(val=val, test=gone))
+    assert not decoded
+    for report in check(config_of(val=val, test=val)):
+        assert (report.decoded, kinds(report), report.frames) == (2, {"not decodable": 1}, [20, 20])
+    assert sorted(Path(item.path).name for item in decoded) == ["a.mp4", "b.mp4", "c.mp4"]
 
 
 def test_usage(tmp_path: Path) -> None:

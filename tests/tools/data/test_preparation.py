@@ -85,6 +85,18 @@ def test_missing_videos_are_left_out_counted_and_named(minis: dict[str, Miniatur
     assert "missing: 2" in summary.text
 
 
+def test_missing_videos_of_another_suffix_are_told_and_numbers_have_no_nearest(
+    minis: dict[str, Miniature],
+) -> None:
+    mini = minis["sthv2"]
+    first, second = (line.split()[0] for line in mini.lists[None]["train"][:2])
+    (mini.media / first).rename(mini.media / Path(first).with_suffix(".mp4"))
+    (mini.media / second).rename(mini.media / "99999.webm")
+    told = run(mini).problems["missing"]
+    assert told[0].endswith(f"; expected .webm: {Path(first).stem}.mp4 is there")
+    assert "nearest" not in "".join(told)
+
+
 def test_frame_folders_with_holes_are_left_out(minis: dict[str, Miniature]) -> None:
     mini = minis["sthv1"]
     lines = mini.lists[None]["train"]
