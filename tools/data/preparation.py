@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from dataset_facts import DATASETS, Dataset, list_name
 from official_files import READERS, Entry, numbered_lines
 from problem_lists import Problems, problem_lines, problem_summary
+from rich.progress import track
 
 from f4d_mmaction.engine.checkpoints import AtomicBackend
 
@@ -195,7 +196,7 @@ def _lines(
     else:
         locate = _video_finder(facts, media, {entry.name for entry in entries})
     lines: dict[str, list[str]] = {"train": [], "val": []}
-    for entry in entries:
+    for entry in track(entries, f"Looking into {media}"):
         fault, *found = locate(entry.name)
         if fault:
             problems[fault].append(f"{entry.name} ({entry.source}){found[0]}")
