@@ -16,7 +16,8 @@ class ActionUnits(ActionDataPreprocessor):
     becomes 0, so ``mean`` should be 0 too. Other arguments are those of ``ActionDataPreprocessor``.
 
     Raises:
-        ValueError: a video of another form.
+        ValueError: a video of another form, or of other numbers of units and frames than its
+            batch, which the host would fill up with black ones.
     """
 
     def __init__(self, subtract_mean_frame: bool = False, **kwargs: Any) -> None:
@@ -33,6 +34,12 @@ class ActionUnits(ActionDataPreprocessor):
                     f"expected (views, U, C, T, H, W) per video, got {tuple(video.shape)}; the "
                     "pipeline must end in FormatActionUnits and PackActionInputs"
                 )
+        if len(counts := {tuple(video.shape[:4]) for video in inputs}) > 1:
+            raise ValueError(
+                f"expected as many views, units and frames of each video in a batch, got "
+                f"(views, U, C, T) {' and '.join(map(str, sorted(counts)))}; sample all datasets "
+                "alike, or set batch_size=1"
+            )
         if self.subtract_mean_frame:
             kind = getattr(self, "mean", torch.empty(0)).dtype  # of a network in half precision
             inputs = [less_mean_frame(video).to(kind) for video in inputs]

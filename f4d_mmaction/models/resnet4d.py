@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from .blocks import build_module
 from .compiling import compile_each_shape
 from .f4d import check_shape
 from .inference import use_channels_last
-from .recomputation import recomputed
+from .recomputation import recompute
 from .view_conv3d import ViewConv3d
 from .weights import ForeignCheckpointError
 
@@ -107,8 +106,7 @@ class Blocks4dMixin(nn.Module):
         expansion = getattr(self.block, "expansion", 1)
         for i, (layer, config, where) in enumerate(zip(stages, per_stage, placement)):
             for residual in layer if stages_cp[i] else ():
-                # The host's own way counts batch statistics twice.
-                residual.forward = partial(recomputed, type(residual).forward, residual)
+                recompute(residual)
             for j, wanted in enumerate(expand_placement(where, len(layer), stage=i)):
                 if wanted and config is not None:
                     channels = self.base_channels * 2**i * expansion
@@ -138,24 +136,38 @@ class Blocks4dMixin(nn.Module):
         A trunk without a file redraws every convolution and normalization that it finds in itself.
 
         Raises:
-            ForeignCheckpointError: the file has no kernel for the stem; the host only logs that.
+            ForeignCheckpointError: the file has no kernel for a convolution; the host only logs
+                that, and leaves what it draws without a file, such as zero gammas, undone.
             ValueError: there is an ``init_cfg``, which the host does not read in these trunks.
         """
         if getattr(self, "init_cfg", None):
             raise ValueError(f"init_cfg={self.init_cfg} is not read; pretrained names a file")
-        blocks, kernel = self.blocks4d, next(getattr(self, self.stem[0]).parameters())
-        loads = bool(self.pretrained or any(args))
+        blocks, loads = self.blocks4d, bool(self.pretrained or any(args))
+        kernels = self._trunk_kernels() if loads else {}
+        for kernel in kernels.values():
+            nn.init.constant_(kernel, math.nan)
         if not loads:
             self.blocks4d = nn.ModuleDict()
-        elif kernel.shape[1] == 3:  # weights of images leave the stem of a flow as it is drawn
-            nn.init.constant_(kernel, math.nan)
         super().init_weights(*args)  # type: ignore[misc]  # the trunk's
         self.blocks4d = blocks
-        if loads and kernel.isnan().any():
+        if lacking := [name for name, kernel in kernels.items() if kernel.isnan().any()]:
             raise ForeignCheckpointError(
-                f"pretrained={self.pretrained} has no kernel that fits {self.stem[0]}; load_from "
-                "takes a whole recognizer, pretrained2d=False a trunk in 3D"
+                f"pretrained={self.pretrained} has no kernel that fits {lacking[0]}, and lacks "
+                f"{len(lacking)} of {len(kernels)}: expected a trunk of this depth and width; "
+                "load_from takes a whole recognizer, pretrained2d=False a trunk in 3D"
             )
+
+    def _trunk_kernels(self) -> dict[str, nn.Parameter]:
+        """Return what a file must hold: weights of images know no stem of a flow, no non-locals."""
+        stem = next(getattr(self, self.stem[0]).parameters())
+        return {
+            name: kernel
+            for name, kernel in self.named_parameters()
+            if kernel.ndim > 1
+            and not name.startswith("blocks4d.")
+            and "non_local" not in name
+            and (kernel is not stem or kernel.shape[1] == 3)
+        }
 
     def forward(
         self, x: Tensor, maps: dict[str, dict[str, Tensor]] | None = None

@@ -6,6 +6,8 @@ from mmaction.models.backbones.resnet3d_slowonly import ResNet3dSlowOnly
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
+from .recomputation import recompute
+
 
 def temporal_shift(x: Tensor, shift_div: int) -> Tensor:
     """Shift a share of the channels by a frame into the past, and as many into the future.
@@ -27,12 +29,16 @@ class SlowOnlyTSM(ResNet3dSlowOnly):
     (N, 3, T, H, W) -> (N, C', T, H', W').
     """
 
-    def __init__(self, *args: object, shift_div: int = 8, **kwargs: object) -> None:
+    def __init__(
+        self, *args: object, shift_div: int = 8, with_cp: bool = False, **kwargs: object
+    ) -> None:
         super().__init__(*args, inflate=(0, 0, 0, 0), **kwargs)
         self.shift_div = shift_div
         for name in self.res_layers:
             for residual in getattr(self, name):
                 residual.conv1.register_forward_pre_hook(self._shift)
+                if with_cp:
+                    recompute(residual)
 
     def _shift(self, module: nn.Module, args: tuple[Tensor]) -> Tensor:
         return temporal_shift(args[0], self.shift_div)

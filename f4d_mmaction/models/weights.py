@@ -1,10 +1,12 @@
 """Checkpoint files: read without running code in them, refused if they fit another network."""
 
+import logging
 import os
 import re
 import zipfile
 from pathlib import Path
 
+from mmengine.logging import print_log
 from torch import nn
 
 from ..compat import load_from_local
@@ -99,6 +101,8 @@ def _shorten(line: str) -> str:
 def check_fits_partly(network: nn.Module, weights: dict, name: str) -> None:
     """Check that half of a checkpoint's kernels fit, not counting those of 4D blocks.
 
+    Blocks of another network, which do not all fit, are told: they start anew.
+
     Raises:
         ForeignCheckpointError: fewer fit; the rest would silently stay random.
     """
@@ -111,6 +115,18 @@ def check_fits_partly(network: nn.Module, weights: dict, name: str) -> None:
             f"{name} is a checkpoint of another model: of its {len(kernels)} kernels "
             f"{len(fitting)} fit. It has {', '.join(list(weights)[:SHOWN_KEYS])}, ...; the model "
             f"has {', '.join(list(own)[:SHOWN_KEYS])}, ..."
+        )
+    theirs, mine = (
+        {key: value.shape for key, value in each.items() if "blocks4d." in key}
+        for each in (_plain_names(weights), own)
+    )
+    if theirs and mine and theirs != mine:
+        fitting = [key for key, shape in mine.items() if theirs.get(key) == shape]
+        print_log(
+            f"the 4D blocks of {name} are others: of this network's {len(mine)} weights of blocks "
+            f"{len(fitting)} come from there, the rest start anew",
+            "current",
+            logging.WARNING,
         )
 
 

@@ -10,6 +10,7 @@ from mmaction.registry import MODELS
 
 from f4d_mmaction.apis import class_names, load_recognizer
 from f4d_mmaction.engine.launch import load_config
+from f4d_mmaction.models import weights
 from f4d_mmaction.models.weights import ForeignCheckpointError, check_fits_partly
 
 
@@ -134,15 +135,23 @@ def test_missing_files_and_files_that_are_no_checkpoint_are_told(config_path, ch
         load_recognizer(config_path, tmp_path / "text.pth", "cpu")
 
 
-def test_each_network_may_start_from_another_that_has_its_trunk():
+def test_each_network_may_start_from_another_that_has_its_trunk(monkeypatch):
     def build(**changes):
         return MODELS.build(
             dict(type="ResNet4d", depth=18, base_channels=8, pretrained=None) | changes
         )
 
+    said = []
+    monkeypatch.setattr(weights, "print_log", lambda text, *_: said.append(text))
     f4d, slowonly = build(), build(placement=(0, 0, 0, 0))
     check_fits_partly(slowonly, f4d.state_dict(), "f4d.pth")  # most of its kernels are the blocks'
     check_fits_partly(f4d, slowonly.state_dict(), "slowonly.pth")
+    check_fits_partly(f4d, f4d.state_dict(), "f4d.pth")
+    assert not said
+    v4d = build(block4d=dict(type="V4DBlock"))
+    check_fits_partly(f4d, {f"module.{k}": v for k, v in v4d.state_dict().items()}, "v4d.pth")
+    own = sum("blocks4d." in key for key in f4d.state_dict())
+    assert f"blocks of v4d.pth are others: of this network's {own} weights" in said[0]
     with pytest.raises(ForeignCheckpointError, match="is a checkpoint of another model"):
         check_fits_partly(build(base_channels=16), f4d.state_dict(), "f4d.pth")
 

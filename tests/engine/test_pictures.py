@@ -7,12 +7,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmaction.registry import HOOKS
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from pages import block
 from tiny_run import write_config
+from torch import nn
 
-from f4d_mmaction.engine.hooks import AttentionVisualizationHook
+from f4d_mmaction.engine.hooks import AttentionVisualizationHook, pictures
 from f4d_mmaction.visualization import read_errors
 
 WATCHED = """
@@ -54,6 +57,32 @@ def test_a_run_only_loses_a_picture(work_dir: Path, monkeypatch: pytest.MonkeyPa
     AttentionVisualizationHook(num_videos=2, location="layer9_0").after_val_epoch(runner)
     assert len(said) == 2
     assert "no attention at 'layer9_0'; expected one of ['layer1_1'" in said[0]
+
+
+def test_attention_is_of_the_averaged_weights_that_were_validated(
+    work_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, sums = Config.fromfile(next(work_dir.glob("*.py"))), []
+
+    def total(model: nn.Module) -> float:
+        return sum(parameter.double().abs().sum().item() for parameter in model.parameters())
+
+    @HOOKS.register_module(force=True)
+    class SumHook(Hook):
+        def after_val_iter(self, runner: Runner, *_: object, **__: object) -> None:
+            sums.append(total(runner.model))
+
+    def recognize(model: nn.Module, *_: object) -> list:
+        sums.append(total(model))
+        raise ValueError("no picture is needed")
+
+    monkeypatch.setattr(pictures, "recognize_packed", recognize)
+    config.work_dir, config.optim_wrapper.optimizer.lr = str(work_dir.parent / "average"), 1.0
+    config.custom_hooks = [dict(type="SyncedEMAHook"), dict(type="SumHook")]
+    config.train_cfg.update(max_epochs=1, val_interval=1)
+    Runner.from_cfg(config).train()
+    assert len(sums) > 2
+    assert len({*sums}) == 1
 
 
 def test_the_end_of_training_leaves_curves_and_class_names(work_dir: Path, benchmark: Path) -> None:

@@ -128,6 +128,9 @@ def test_other_inputs_than_packed_units_are_refused(name: str) -> None:
     data = dict(inputs=[torch.zeros(8, 3, 32, 32)], data_samples=None)
     with pytest.raises(ValueError, match="must end in FormatActionUnits"):
         MODELS.build(dict(type=name))(data)
+    fewer = [torch.zeros(1, units, 3, 2, 8, 8) for units in (2, 4)]
+    with pytest.raises(ValueError, match=r"\(1, 2, 3, 2\) and \(1, 4, 3, 2\)"):
+        MODELS.build(dict(type=name))(dict(inputs=fewer, data_samples=None))
 
 
 @pytest.mark.parametrize("test_cfg", [{}, {"max_testing_views": 3}])

@@ -112,6 +112,12 @@ def test_pretrained_weights_of_which_none_fit_are_refused(
         build(pretrained=str(tmp_path / "recognizer.pth"), pretrained2d=pretrained2d)
 
 
+def test_pretrained_weights_of_a_shallower_trunk_are_refused(tmp_path: Path) -> None:
+    torch.save(build().state_dict(), tmp_path / "r18.pth")
+    with pytest.raises(ForeignCheckpointError, match=r"fits layer1\.2.*, and lacks 16 of 36"):
+        build(pretrained=str(tmp_path / "r18.pth"), pretrained2d=False, depth=34)
+
+
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_a_batch_equals_its_videos_one_at_a_time(channels_last: bool, device: str) -> None:
     model = randomize_gammas(build(channels_last=channels_last)).double().eval()

@@ -34,6 +34,16 @@ def test_every_residual_branch_sees_its_neighbors_and_the_skip_does_not():
     assert not torch.allclose(single, out)
 
 
+def test_recomputation_gives_the_same_gradients_and_counts_statistics_once():
+    x, found = torch.randn(2, 3, 4, 32, 32), []
+    for with_cp in (False, True):
+        torch.manual_seed(0)
+        trunk = SlowOnlyTSM(depth=18, base_channels=8, pretrained=None, with_cp=with_cp)
+        trunk(x).square().mean().backward()
+        found.append([*(p.grad for p in trunk.parameters()), *trunk.buffers()])
+    torch.testing.assert_close(*found)
+
+
 def test_weights_have_the_names_of_slowonly_and_copies_shift_by_themselves():
     options = dict(depth=18, base_channels=8, pretrained=None)
     trunk, slow = SlowOnlyTSM(**options), ResNet3dSlowOnly(**options, inflate=(0, 0, 0, 0))

@@ -36,7 +36,7 @@ class ErrorCurveHook(Hook):
 
 @HOOKS.register_module()
 class AttentionVisualizationHook(Hook):
-    """Draw contact sheets of a few validation videos after each validation.
+    """Draw contact sheets of a few validation videos after each validation, as it saw them.
 
     They go to all backends of the visualizer: to ``vis_data/vis_image`` of the run's folder and,
     with ``TensorboardVisBackend``, to TensorBoard.
@@ -47,7 +47,7 @@ class AttentionVisualizationHook(Hook):
         location: Of the block to show, such as 'layer2_1'; chosen by its map if not given.
     """
 
-    priority = "LOW"
+    priority = "ABOVE_NORMAL"  # before EMAHook takes the averaged weights out again
 
     def __init__(self, num_videos: int = 4, interval: int = 1, location: str | None = None) -> None:
         if num_videos < 1 or interval < 1:
