@@ -14,6 +14,7 @@ from official_files import READERS, Entry, numbered_lines
 from problem_lists import Problems, problem_lines, problem_summary
 from rich.progress import track
 
+from f4d_mmaction.apis.recognition import VIDEO_SUFFIXES
 from f4d_mmaction.engine.checkpoints import AtomicBackend
 
 # With one of these the meaning of an entry is unknown, so no list may be written.
@@ -250,9 +251,10 @@ def _video_finder(facts: Dataset, media: Path, names: set[str]) -> Locate:
     sizes, others = {}, {}
     for depth in range(5):
         for path in media.glob("*/" * depth + "*"):
-            if path.suffix.lower() in facts.extensions and path.is_file():
+            suffix = path.suffix.lower()
+            if suffix in facts.extensions and path.is_file():
                 sizes[path.relative_to(media)] = path.stat().st_size
-            else:
+            elif suffix in VIDEO_SUFFIXES:
                 others[path.stem] = path.relative_to(media)
 
     def rank(path: Path) -> tuple[bool, bool, Path]:
